@@ -1,0 +1,23 @@
+// Builds the package: TypeScript to JavaScript with declarations under dist/, and beside it whatever the sources read at
+// run time. The checkout itself runs from source and needs no build.
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const dist = join(root, "dist");
+
+rmSync(dist, { recursive: true, force: true });
+
+const compiler = join(root, "node_modules/typescript/bin/tsc");
+const compiled = spawnSync(process.execPath, [compiler, "-p", join(root, "tsconfig.build.json")], { stdio: "inherit" });
+if (compiled.status !== 0) throw new Error("the sources do not compile");
+
+cpSync(join(root, "src"), join(dist, "src"), {
+  recursive: true,
+  filter: (source) => statSync(source).isDirectory() || !/\.(ts|md)$/.test(source),
+});
+
+const entries = ["src/main.js", "src/executor/executor.js"].filter((path) => !existsSync(join(dist, path)));
+if (entries.length > 0) throw new Error(`not built: ${entries.join(", ")}`);

@@ -1,0 +1,119 @@
+// Checks what no other tool does: links of the documents lead to files and headings that exist, every source file opens
+// by saying what lives in it, no file is too long, and no SQL file reads the transaction's clock.
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const MAX_SOURCE_LINES = 400;
+const MAX_OPENING_LINES = 3;
+const DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
+
+const problems = [
+  ...checkDocuments(),
+  ...files("src").flatMap((path) => [...checkOpening(path), ...checkLength(path), ...checkSqlClock(path)]),
+  ...[...files("test"), ...files("scripts")].flatMap(checkOpening),
+];
+for (const problem of problems) console.error(problem);
+if (problems.length > 0) process.exitCode = 1;
+
+function checkDocuments(): string[] {
+  const beside = files("src").filter((path) => path.endsWith(".md"));
+  const missing = DOCUMENTS.filter((path) => !existsSync(join(root, path))).map((path) => `${path}: missing`);
+  const present = [...DOCUMENTS, ...beside].filter((path) => existsSync(join(root, path)));
+  return [...missing, ...present.flatMap(checkLinks)];
+}
+
+function checkLinks(document: string): string[] {
+  const lines = proseLines(read(document));
+  return lines.flatMap(({ text, number }) =>
+    [...text.matchAll(/\]\(([^)\s]+)\)/g)].flatMap(([, target = ""]) => {
+      const reason = brokenLink(document, target);
+      return reason === undefined ? [] : [`${document}:${number}: ${target} ${reason}`];
+    }),
+  );
+}
+
+function brokenLink(document: string, target: string): string | undefined {
+  if (/^[a-z]+:/.test(target)) return undefined;
+  const [path = "", anchor] = target.split("#");
+  const file = path === "" ? document : relative(root, join(root, dirname(document), path));
+  if (file.startsWith("..")) return "leads out of the project";
+  if (!existsSync(join(root, file))) return "does not exist";
+  if (anchor === undefined || !file.endsWith(".md")) return undefined;
+  return headings(file).includes(anchor) ? undefined : "names a heading that does not exist";
+}
+
+/** Anchors of a document's headings, spelled as code hosts spell them. */
+function headings(document: string): string[] {
+  return proseLines(read(document))
+    .filter(({ text }) => /^#{1,6} /.test(text))
+    .map(({ text }) =>
+      text
+        .replace(/^#+ /, "")
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N} _-]/gu, "")
+        .replaceAll(" ", "-"),
+    );
+}
+
+/** Lines outside fenced code, where brackets are no links. */
+function proseLines(markdown: string): { readonly text: string; readonly number: number }[] {
+  let fenced = false;
+  return markdown.split("\n").flatMap((line, index) => {
+    const fence = /^\s*(```|~~~)/.test(line);
+    if (fence) fenced = !fenced;
+    return fence || fenced ? [] : [{ text: line, number: index + 1 }];
+  });
+}
+
+/** The first comment of a file, of one to three lines, in whatever way its language writes comments. */
+function checkOpening(path: string): string[] {
+  const marker = openingMarker(path);
+  if (marker === undefined) return [];
+  const lines = read(path).split("\n");
+  const from = lines[0]?.startsWith("#!") === true ? 1 : 0;
+  const length = lines.slice(from).findIndex((line) => !line.startsWith(marker));
+  if (length === 0) return [`${path}:${from + 1}: opens without saying what lives here`];
+  if (length > MAX_OPENING_LINES)
+    return [`${path}:${from + 1}: opens with ${length} lines, more than ${MAX_OPENING_LINES}`];
+  return [];
+}
+
+function openingMarker(path: string): string | undefined {
+  if (/\.(ts|js)$/.test(path)) return "//";
+  if (path.endsWith(".sql")) return "--";
+  return path.endsWith(".py") ? "#" : undefined;
+}
+
+function checkLength(path: string): string[] {
+  if (!/\.(ts|js)$/.test(path)) return [];
+  const count = read(path).split("\n").length - 1;
+  return count > MAX_SOURCE_LINES ? [`${path}: ${count} lines, more than ${MAX_SOURCE_LINES}: split it`] : [];
+}
+
+/** The linter looks into TypeScript only. */
+function checkSqlClock(path: string): string[] {
+  if (!path.endsWith(".sql")) return [];
+  return read(path)
+    .split("\n")
+    .flatMap((line, index) =>
+      /\bnow\s*\(\s*\)|\b(current|local)_?time(stamp)?\b/i.test(line.replace(/--.*/, ""))
+        ? [`${path}:${index + 1}: time is one reading of maestro.clock(), after the locks`]
+        : [],
+    );
+}
+
+function files(folder: string): string[] {
+  const start = join(root, folder);
+  if (!existsSync(start)) return [];
+  return readdirSync(start, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(root, join(entry.parentPath, entry.name)))
+    .filter((path) => !/(^|\/)(node_modules|\.venv|__pycache__|generated)\//.test(path))
+    .sort();
+}
+
+function read(path: string): string {
+  return readFileSync(join(root, path), "utf8");
+}

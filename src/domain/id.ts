@@ -1,0 +1,46 @@
+// Ids and their prefixes. Not here: how they are made (support/typeid.ts) and how the store keeps them (as UUIDs).
+
+declare const brand: unique symbol;
+/** Text that only the right maker may produce. */
+export type Branded<Name extends string> = string & { readonly [brand]: Name };
+
+export type OrgId = Branded<"OrgId">;
+export type CharterId = Branded<"CharterId">;
+export type GoalId = Branded<"GoalId">;
+export type PlanId = Branded<"PlanId">;
+export type ExecutorId = Branded<"ExecutorId">;
+export type ApprovalId = Branded<"ApprovalId">;
+export type KeyId = Branded<"KeyId">;
+export type RecordId = Branded<"RecordId">;
+export type SessionId = Branded<"SessionId">;
+export type DemandId = Branded<"DemandId">;
+
+/**
+ * Ids inside the service are plain lower-case UUID texts (the store's form); on every wire they are TypeIDs with
+ * these prefixes. A goal and its plan share one UUID: `goalOfPlan` and `planOfGoal` are free.
+ */
+export const ID_PREFIX = {
+  org: "org",
+  charter: "charter",
+  goal: "goal",
+  plan: "plan",
+  executor: "exec",
+  approval: "appr",
+  key: "key",
+  record: "rec",
+} as const;
+
+export type IdKind = keyof typeof ID_PREFIX;
+
+export function goalOfPlan(planId: PlanId): GoalId {
+  return planId as string as GoalId;
+}
+
+export function planOfGoal(goalId: GoalId): PlanId {
+  return goalId as string as PlanId;
+}
+
+/** Makes ids: UUIDv7 from the injected clock and randomness. */
+export interface IdMaker {
+  uuid(): string;
+}

@@ -1,0 +1,95 @@
+// A plan's row, its states, and its account. Not here: what moves it, see plan/.
+import { exceeded, minus, plus, within, beyond } from "./amounts.ts";
+import type { Amounts, Dimension, Limits } from "./amounts.ts";
+import type { CharterId, OrgId, PlanId } from "./id.ts";
+
+export type PlanState = "UNCOMMITTED" | "AWAITING_RATIFICATION" | "ACTIVE" | "SUSPENDED" | "COMPENSATING" | "COMPLETED" | "FAILED" | "CANCELLED";
+
+export const PLAN_TRANSITIONS: Readonly<Record<PlanState, readonly PlanState[]>> = {
+  UNCOMMITTED: ["AWAITING_RATIFICATION", "ACTIVE", "CANCELLED"],
+  AWAITING_RATIFICATION: ["ACTIVE", "UNCOMMITTED", "CANCELLED"],
+  ACTIVE: ["SUSPENDED", "COMPENSATING", "COMPLETED", "FAILED", "CANCELLED"],
+  SUSPENDED: ["ACTIVE", "COMPENSATING", "COMPLETED", "FAILED", "CANCELLED"],
+  COMPENSATING: ["FAILED", "CANCELLED", "ACTIVE"],
+  COMPLETED: ["ACTIVE"],
+  FAILED: ["ACTIVE", "COMPENSATING"],
+  CANCELLED: [],
+};
+
+export function planHasEnded(state: PlanState): boolean {
+  return state === "COMPLETED" || state === "FAILED" || state === "CANCELLED";
+}
+
+/** The plan's account: allotted once at commit, then only leasing and settling move it. */
+export interface Account {
+  readonly currency: string;
+  readonly allotted: Limits;
+  readonly held: Amounts;
+  readonly spent: Amounts;
+  readonly overrun: Amounts;
+  readonly presumed: Amounts;
+}
+
+export interface PlanRow {
+  readonly orgId: OrgId;
+  readonly planId: PlanId;
+  readonly charterId: CharterId;
+  readonly charterRevision: number;
+  readonly state: PlanState;
+  readonly rev: number;
+  readonly recordSeq: number;
+  readonly newestVersion: number;
+  readonly activeVersion: number;
+  readonly pendingVersion: number;
+  readonly nextOrdinal: number;
+  readonly ending: "FAILED" | "CANCELLED" | null;
+  readonly compensate: boolean;
+  readonly reason: string;
+  readonly account: Account;
+  readonly stepsTotal: number;
+  readonly stepsEnded: number;
+  readonly stepsSucceeded: number;
+  readonly stepsFailed: number;
+  readonly stepsRunning: number;
+  readonly stepsStarved: number;
+  readonly minTrust: number;
+  readonly traceparent: string;
+  readonly createdMs: number;
+  readonly committedMs: number | null;
+  readonly deadlineMs: number | null;
+  readonly finishedMs: number | null;
+}
+
+/** Takes a hold, or says which dimensions do not allow it. What is authorised never exceeds what is allotted. */
+export function takeHold(account: Account, hold: Amounts): { readonly account: Account } | { readonly short: readonly Dimension[] } {
+  const held = plus(account.held, hold);
+  const short = exceeded(plus(plus(held, account.spent), account.presumed), account.allotted);
+  return short.length > 0 ? { short } : { account: { ...account, held } };
+}
+
+/** Ends a hold with what was really used: up to the hold is spent, the rest is overrun, booked in full and outside the bound. */
+export function settleHold(account: Account, hold: Amounts, usage: Amounts): Account {
+  return { ...account, held: minus(account.held, hold), spent: plus(account.spent, within(usage, hold)), overrun: plus(account.overrun, beyond(usage, hold)) };
+}
+
+/** Ends a hold without evidence: all of it is presumed spent until a late report settles it. */
+export function presumeHold(account: Account, hold: Amounts): Account {
+  return { ...account, held: minus(account.held, hold), presumed: plus(account.presumed, hold) };
+}
+
+/** Settles a presumed hold with a late report. */
+export function settlePresumed(account: Account, hold: Amounts, usage: Amounts): Account {
+  return { ...account, presumed: minus(account.presumed, hold), spent: plus(account.spent, within(usage, hold)), overrun: plus(account.overrun, beyond(usage, hold)) };
+}
+
+/** What may still be authorised; null is not limited. */
+export function remaining(account: Account): Limits {
+  const used = plus(plus(account.held, account.spent), account.presumed);
+  const left = (limit: number | null, amount: number): number | null => (limit === null ? null : Math.max(0, limit - amount));
+  return {
+    tokens: left(account.allotted.tokens, used.tokens),
+    moneyMicros: left(account.allotted.moneyMicros, used.moneyMicros),
+    wallMs: left(account.allotted.wallMs, used.wallMs),
+    energyMillijoules: left(account.allotted.energyMillijoules, used.energyMillijoules),
+  };
+}

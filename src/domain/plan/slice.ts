@@ -1,0 +1,112 @@
+// The part of a plan that decisions read, what they may ask for besides, and what they change. Not here: the decisions.
+import type { Approval } from "../approval.ts";
+import type { GoalState } from "../goal.ts";
+import type { Attempt } from "../outcome.ts";
+import type { Artifact } from "../payload.ts";
+import type { PlanRow } from "../plan.ts";
+import type { StoredRecord } from "../record.ts";
+import type { StepDefinition, StepRow } from "../step.ts";
+
+export interface ChildEdge {
+  readonly to: number;
+  readonly regardless: boolean;
+}
+
+/** What expressions of a plan may refer to besides steps. */
+export interface GoalContext {
+  readonly name: string;
+  readonly charter: string;
+  /** JSON text of an object. */
+  readonly inputs: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+/** What a step came to, for references: JSON text of its outputs, null when it has none. */
+export interface StepResult {
+  readonly state: StepRow["state"];
+  readonly outputs: string | null;
+  readonly outputsDigest: string;
+}
+
+/** An attempt that ended earlier, as far as duplicates and late reports need it. */
+export type EarlierAttempt = Pick<Attempt, "ordinal" | "fencing" | "state" | "bodyDigest" | "lateDigest" | "hold" | "usage" | "recordId" | "executorId">;
+
+/** Rows of one plan, read under its lock. Maps hold what was loaded; what is absent must be asked for. */
+export interface PlanSlice {
+  readonly plan: PlanRow;
+  readonly steps: Map<number, StepRow>;
+  readonly children: Map<number, readonly ChildEdge[]>;
+  readonly definitions: Map<number, StepDefinition>;
+  /** By step key; of the current rows. */
+  readonly results: Map<string, StepResult>;
+  readonly earlier: Map<string, EarlierAttempt | null>;
+  readonly approvals: Map<string, Approval>;
+  goal: GoalContext | null;
+  /** All steps and edges are loaded. */
+  whole: boolean;
+  /** Pending approvals are loaded. */
+  approvalsLoaded: boolean;
+}
+
+export function earlierKey(ordinal: number, fencing: number): string {
+  return `${String(ordinal)}/${String(fencing)}`;
+}
+
+/** What a decision needs besides the slice it was given. */
+export interface Needs {
+  readonly steps?: readonly number[];
+  readonly childrenOf?: readonly number[];
+  readonly definitions?: readonly number[];
+  readonly results?: readonly string[];
+  readonly earlier?: readonly { readonly ordinal: number; readonly fencing: number }[];
+  readonly approvals?: boolean;
+  readonly goal?: boolean;
+  readonly whole?: boolean;
+}
+
+/** Thrown by a decision that needs more; the slice is completed and the decision made again from the start. */
+export class MissingRows extends Error {
+  readonly needs: Needs;
+  constructor(needs: Needs) {
+    super("a decision needs more rows");
+    this.needs = needs;
+  }
+}
+
+export interface ResolvedInput {
+  readonly ordinal: number;
+  readonly undoing: boolean;
+  /** Store text of the payload, see payloadText; null for none. */
+  readonly input: string | null;
+  readonly effectiveDigest: string;
+}
+
+/** A report for an attempt that had already ended. */
+export interface LateReport {
+  readonly ordinal: number;
+  readonly fencing: number;
+  readonly lateDigest: Uint8Array;
+  readonly usage: Attempt["usage"];
+  readonly artifacts: readonly Artifact[];
+}
+
+/** Steps that a long cascade has still to follow, or the ordinal from which a sweep of an ending plan goes on. */
+export interface Cascade {
+  readonly frontier: readonly number[];
+  readonly sweepFrom: number | null;
+}
+
+/** Everything that a decision changed in one plan; each row at most once. */
+export interface PlanChanges {
+  readonly plan: PlanRow;
+  readonly steps: readonly StepRow[];
+  readonly attempts: readonly Attempt[];
+  readonly late: readonly LateReport[];
+  readonly inputs: readonly ResolvedInput[];
+  readonly records: readonly StoredRecord[];
+  readonly timers: readonly { readonly ordinal: number; readonly dueMs: number | null }[];
+  readonly approvals: readonly Approval[];
+  /** Undefined: unchanged. Null: done. */
+  readonly cascade: Cascade | null | undefined;
+  readonly goal: { readonly state: GoalState; readonly finishedMs: number | null } | null;
+}

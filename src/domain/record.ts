@@ -1,0 +1,75 @@
+// Records: one entry of the tamper-evident log per effect or refusing decision; leaf format v1. Not here: sealing.
+import { createHash } from "node:crypto";
+import type { OrgId, RecordId } from "./id.ts";
+
+/** What a record says, before it has an id, a place and a leaf. */
+export interface RecordDraft {
+  /** Operation or event, such as `outcome.report`. */
+  readonly kind: string;
+  /** Principal, executor or `maestro` itself. */
+  readonly actor: string;
+  /** JSON object; what watchers and traces read. */
+  readonly body: Readonly<Record<string, unknown>>;
+  /** Text that may be redacted apart from the body, such as outputs; only its commitment is kept here. */
+  readonly payload?: string | null;
+}
+
+/** A record as it is stored. Never updated afterwards. */
+export interface StoredRecord {
+  readonly recordId: RecordId;
+  readonly seq: number;
+  readonly kind: string;
+  readonly atMs: number;
+  readonly header: string;
+  readonly body: string;
+  readonly payloadCommitment: Uint8Array | null;
+  readonly headerSalt: Uint8Array;
+  readonly bodySalt: Uint8Array;
+  readonly leaf: Uint8Array;
+}
+
+export interface RecordPlace {
+  readonly orgId: OrgId;
+  /** Plan id, or the journal's session id. */
+  readonly stream: string;
+  readonly seq: number;
+  readonly atMs: number;
+}
+
+/**
+ * Leaf format v1. commitment(x) = SHA-256(salt ‖ x); payload salt = SHA-256("payload" ‖ body salt);
+ * leaf = SHA-256(0x00 ‖ "maestro.leaf.v1" ‖ commitment(header) ‖ commitment(body) ‖ commitment(payload) or 32 zero bytes).
+ * The header is RFC 8785 text: its members are written in sorted order here. The 0x00 is RFC 6962's leaf prefix.
+ * Redaction deletes a salt and its value; the commitment then still opens nothing, and the leaf still verifies.
+ */
+export function storeRecord(draft: RecordDraft, place: RecordPlace, recordId: RecordId, salts: Uint8Array): StoredRecord {
+  const header =
+    `{"actor":${JSON.stringify(draft.actor)},"at":${String(place.atMs)},"id":"${recordId}","kind":${JSON.stringify(draft.kind)},` +
+    `"org":"${place.orgId}","seq":${String(place.seq)},"stream":"${place.stream}","v":1}`;
+  const body = JSON.stringify(draft.body);
+  const headerSalt = salts.subarray(0, 16);
+  const bodySalt = salts.subarray(16, 32);
+  const payload = draft.payload ?? null;
+  const payloadCommitment = payload === null ? null : commitment(sha256("payload", bodySalt), payload);
+  const leaf = createHash("sha256")
+    .update(LEAF_PREFIX)
+    .update(commitment(headerSalt, header))
+    .update(commitment(bodySalt, body))
+    .update(payloadCommitment ?? NO_PAYLOAD)
+    .digest();
+  return { recordId, seq: place.seq, kind: draft.kind, atMs: place.atMs, header, body, payloadCommitment, headerSalt, bodySalt, leaf };
+}
+
+/** Random bytes that a record needs. */
+export const RECORD_SALT_BYTES = 32;
+
+const LEAF_PREFIX = Buffer.concat([Buffer.from([0]), Buffer.from("maestro.leaf.v1", "ascii")]);
+const NO_PAYLOAD = new Uint8Array(32);
+
+function commitment(salt: Uint8Array, text: string): Uint8Array {
+  return createHash("sha256").update(salt).update(text, "utf8").digest();
+}
+
+function sha256(prefix: string, bytes: Uint8Array): Uint8Array {
+  return createHash("sha256").update(prefix).update(bytes).digest();
+}

@@ -1,0 +1,161 @@
+// A step: its definition, its row, its states and which may follow which. Not here: what makes it move, see plan/.
+import type { Amounts } from "./amounts.ts";
+import type { DemandId, ExecutorId, PlanId, SessionId } from "./id.ts";
+import type { Payload } from "./payload.ts";
+
+export type StepState =
+  | "PENDING" | "WAITING" | "AWAITING_APPROVAL" | "READY" | "LEASED" | "STOPPING" | "BACKING_OFF"
+  | "SUCCEEDED" | "FAILED" | "REFUSED" | "SKIPPED" | "CANCELLED"
+  | "COMPENSATING" | "COMPENSATED" | "COMPENSATION_FAILED";
+
+/** Which state may follow which; anything else is refused, or a bug. LEASED and STOPPING also serve compensations (`undoing`). */
+export const STEP_TRANSITIONS: Readonly<Record<StepState, readonly StepState[]>> = {
+  PENDING: ["READY", "LEASED", "WAITING", "AWAITING_APPROVAL", "SKIPPED", "CANCELLED", "FAILED"],
+  WAITING: ["PENDING", "READY", "LEASED", "AWAITING_APPROVAL", "BACKING_OFF", "SKIPPED", "CANCELLED", "FAILED"],
+  AWAITING_APPROVAL: ["READY", "LEASED", "WAITING", "SKIPPED", "CANCELLED", "FAILED"],
+  READY: ["LEASED", "WAITING", "SKIPPED", "CANCELLED"],
+  LEASED: ["SUCCEEDED", "FAILED", "REFUSED", "BACKING_OFF", "READY", "STOPPING", "AWAITING_APPROVAL", "COMPENSATING", "COMPENSATED", "COMPENSATION_FAILED", "WAITING"],
+  STOPPING: ["CANCELLED", "SUCCEEDED", "FAILED", "REFUSED", "COMPENSATING", "COMPENSATION_FAILED"],
+  BACKING_OFF: ["READY", "LEASED", "WAITING", "SKIPPED", "CANCELLED", "COMPENSATING"],
+  SUCCEEDED: ["COMPENSATING", "READY", "PENDING"],
+  FAILED: ["READY", "PENDING"],
+  REFUSED: ["READY", "PENDING"],
+  SKIPPED: ["PENDING", "READY"],
+  CANCELLED: [],
+  COMPENSATING: ["LEASED", "COMPENSATED", "COMPENSATION_FAILED"],
+  COMPENSATED: [],
+  COMPENSATION_FAILED: ["COMPENSATING"],
+};
+
+const ENDED: ReadonlySet<StepState> = new Set(["SUCCEEDED", "FAILED", "REFUSED", "SKIPPED", "CANCELLED", "COMPENSATED", "COMPENSATION_FAILED"]);
+const NOT_BEGUN: ReadonlySet<StepState> = new Set(["PENDING", "WAITING", "AWAITING_APPROVAL", "READY", "BACKING_OFF"]);
+
+/** Ended, for the plan's count. A step that is being compensated has ended. */
+export function hasEnded(state: StepState): boolean {
+  return ENDED.has(state) || state === "COMPENSATING";
+}
+/** No attempt runs, and none has succeeded. */
+export function hasNotBegun(state: StepState): boolean {
+  return NOT_BEGUN.has(state);
+}
+
+export type OnFailure = "FAIL_PLAN" | "SKIP_DEPENDENTS" | "CARRY_ON" | "ASK";
+
+export interface Retry {
+  readonly maxAttempts: number;
+  readonly initialBackoffMs: number;
+  readonly maxBackoffMs: number;
+  readonly multiplier: number;
+  /** Share of the wait that is drawn at random, 0 to 1. */
+  readonly jitter: number;
+}
+export const NO_RETRY: Retry = { maxAttempts: 1, initialBackoffMs: 1_000, maxBackoffMs: 60_000, multiplier: 2, jitter: 0.2 };
+export const DEFAULT_TIMEOUT_MS = 3_600_000;
+
+export interface Estimate {
+  readonly optimisticMs: number;
+  readonly likelyMs: number;
+  readonly pessimisticMs: number;
+}
+
+export interface Compensation {
+  readonly capability: string;
+  readonly input: Payload | null;
+  readonly timeoutMs: number;
+  readonly retry: Retry;
+}
+
+export interface Need {
+  readonly step: string;
+  readonly regardless: boolean;
+}
+
+/** A step as it was asked for, with defaults filled in. Kinds besides `work` join here. */
+export interface StepDefinition {
+  readonly key: string;
+  readonly kind: "work";
+  readonly title: string;
+  readonly capability: string;
+  readonly executorLabels: Readonly<Record<string, string>>;
+  readonly minTrust: number;
+  readonly hold: Amounts;
+  readonly needs: readonly Need[];
+  /** CEL text; empty for none. */
+  readonly condition: string;
+  readonly input: Payload | null;
+  /** JSON Schema text; empty for none. */
+  readonly inputSchema: string;
+  readonly outputSchema: string;
+  readonly estimate: Estimate | null;
+  readonly timeoutMs: number;
+  readonly retry: Retry;
+  readonly onFailure: OnFailure;
+  readonly compensation: Compensation | null;
+  readonly priority: number;
+  readonly produces: readonly string[];
+  readonly consumes: readonly string[];
+  readonly requiresApproval: boolean;
+}
+
+/** What the hot row says of its definition, so that the common path need not load it. */
+export const STEP_FLAGS = {
+  /** Has references, a condition or an input schema: resolved before it becomes READY. */
+  DYNAMIC: 1,
+  /** Outputs are checked against a schema. */
+  OUTPUT_SCHEMA: 2,
+  REQUIRES_APPROVAL: 4,
+  COMPENSABLE: 8,
+  /** Dependents go on after a failure (CARRY_ON). */
+  CARRY_ON: 16,
+  /** Approval was given. */
+  APPROVED: 32,
+  /** The budget keeps it from being leased. */
+  STARVED: 64,
+  /** Made artifacts or outputs that others may consume by reference; kept for reruns. */
+  RERUN: 128,
+} as const;
+
+export function has(flags: number, flag: number): boolean {
+  return (flags & flag) !== 0;
+}
+
+/** The hot row of a step. Times are epoch milliseconds. */
+export interface StepRow {
+  readonly planId: PlanId;
+  readonly ordinal: number;
+  readonly key: string;
+  readonly version: number;
+  readonly current: boolean;
+  readonly state: StepState;
+  readonly undoing: boolean;
+  readonly heldBack: boolean;
+  readonly waitingOn: number;
+  /** Epoch microseconds less its boost; set exactly while it can be leased. */
+  readonly orderKey: number | null;
+  readonly demandId: DemandId;
+  readonly boostMs: number;
+  readonly flags: number;
+  readonly timeoutMs: number;
+  readonly hold: Amounts;
+  readonly attempt: number;
+  readonly failures: number;
+  readonly fencing: number;
+  readonly executorId: ExecutorId | null;
+  readonly sessionId: SessionId | null;
+  /** End of a lease that is renewed by calls; null when a stream keeps it alive. */
+  readonly leaseUntilMs: number | null;
+  /** End of the attempt's time. */
+  readonly deadlineMs: number | null;
+  readonly notBeforeMs: number | null;
+  readonly readyMs: number | null;
+  readonly startedMs: number | null;
+  readonly finishedMs: number | null;
+}
+
+/** A fencing number is (store epoch, n) in one whole number that only grows; n < 2^40. */
+export const FENCING_EPOCH = 2 ** 40;
+
+/** The fencing number after `current` in a store epoch: a restored backup has a higher epoch, so its numbers are all higher. */
+export function nextFencing(current: number, storeEpoch: number): number {
+  return Math.max(current, storeEpoch * FENCING_EPOCH) + 1;
+}

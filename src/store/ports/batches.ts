@@ -1,0 +1,57 @@
+// The hot path: many plans changed in one transaction, two round trips in the usual case.
+import type { OrgId, PlanId } from "../../domain/id.ts";
+import type { Needs, PlanChanges, PlanSlice } from "../../domain/plan/slice.ts";
+import type { Payload } from "../../domain/payload.ts";
+
+/** What a batch wants of a plan: rows that are loaded with the lock. */
+export interface BatchPlan {
+  readonly orgId: OrgId;
+  readonly planId: PlanId;
+  /** Steps to load, with their children (and those children's rows). */
+  readonly ordinals: readonly number[];
+}
+
+export interface Leased {
+  readonly planId: PlanId;
+  readonly ordinal: number;
+  readonly undoing: boolean;
+}
+
+/** What a plan's decision came to. */
+export type PlanVerdict =
+  | { readonly kind: "needs"; readonly needs: Needs }
+  /** Nothing to write. */
+  | { readonly kind: "nothing" }
+  | { readonly kind: "changes"; readonly changes: PlanChanges; /** Steps whose inputs and checkpoints the answer must hold. */ readonly leased: readonly Leased[] };
+
+export interface BatchInput {
+  readonly input: Payload | null;
+  readonly checkpoint: Payload | null;
+}
+
+export interface BatchResult {
+  /** Plans that another transaction holds (SKIP LOCKED): nothing was decided for them. */
+  readonly skipped: readonly PlanId[];
+  /** Plans that do not exist in the org given. */
+  readonly missing: readonly PlanId[];
+  /** Inputs of leased steps, by `planId/ordinal`. */
+  readonly inputs: ReadonlyMap<string, BatchInput>;
+  readonly nowMs: number;
+}
+
+export interface BatchStore {
+  /**
+   * Locks the plans (sorted, SKIP LOCKED unless `wait`), loads their slices, calls `decide` once per plan that was locked
+   * (again, with a completed slice, while it answers `needs`), writes all changes and commits.
+   * `decide` must be pure: when the transaction is retried it is called anew. Throws what the store throws;
+   * a constraint violation or a bad value throws BatchRejectedError, upon which the caller bisects.
+   */
+  run(plans: readonly BatchPlan[], decide: (slice: PlanSlice, nowMs: number) => PlanVerdict, options: { readonly wait: boolean; readonly signal?: AbortSignal }): Promise<BatchResult>;
+}
+
+/** The database refused what a batch wrote: a bug, or poison in one item. */
+export class BatchRejectedError extends Error {}
+
+export function batchKey(planId: PlanId, ordinal: number): string {
+  return `${planId}/${String(ordinal)}`;
+}

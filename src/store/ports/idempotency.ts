@@ -1,0 +1,26 @@
+// Idempotency keys in the store: answers of writes, kept in the transaction of their effects.
+import type { OrgId } from "../../domain/id.ts";
+
+export interface IdempotentCall {
+  readonly orgId: OrgId;
+  readonly principal: string;
+  readonly key: string;
+  readonly operation: string;
+  /** SHA-256 of the request without its idempotency key. */
+  readonly bodyDigest: Uint8Array;
+}
+
+export type EarlierCall =
+  | { readonly kind: "new" }
+  /** Another body, or another operation. */
+  | { readonly kind: "conflict" }
+  | { readonly kind: "answered"; readonly answer: Uint8Array }
+  /** JSON text of a final refusal. */
+  | { readonly kind: "refused"; readonly refusal: string };
+
+export interface IdempotencyRepository {
+  /** Inserts the key, first of all in the transaction; while another transaction holds it, waits for that one's end. Expired keys count as new. */
+  begin(call: IdempotentCall, nowMs: number, lifetimeMs: number): Promise<EarlierCall>;
+  /** Keeps the answer, or the final refusal, of a call that `begin` called new. */
+  finish(call: IdempotentCall, result: { readonly answer: Uint8Array } | { readonly refusal: string }): Promise<void>;
+}

@@ -1,0 +1,57 @@
+// Running plans in the store, for operations; batches.ts is the hot path to the same rows. Every write needs the plan row's lock.
+import type { OrgId, PlanId } from "../../domain/id.ts";
+import type { Attempt } from "../../domain/outcome.ts";
+import type { Payload } from "../../domain/payload.ts";
+import type { PlanRow, PlanState } from "../../domain/plan.ts";
+import type { Needs, PlanChanges, PlanSlice } from "../../domain/plan/slice.ts";
+import type { StepDefinition, StepRow, StepState } from "../../domain/step.ts";
+import type { PageRequest } from "./store.ts";
+
+/** A new row of a step that a version brings, with its edges by ordinal. */
+export interface NewStep {
+  readonly row: StepRow;
+  /** Input when nothing is to be resolved (store text, see payloadText), with its effective digest; null when DYNAMIC. */
+  readonly input: { readonly text: string | null; readonly effectiveDigest: string } | null;
+}
+export interface NewEdge {
+  readonly from: number;
+  readonly to: number;
+  readonly regardless: boolean;
+}
+
+/** A step with its definition and results, as lists show it. */
+export interface StepView {
+  readonly row: StepRow;
+  readonly definition: StepDefinition;
+  readonly input: Payload | null;
+  /** The newest attempt that ended, of the current purpose. */
+  readonly last: Attempt | null;
+  /** Sum over all ended attempts. */
+  readonly usage: Attempt["usage"];
+}
+
+export interface PlanRepository {
+  /** Locks the plan row FOR NO KEY UPDATE and reads it; waits for whoever holds it. Undefined when there is none. */
+  lock(orgId: OrgId, planId: PlanId): Promise<PlanRow | undefined>;
+  find(orgId: OrgId, planId: PlanId): Promise<PlanRow | undefined>;
+  /** Newest first; sort key [created_ms, plan_id]. Plans that were never committed are left out. */
+  list(orgId: OrgId, query: { readonly planId: PlanId | null; readonly states: readonly PlanState[] }, page: PageRequest): Promise<readonly PlanRow[]>;
+  /** A slice with just the plan row, to be completed by `complete`. The plan must be locked. */
+  slice(plan: PlanRow): PlanSlice;
+  /** Loads what a decision asked for into the slice. */
+  complete(slice: PlanSlice, needs: Needs): Promise<void>;
+  /** Writes what a decision changed; the plan must be locked. */
+  save(changes: PlanChanges): Promise<void>;
+  /** Inserts rows of a new version's steps and their edges, in bulk (10,000 steps in about 300 ms). Before `save` of the activation. */
+  addSteps(orgId: OrgId, planId: PlanId, steps: readonly NewStep[], edges: readonly NewEdge[]): Promise<void>;
+  /** Removes edges that a new version does not have. */
+  removeEdges(orgId: OrgId, planId: PlanId, edges: readonly NewEdge[]): Promise<void>;
+  /** Current rows, by key; sort key [key]. */
+  listSteps(orgId: OrgId, planId: PlanId, query: { readonly states: readonly StepState[]; readonly unfinishedOnly?: boolean; readonly key?: string }, page: PageRequest): Promise<readonly StepView[]>;
+  /** Ended attempts of a step, oldest first; sort key [ordinal, fencing]. */
+  listAttempts(orgId: OrgId, planId: PlanId, key: string, page: PageRequest): Promise<readonly Attempt[]>;
+  /** All ended attempts of a plan, by end; for the credit trace. */
+  allAttempts(orgId: OrgId, planId: PlanId): Promise<readonly Attempt[]>;
+  /** All current step rows, and their edges, without definitions. */
+  allSteps(orgId: OrgId, planId: PlanId): Promise<{ readonly steps: readonly StepRow[]; readonly edges: readonly NewEdge[] }>;
+}

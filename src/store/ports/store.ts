@@ -1,0 +1,56 @@
+// The store as the rest of the service sees it: transactions, and what works outside of them. Comments are the contract.
+import type { OrgId } from "../../domain/id.ts";
+import type { ApprovalRepository } from "./approvals.ts";
+import type { BatchStore } from "./batches.ts";
+import type { CharterRepository } from "./charters.ts";
+import type { ExecutorRepository } from "./executors.ts";
+import type { GoalRepository } from "./goals.ts";
+import type { GraphRepository } from "./graphs.ts";
+import type { IdempotencyRepository } from "./idempotency.ts";
+import type { IdentityRepository } from "./identity.ts";
+import type { PlanRepository } from "./plans.ts";
+import type { PlatformStore } from "./platform.ts";
+import type { RecordRepository } from "./records.ts";
+
+/** One transaction. All of its repositories see exactly the orgs that it was opened for. */
+export interface Tx {
+  /** One reading of the store's clock, epoch milliseconds; the same for the whole transaction once it was read. Read it after the locks. */
+  nowMs(): Promise<number>;
+  readonly charters: CharterRepository;
+  readonly goals: GoalRepository;
+  readonly graphs: GraphRepository;
+  readonly plans: PlanRepository;
+  readonly executors: ExecutorRepository;
+  readonly approvals: ApprovalRepository;
+  readonly identity: IdentityRepository;
+  readonly records: RecordRepository;
+  readonly idempotency: IdempotencyRepository;
+}
+
+export interface Store {
+  /**
+   * Runs `work` in one READ COMMITTED transaction that sees only `orgs`, and commits when it returns.
+   * Whatever `work` throws rolls it back and is thrown again (RefusedError included). Deadlocks, serialization failures
+   * and lock time-outs are retried up to 3 times: `work` must be repeatable. When the database is away, or `signal`
+   * fires, StoreUnavailableError or the abort reason is thrown. A COMMIT with unknown result throws CommitUnknownError.
+   */
+  transaction<T>(orgs: readonly OrgId[], work: (tx: Tx) => Promise<T>, options?: { readonly signal?: AbortSignal; readonly readOnly?: boolean }): Promise<T>;
+  /** What works without an org: sessions, credentials, standing scans. */
+  readonly platform: PlatformStore;
+  /** The hot path. */
+  readonly batches: BatchStore;
+  /** Ends all connections; waits for running transactions. */
+  close(): Promise<void>;
+}
+
+/** The database is away, refuses connections, or is out of space. Nothing was changed. */
+export class StoreUnavailableError extends Error {}
+
+/** The connection broke while COMMIT was under way: the effect may or may not be there. */
+export class CommitUnknownError extends Error {}
+
+/** A page of a list: entries after `after` (exclusive; the last entry's sort key of the page before), at most `limit`. */
+export interface PageRequest {
+  readonly limit: number;
+  readonly after: readonly (string | number | null)[] | null;
+}
