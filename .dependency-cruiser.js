@@ -188,9 +188,11 @@ export default {
     {
       name: "no-dead-files",
       comment:
-        "A file that nothing starts from is dead: entries are main.ts, the executor library, worker threads and the console.",
+        "A file that nothing starts from is dead: entries are main.ts, the executor library, worker threads, watchdogs and the console.",
       severity: "error",
-      from: { path: ["^src/main\\.ts$", "^src/executor/executor\\.ts$", "^src/.*worker\\.ts$", "^src/console/"] },
+      from: {
+        path: ["^src/main\\.ts$", "^src/executor/executor\\.ts$", "^src/.*(worker|watchdog)\\.ts$", "^src/console/"],
+      },
       to: { path: "^src/", reachable: false },
     },
   ],

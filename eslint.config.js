@@ -121,7 +121,13 @@ export default defineConfig(
   },
   {
     // Who reads the environment, and who hands it on to a child process.
-    files: ["src/config.ts", "src/main.ts", "src/executor/shell*.ts", "src/executor/shell/**/*.ts"],
+    files: [
+      "src/config.ts",
+      "src/main.ts",
+      "src/executor/shell*.ts",
+      "src/executor/shell/**/*.ts",
+      "src/store/postgres/engines/embedded-*.ts",
+    ],
     rules: {
       "no-restricted-properties": ["error", ...timeAndChanceProperties],
       "no-restricted-imports": ["error", { paths: timeAndChanceImports }],
