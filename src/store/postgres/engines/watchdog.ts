@@ -2,8 +2,9 @@
 // for whatever reason. Reads one order from its input, then waits for the end of it. Not here: Maestro's side (embedded-watchdog.ts).
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 import { BoundedLog } from "./embedded-log.ts";
-import { clusterProcesses, send } from "./embedded-process.ts";
+import { endOrphans } from "./embedded-process.ts";
 import type { WatchdogEvent, WatchdogOrder } from "./embedded-watchdog.ts";
 
 // A terminal's ^C or a service manager's SIGTERM reaches this process too. Maestro drains first and then closes the pipe.
@@ -36,7 +37,10 @@ function watch(order: WatchdogOrder): void {
     timers.push(setTimeout(() => server.kill("SIGQUIT"), 10_000), setTimeout(() => server.kill("SIGKILL"), 15_000));
   };
   server.on("spawn", () => report({ type: "spawned", pid: server.pid ?? 0 }));
-  server.on("error", (error: NodeJS.ErrnoException) => report({ type: "unlaunched", code: error.code ?? "", text: error.message }));
+  server.on("error", (error: NodeJS.ErrnoException) => {
+    report({ type: "unlaunched", code: error.code ?? "", text: error.message });
+    if (server.pid === undefined) leave();
+  });
   let ready = false;
   for (const stream of [server.stdout, server.stderr]) {
     createInterface({ input: stream }).on("line", (text) => {
@@ -48,17 +52,17 @@ function watch(order: WatchdogOrder): void {
       report({ type: "ready" });
     });
   }
-  server.on("close", (code, signal) => {
+  const closed = new Promise<void>((resolve) => void server.on("close", () => resolve()));
+  server.on("exit", (code, signal) => {
     for (const timer of timers) clearTimeout(timer);
     stop = () => undefined;
-    void clearSurvivors(order.clusterName).finally(() => {
-      report({ type: "exit", code, signal });
-      leave();
-    });
+    // When the postmaster is killed its children notice and end, except one that is busy computing; it also holds the output open.
+    void endOrphans(order.clusterName)
+      .catch((error: unknown) => log.write(String(error)))
+      .then(() => Promise.race([closed, delay(1_000)]))
+      .finally(() => {
+        report({ type: "exit", code, signal });
+        leave();
+      });
   });
-}
-
-// When the postmaster is killed its children notice and end, except one that is busy computing.
-async function clearSurvivors(clusterName: string): Promise<void> {
-  for (const { pid } of await clusterProcesses(clusterName)) send(pid, "SIGQUIT");
 }
