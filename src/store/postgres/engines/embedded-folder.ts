@@ -1,8 +1,9 @@
 // The data folder: made, locked, its passwords kept. Not here: the cluster inside it, which is Postgres's.
 import { readFileSync, writeFileSync } from "node:fs";
 import { access, constants, mkdir, open, readFile, realpath, rename } from "node:fs/promises";
-import { randomBytes } from "node:crypto";
 import { dirname, join, resolve } from "node:path";
+import type * as SqliteTypes from "node:sqlite";
+import { systemRandom } from "../../../support/random.ts";
 import { EngineError, folderTrouble } from "./engine-error.ts";
 
 /** Makes the folder if need be and returns its real path. */
@@ -20,6 +21,8 @@ export async function openFolder(dataDir: string): Promise<string> {
   }
 }
 
+type SqliteModule = typeof SqliteTypes;
+
 export interface FolderLock {
   release(): void;
 }
@@ -30,7 +33,7 @@ export interface FolderLock {
  * The file must never be opened by anything else in this process: closing it there would drop the lock.
  */
 export function lockFolder(folder: string): FolderLock {
-  const sqlite = process.getBuiltinModule("node:sqlite") as typeof import("node:sqlite") | undefined;
+  const sqlite = process.getBuiltinModule("node:sqlite") as SqliteModule | undefined;
   if (sqlite === undefined) {
     throw new EngineError("unsupported-platform", "This Node has no node:sqlite, which locks the data folder.", "Use Node 22.13 or newer.");
   }
@@ -81,7 +84,8 @@ export async function passwordsOf(folder: string): Promise<{ readonly passwords:
   } catch {
     // Absent or damaged: the cluster takes new ones.
   }
-  const passwords = { admin: randomBytes(24).toString("base64url"), app: randomBytes(24).toString("base64url") };
+  const { bytes } = systemRandom();
+  const passwords = { admin: Buffer.from(bytes(24)).toString("base64url"), app: Buffer.from(bytes(24)).toString("base64url") };
   return { passwords, fresh: true };
 }
 
