@@ -84,8 +84,8 @@ export async function passwordsOf(folder: string): Promise<{ readonly passwords:
   } catch {
     // Absent or damaged: the cluster takes new ones.
   }
-  const { bytes } = systemRandom();
-  const passwords = { admin: Buffer.from(bytes(24)).toString("base64url"), app: Buffer.from(bytes(24)).toString("base64url") };
+  const random = systemRandom();
+  const passwords = { admin: Buffer.from(random.bytes(24)).toString("base64url"), app: Buffer.from(random.bytes(24)).toString("base64url") };
   return { passwords, fresh: true };
 }
 
