@@ -1,0 +1,110 @@
+// Stage 2: who calls. API keys by their digest, cached and dropped when they end; the local caller on loopback. Not here: what they may do.
+import { createHash } from "node:crypto";
+import type { KeyId } from "../domain/id.ts";
+import type { ApiKey, Principal } from "../domain/principal.ts";
+import { refused } from "../domain/refusal.ts";
+import type { Decision } from "../domain/refusal.ts";
+import type { PlatformStore } from "../store/ports/platform.ts";
+import type { Clock } from "../support/clock.ts";
+import type { Caller } from "./call.ts";
+
+export interface IdentifyOptions {
+  readonly platform: Pick<PlatformStore, "findKey" | "keysRevokedSince">;
+  readonly clock: Clock;
+  /** Who calls without a credential from this machine; null when everybody needs one. */
+  readonly local: Principal | null;
+}
+
+export interface Identify {
+  identify(caller: Caller): Promise<Decision<Principal>>;
+  /** Forgets a key that was revoked here. */
+  forget(keyId: KeyId): void;
+  /** Drops keys that were revoked by other servers; returns every key that ended since the last call. */
+  refresh(): Promise<readonly KeyId[]>;
+}
+
+/** Most credentials that are remembered, known and unknown ones together. */
+const REMEMBERED = 10_000;
+/** An unknown key is looked up again after this: it may guess only so often at the store's cost. */
+const UNKNOWN_MS = 5_000;
+
+interface Remembered {
+  readonly key: ApiKey | null;
+  readonly principal: Principal | null;
+  readonly untilMs: number;
+}
+
+export function createIdentify({ platform, clock, local }: IdentifyOptions): Identify {
+  const remembered = new Map<string, Remembered>();
+  let refreshedMs = clock.nowMs();
+
+  function remember(digest: string, key: ApiKey | undefined): Remembered {
+    const [oldest] = remembered.keys();
+    if (remembered.size >= REMEMBERED && oldest !== undefined) remembered.delete(oldest);
+    const entry: Remembered =
+      key === undefined
+        ? { key: null, principal: null, untilMs: clock.nowMs() + UNKNOWN_MS }
+        : {
+            key,
+            principal: { orgId: key.orgId, name: key.principal, grants: key.grants, keyId: key.keyId },
+            untilMs: key.revokedMs ?? key.expiresMs ?? Number.POSITIVE_INFINITY,
+          };
+    remembered.set(digest, entry);
+    return entry;
+  }
+
+  async function byKey(secret: string): Promise<Decision<Principal>> {
+    const digest = createHash("sha256").update(secret, "utf8").digest();
+    const name = digest.toString("base64");
+    let entry = remembered.get(name);
+    if (entry === undefined || (entry.key === null && entry.untilMs <= clock.nowMs())) {
+      entry = remember(name, await platform.findKey(digest));
+    }
+    if (entry.principal === null) return unauthenticated("The API key is unknown.", "key.unknown");
+    if (entry.key?.revokedMs != null) return unauthenticated("The API key was revoked.", "key.revoked");
+    if (entry.untilMs <= clock.nowMs()) return unauthenticated("The API key has expired.", "key.expired");
+    return { ok: true, value: entry.principal };
+  }
+
+  function forget(keyId: KeyId): void {
+    for (const [digest, entry] of remembered) if (entry.key?.keyId === keyId) remembered.delete(digest);
+  }
+
+  return {
+    async identify(caller) {
+      if (caller.authorization !== "") {
+        const secret = /^Bearer +(\S+) *$/i.exec(caller.authorization)?.[1];
+        if (secret === undefined) return unauthenticated("The Authorization header is not `Bearer <key>`.", "authorization.shape");
+        return byKey(secret);
+      }
+      if (local !== null && !caller.forwarded && isLoopback(caller.address)) return { ok: true, value: local };
+      return unauthenticated("A credential is needed.", "credential.missing");
+    },
+    forget,
+    async refresh() {
+      const since = refreshedMs;
+      const nowMs = clock.nowMs();
+      // Clocks of servers and store differ a little; seeing a revocation twice does no harm.
+      const revoked = await platform.keysRevokedSince(since - 10_000);
+      refreshedMs = nowMs;
+      const expired: KeyId[] = [];
+      for (const [digest, { key, untilMs }] of remembered) {
+        if (untilMs > nowMs) continue;
+        if (key !== null) expired.push(key.keyId);
+        remembered.delete(digest);
+      }
+      revoked.forEach(forget);
+      return [...revoked, ...expired];
+    },
+  };
+}
+
+/** Whether an address is this machine's own. */
+export function isLoopback(address: string): boolean {
+  const plain = address.startsWith("::ffff:") ? address.slice(7) : address;
+  return plain === "::1" || plain.startsWith("127.");
+}
+
+function unauthenticated(explanation: string, rule: string): Decision<Principal> {
+  return refused("UNAUTHENTICATED", explanation, { rule, remedy: "Send `Authorization: Bearer <API key>`." });
+}

@@ -1,0 +1,58 @@
+// What an operation is to the engine: a verb that loads, decides and saves in one transaction. Not here: the verbs, see operations/.
+import type { IdMaker, PlanRef, ReadyStep, RecordId, SessionId } from "../domain/id.ts";
+import type { StopOrderDraft } from "../domain/plan/draft.ts";
+import type { Principal } from "../domain/principal.ts";
+import type { RecordDraft } from "../domain/record.ts";
+import type { Decision } from "../domain/refusal.ts";
+import type { Random } from "../support/random.ts";
+import type { Tx } from "../store/ports/store.ts";
+
+/** A row of the operation table; transport builds them from the descriptors' options. */
+export interface MethodSpec {
+  /** Full name, such as `maestro.v1.MaestroService/Plan`. */
+  readonly method: string;
+  readonly parts: readonly OperationSpec[];
+}
+export interface OperationSpec {
+  /** Such as `goal.refine`. */
+  readonly operation: string;
+  readonly capability: string;
+  readonly writes: boolean;
+}
+
+export interface OperationContext {
+  readonly principal: Principal;
+  /** This server's session: the journal stream that records without a plan go to. */
+  readonly sessionId: SessionId;
+  readonly storeEpoch: number;
+  readonly ids: IdMaker;
+  readonly random: Random;
+  /** W3C traceparent of the call; empty for none. */
+  readonly traceparent: string;
+  readonly signal: AbortSignal;
+  /** What the stages before had to say, for records that an operation writes itself. */
+  readonly stages?: Readonly<Record<string, string>>;
+}
+
+/** An operation that was carried out. */
+export interface Done<T> {
+  readonly value: T;
+  /** The record that the operation itself wrote (plan stream); null when the engine is to write `journal`, or when nothing was changed. */
+  readonly recordId: RecordId | null;
+  /** Record for the org's journal. */
+  readonly journal?: RecordDraft;
+  /** What the dispatcher must hear after the commit: plans whose steps may have become ready, stopped or ended. */
+  readonly wake?: readonly PlanRef[];
+  /** Steps that became ready: they go into the windows at once. */
+  readonly ready?: readonly ReadyStep[];
+  /** Attempts that must be told to stop. */
+  readonly stops?: readonly StopOrderDraft[];
+  /** What follows the commit in memory: feeding windows, telling watchers. Must not throw. */
+  readonly afterCommit?: () => void;
+}
+
+/**
+ * A verb. It must be repeatable (the transaction may be tried again) and must decide before its first write:
+ * a returned refusal lets the engine record it in the same transaction.
+ */
+export type Operation<Req, Res> = (tx: Tx, request: Req, context: OperationContext) => Promise<Decision<Done<Res>>>;

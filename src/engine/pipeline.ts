@@ -1,0 +1,133 @@
+// Runs the eight stages, in order, for every operation on every surface. Not here: what a stage does, see the file named after it.
+import type { SessionId } from "../domain/id.ts";
+import type { IdMaker, PlanRef } from "../domain/id.ts";
+import type { Principal } from "../domain/principal.ts";
+import { refusal, refused } from "../domain/refusal.ts";
+import type { Decision, Refusal } from "../domain/refusal.ts";
+import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.ts";
+import type { Store, Tx } from "../store/ports/store.ts";
+import type { Clock } from "../support/clock.ts";
+import type { Random } from "../support/random.ts";
+import type { Account } from "./account.ts";
+import type { Admissions } from "./admissions.ts";
+import { authorize } from "./authorize.ts";
+import type { AdmitCall, Admitted, EngineCall } from "./call.ts";
+import { decode } from "./decode.ts";
+import type { Identify } from "./identify.ts";
+import { invoke } from "./invoke.ts";
+import type { OperationContext } from "./operation.ts";
+import { policy } from "./policy.ts";
+import { treaty } from "./treaty.ts";
+
+export interface PipelineOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly ids: IdMaker;
+  readonly random: Random;
+  readonly identify: Identify;
+  readonly account: Account;
+  readonly admissions: Admissions;
+  /** This server's session; another one after a lapse. */
+  readonly sessionId: () => SessionId;
+  readonly storeEpoch: number;
+  /** How long idempotency keys are kept. */
+  readonly keyLifeMs: number;
+  /** Hears after a commit which plans to look at. */
+  readonly wake: (plans: readonly PlanRef[]) => void;
+}
+
+export interface Pipeline {
+  /** All eight stages: an operation in one transaction. Store trouble is answered as UNAVAILABLE; anything else that is thrown is a bug. */
+  run<Req, Res, Answer>(call: EngineCall<Req, Res, Answer>): Promise<Decision<Answer>>;
+  /** Stages 1 to 6, for streams and calls whose effects the dispatcher's batches carry out and record. */
+  admit<Req>(call: AdmitCall<Req>): Promise<Decision<Admitted<Req>>>;
+  /** A read in the caller's org, for streams that have been admitted. */
+  read<T>(principal: Principal, work: (tx: Tx) => Promise<T>, signal: AbortSignal): Promise<Decision<T>>;
+}
+
+export function createPipeline(options: PipelineOptions): Pipeline {
+  const { store, identify, account, admissions } = options;
+
+  async function admit<Req>(call: AdmitCall<Req>): Promise<Decision<Admitted<Req>>> {
+    const { method } = call;
+    const operation = method.parts[0]?.operation ?? method.method;
+    const decoded = decode(call);
+    // The caller is looked up even so: a bad shape is counted against whoever sent it.
+    const identified = await identify.identify(call.caller);
+    if (!identified.ok) {
+      admissions.count({ address: call.caller.address }, operation, identified.refusal);
+      return identified;
+    }
+    const principal = identified.value;
+    const turnedAway = (refusal: Refusal): { readonly ok: false; readonly refusal: Refusal } => {
+      admissions.count(principal, operation, refusal);
+      return { ok: false, refusal };
+    };
+    if (!decoded.ok) return turnedAway(decoded.refusal);
+    const authorized = authorize(principal, method);
+    if (!authorized.ok) return turnedAway(authorized.refusal);
+    const treated = treaty();
+    if (!treated.ok) return turnedAway(treated.refusal);
+    const allowed = policy();
+    if (!allowed.ok) return turnedAway(allowed.refusal);
+    const notes = { identify: principal.keyId === null ? "local" : "key", authorize: "granted", treaty: treated.value, policy: allowed.value };
+    return { ok: true, value: { principal, request: decoded.value.request, key: decoded.value.key, notes } };
+  }
+
+  async function carryOut<Req, Res, Answer>(call: EngineCall<Req, Res, Answer>): Promise<Decision<Answer>> {
+    const admitted = await admit(call);
+    if (!admitted.ok) return admitted;
+    const { principal, notes } = admitted.value;
+    const place = account.enter(principal.orgId);
+    if (!place.ok) {
+      admissions.count(principal, call.method.parts[0]?.operation ?? call.method.method, place.refusal);
+      return place;
+    }
+    try {
+      const context: OperationContext = {
+        principal,
+        sessionId: options.sessionId(),
+        storeEpoch: options.storeEpoch,
+        ids: options.ids,
+        random: options.random,
+        traceparent: call.traceparent,
+        signal: call.signal,
+        stages: notes,
+      };
+      const { decision, done } = await invoke(options, call, admitted.value, context);
+      if (done !== null) {
+        done.afterCommit?.();
+        if (done.wake !== undefined && done.wake.length > 0) options.wake(done.wake);
+      }
+      return decision;
+    } finally {
+      place.value();
+    }
+  }
+
+  return {
+    run: (call) => answeringTrouble(() => carryOut(call)),
+    admit: (call) => answeringTrouble(() => admit(call)),
+    read: (principal, work, signal) =>
+      answeringTrouble(async () => ({ ok: true, value: await store.transaction([principal.orgId], work, { signal, readOnly: true }) })),
+  };
+}
+
+/** Turns store trouble into a refusal; everything else stays what it is. */
+async function answeringTrouble<T>(work: () => Promise<Decision<T>>): Promise<Decision<T>> {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) return { ok: false, refusal: STORE_AWAY };
+    if (error instanceof CommitUnknownError) {
+      return refused("UNAVAILABLE", "The connection to the store broke while the answer was on its way; whether it took effect is not known.", {
+        rule: "store.commit",
+        retryAfterMs: 1_000,
+        remedy: "Repeat the request with an idempotency key, or look first.",
+      });
+    }
+    throw error;
+  }
+}
+
+const STORE_AWAY = refusal("UNAVAILABLE", "The store is away; nothing was changed.", { rule: "store.away", retryAfterMs: 1_000, remedy: "Send it again." });
