@@ -40,6 +40,19 @@ export function planOfGoal(goalId: GoalId): PlanId {
   return goalId as string as PlanId;
 }
 
+/** A plan and the org that owns it; hot statements always name both. */
+export interface PlanRef {
+  readonly orgId: OrgId;
+  readonly planId: PlanId;
+}
+
+/** A step in the ready set. */
+export interface ReadyStep extends PlanRef {
+  readonly ordinal: number;
+  readonly demandId: DemandId;
+  readonly orderKey: number;
+}
+
 /** Makes ids: UUIDv7 from the injected clock and randomness. */
 export interface IdMaker {
   uuid(): string;

@@ -69,7 +69,7 @@ export function takeHold(account: Account, hold: Amounts): { readonly account: A
 
 /** Ends a hold with what was really used: up to the hold is spent, the rest is overrun, booked in full and outside the bound. */
 export function settleHold(account: Account, hold: Amounts, usage: Amounts): Account {
-  return { ...account, held: minus(account.held, hold), spent: plus(account.spent, within(usage, hold)), overrun: plus(account.overrun, beyond(usage, hold)) };
+  return book({ ...account, held: minus(account.held, hold) }, hold, usage);
 }
 
 /** Ends a hold without evidence: all of it is presumed spent until a late report settles it. */
@@ -79,7 +79,19 @@ export function presumeHold(account: Account, hold: Amounts): Account {
 
 /** Settles a presumed hold with a late report. */
 export function settlePresumed(account: Account, hold: Amounts, usage: Amounts): Account {
-  return { ...account, presumed: minus(account.presumed, hold), spent: plus(account.spent, within(usage, hold)), overrun: plus(account.overrun, beyond(usage, hold)) };
+  return book({ ...account, presumed: minus(account.presumed, hold) }, hold, usage);
+}
+
+/** Where nothing is limited there is nothing to overrun: all of it is spent. */
+function book(account: Account, hold: Amounts, usage: Amounts): Account {
+  const { allotted } = account;
+  const bound: Amounts = {
+    tokens: allotted.tokens === null ? usage.tokens : hold.tokens,
+    moneyMicros: allotted.moneyMicros === null ? usage.moneyMicros : hold.moneyMicros,
+    wallMs: allotted.wallMs === null ? usage.wallMs : hold.wallMs,
+    energyMillijoules: allotted.energyMillijoules === null ? usage.energyMillijoules : hold.energyMillijoules,
+  };
+  return { ...account, spent: plus(account.spent, within(usage, bound)), overrun: plus(account.overrun, beyond(usage, bound)) };
 }
 
 /** What may still be authorised; null is not limited. */

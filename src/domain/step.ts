@@ -21,7 +21,7 @@ export const STEP_TRANSITIONS: Readonly<Record<StepState, readonly StepState[]>>
   FAILED: ["READY", "PENDING"],
   REFUSED: ["READY", "PENDING"],
   SKIPPED: ["PENDING", "READY"],
-  CANCELLED: [],
+  CANCELLED: ["PENDING", "READY"],
   COMPENSATING: ["LEASED", "COMPENSATED", "COMPENSATION_FAILED"],
   COMPENSATED: [],
   COMPENSATION_FAILED: ["COMPENSATING"],
@@ -109,10 +109,8 @@ export const STEP_FLAGS = {
   CARRY_ON: 16,
   /** Approval was given. */
   APPROVED: 32,
-  /** The budget keeps it from being leased. */
+  /** Ready, and kept out of the ready set by the budget. */
   STARVED: 64,
-  /** Made artifacts or outputs that others may consume by reference; kept for reruns. */
-  RERUN: 128,
 } as const;
 
 export function has(flags: number, flag: number): boolean {

@@ -46,6 +46,12 @@ export interface PlanSlice {
   whole: boolean;
   /** Pending approvals are loaded. */
   approvalsLoaded: boolean;
+  /** Ready steps without an order key (the budget or a suspension keeps them), oldest first, at most 200; null until asked for. */
+  parked: readonly number[] | null;
+  /** The work row of a cascade that goes on; undefined until asked for. */
+  cascade: Cascade | null | undefined;
+  /** Null until asked for. Candidates are done steps that can be undone, those that finished last first (the first 3 current ones, the first 3 dropped ones). */
+  undo: { readonly busy: number | null; readonly candidates: readonly number[] } | null;
 }
 
 export function earlierKey(ordinal: number, fencing: number): string {
@@ -62,6 +68,10 @@ export interface Needs {
   readonly approvals?: boolean;
   readonly goal?: boolean;
   readonly whole?: boolean;
+  readonly parked?: boolean;
+  readonly cascade?: boolean;
+  /** Loads `undo`, and the rows it names. */
+  readonly undo?: boolean;
 }
 
 /** Thrown by a decision that needs more; the slice is completed and the decision made again from the start. */
@@ -106,6 +116,7 @@ export interface PlanChanges {
   readonly records: readonly StoredRecord[];
   readonly timers: readonly { readonly ordinal: number; readonly dueMs: number | null }[];
   readonly approvals: readonly Approval[];
+  readonly checkpoints: readonly { readonly ordinal: number; readonly fencing: number; /** Store text, see payloadText. */ readonly checkpoint: string }[];
   /** Undefined: unchanged. Null: done. */
   readonly cascade: Cascade | null | undefined;
   readonly goal: { readonly state: GoalState; readonly finishedMs: number | null } | null;

@@ -1,7 +1,7 @@
 // Approvals in the store. They are written with their plan's changes, see plans.ts.
 import type { Approval } from "../../domain/approval.ts";
 import type { ApprovalId, OrgId, PlanId } from "../../domain/id.ts";
-import type { PageRequest } from "./store.ts";
+import type { PageRequest } from "./paging.ts";
 
 export interface ApprovalRepository {
   find(orgId: OrgId, approvalId: ApprovalId): Promise<Approval | undefined>;

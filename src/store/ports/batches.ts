@@ -7,14 +7,19 @@ import type { Payload } from "../../domain/payload.ts";
 export interface BatchPlan {
   readonly orgId: OrgId;
   readonly planId: PlanId;
-  /** Steps to load, with their children (and those children's rows). */
+  /** Steps to load. */
   readonly ordinals: readonly number[];
+  /** Steps whose children are loaded as well, edges and rows. */
+  readonly childrenOf: readonly number[];
 }
 
 export interface Leased {
+  readonly orgId: OrgId;
   readonly planId: PlanId;
   readonly ordinal: number;
   readonly undoing: boolean;
+  /** Earlier attempts may have left a checkpoint. */
+  readonly again: boolean;
 }
 
 /** What a plan's decision came to. */

@@ -1,7 +1,7 @@
 // Charters in the store.
 import type { Charter } from "../../domain/charter.ts";
 import type { OrgId } from "../../domain/id.ts";
-import type { PageRequest } from "./store.ts";
+import type { PageRequest } from "./paging.ts";
 
 export interface CharterRepository {
   /** By name or charter id (UUID text); newest revision unless one is given. Undefined when there is none. */

@@ -1,7 +1,7 @@
 // Executors and demand classes in the store.
 import type { Demand, Executor, ExecutorSpec } from "../../domain/executor.ts";
 import type { ExecutorId, OrgId, SessionId } from "../../domain/id.ts";
-import type { PageRequest } from "./store.ts";
+import type { PageRequest } from "./paging.ts";
 
 export interface ExecutorRepository {
   /** Registers by name, or renews the spec (id and trust stay); a draining executor becomes active. */

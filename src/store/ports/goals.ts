@@ -2,7 +2,7 @@
 import type { Filter } from "../../domain/filter/filter.ts";
 import type { Goal, GoalState, GoalView } from "../../domain/goal.ts";
 import type { CharterId, OrgId, PlanId } from "../../domain/id.ts";
-import type { PageRequest } from "./store.ts";
+import type { PageRequest } from "./paging.ts";
 
 export type GoalOrder = "created_at desc" | "created_at" | "name" | "finished_at desc" | "finished_at";
 

@@ -1,7 +1,7 @@
 // Graph versions in the store. All writes need the plan row's lock (plans.lock) first.
 import type { AnalysedEdge, Edge, GraphState, GraphStep, GraphVersion } from "../../domain/graph.ts";
 import type { OrgId, PlanId } from "../../domain/id.ts";
-import type { PageRequest } from "./store.ts";
+import type { PageRequest } from "./paging.ts";
 
 export interface GraphRepository {
   addVersion(version: GraphVersion): Promise<void>;

@@ -1,7 +1,7 @@
 // Orgs and API keys in the store. Looking a credential up without knowing its org is in platform.ts.
 import type { KeyId, OrgId } from "../../domain/id.ts";
 import type { ApiKey, Org } from "../../domain/principal.ts";
-import type { PageRequest } from "./store.ts";
+import type { PageRequest } from "./paging.ts";
 
 export interface IdentityRepository {
   findOrg(orgId: OrgId): Promise<Org | undefined>;

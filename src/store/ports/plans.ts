@@ -5,7 +5,7 @@ import type { Payload } from "../../domain/payload.ts";
 import type { PlanRow, PlanState } from "../../domain/plan.ts";
 import type { Needs, PlanChanges, PlanSlice } from "../../domain/plan/slice.ts";
 import type { StepDefinition, StepRow, StepState } from "../../domain/step.ts";
-import type { PageRequest } from "./store.ts";
+import type { PageRequest } from "./paging.ts";
 
 /** A new row of a step that a version brings, with its edges by ordinal. */
 export interface NewStep {

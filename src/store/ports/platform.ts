@@ -1,18 +1,10 @@
 // What the server needs of the store without an org: its session, credentials, standing scans. Each call is a transaction of its own.
-import type { KeyId, OrgId, PlanId, SessionId, DemandId } from "../../domain/id.ts";
+import type { DemandId, KeyId, OrgId, PlanId, ReadyStep, SessionId } from "../../domain/id.ts";
 import type { ApiKey, Org } from "../../domain/principal.ts";
 
 export interface SessionInfo {
   readonly sessionId: SessionId;
   readonly expiresMs: number;
-}
-
-export interface ReadyStep {
-  readonly orgId: OrgId;
-  readonly demandId: DemandId;
-  readonly orderKey: number;
-  readonly planId: PlanId;
-  readonly ordinal: number;
 }
 
 export interface PlatformStore {

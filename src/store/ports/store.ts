@@ -48,9 +48,3 @@ export class StoreUnavailableError extends Error {}
 
 /** The connection broke while COMMIT was under way: the effect may or may not be there. */
 export class CommitUnknownError extends Error {}
-
-/** A page of a list: entries after `after` (exclusive; the last entry's sort key of the page before), at most `limit`. */
-export interface PageRequest {
-  readonly limit: number;
-  readonly after: readonly (string | number | null)[] | null;
-}

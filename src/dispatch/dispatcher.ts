@@ -1,0 +1,132 @@
+// What transports and operations see of dispatch. Not here: how it works, see README.md beside this file.
+import type { Executor, ExecutorSpec } from "../domain/executor.ts";
+import type { ExecutorId, OrgId, PlanId, PlanRef, ReadyStep } from "../domain/id.ts";
+import type { Amounts } from "../domain/amounts.ts";
+import type { Assignment, LeaseRef, Outcome, Receipt } from "../domain/outcome.ts";
+import type { Payload } from "../domain/payload.ts";
+import type { StopOrderDraft } from "../domain/plan/draft.ts";
+import type { Principal } from "../domain/principal.ts";
+import type { Decision, Refusal } from "../domain/refusal.ts";
+import type { PlanState } from "../domain/plan.ts";
+
+export interface NextCall {
+  readonly principal: Principal;
+  readonly executorId: ExecutorId;
+  readonly max: number;
+  readonly waitMs: number;
+  /** Empty for all that the executor can do. */
+  readonly capabilities: readonly string[];
+  /** Life of the leases without a renewal. */
+  readonly leaseMs: number;
+}
+
+export interface LogLine {
+  readonly atMs: number;
+  readonly stream: string;
+  readonly text: string;
+}
+
+export interface RenewalReport {
+  readonly lease: LeaseRef;
+  readonly progress: number;
+  readonly message: string;
+  readonly usage: Amounts | null;
+  readonly checkpoint: Payload | null;
+  readonly lines: readonly LogLine[];
+}
+
+export interface Renewed {
+  readonly renewed: readonly LeaseRef[];
+  readonly lost: readonly LeaseRef[];
+  readonly stopping: readonly LeaseRef[];
+}
+
+/** First words of an executor on a stream. */
+export interface Hello {
+  readonly principal: Principal;
+  readonly spec: ExecutorSpec;
+  readonly incarnation: string;
+  readonly held: readonly LeaseRef[];
+  readonly unsent: readonly Outcome[];
+}
+
+export interface StopOrder {
+  readonly lease: LeaseRef;
+  readonly reason: string;
+  readonly outcomeWanted: boolean;
+}
+
+/** How the dispatcher talks to a stream. `send…` return false when the stream's buffer is over its bound: it is then ended as a slow reader. */
+export interface StreamSink {
+  sendAssignments(assignments: readonly Assignment[]): boolean;
+  sendAcks(acks: readonly { readonly lease: LeaseRef; readonly result: Decision<Receipt> }[]): boolean;
+  sendStops(stops: readonly StopOrder[]): boolean;
+  sendHeartbeat(): boolean;
+  /** Last; the transport closes the stream after it. */
+  end(refusal: Refusal | null, reconnect: boolean): void;
+}
+
+/** One attached executor, as the transport drives it. All calls are cheap and never throw; results go to the sink. */
+export interface Attachment {
+  readonly executor: Executor;
+  readonly resumed: readonly LeaseRef[];
+  readonly lost: readonly LeaseRef[];
+  /** Results reach the sink by sendAcks after the commit. Resolves when they were handed to the batches (backpressure). */
+  outcomes(outcomes: readonly Outcome[]): Promise<void>;
+  renewals(renewals: readonly RenewalReport[]): void;
+  slots(slots: number): void;
+  drain(): void;
+  /** Any sign of life, such as a received message. */
+  heard(): void;
+  /** The transport lost the stream, or the client ended it. */
+  closed(): void;
+}
+
+/** Something that happened and is not in the records: sent to watchers once. */
+export interface PassingEvent {
+  readonly planId: PlanId;
+  readonly atMs: number;
+  readonly kind: "step.leased" | "step.progress" | "step.log";
+  readonly step: string;
+  readonly attempt: number;
+  readonly executorId: ExecutorId;
+  readonly fencing: number;
+  readonly message: string;
+  readonly progress: number;
+  readonly lines: readonly LogLine[];
+}
+
+/** A plan got records up to a sequence. */
+export interface PlanMoved {
+  readonly planId: PlanId;
+  /** Null when only the store knows. */
+  readonly recordSeq: number | null;
+  readonly state: PlanState | null;
+}
+
+export interface PlanListener {
+  moved(event: PlanMoved): void;
+  passing(event: PassingEvent): void;
+}
+
+export interface Dispatcher {
+  start(): Promise<void>;
+  /** Polite end: no new leases, goodbye to streams, waits for batches under way. */
+  drain(signal?: AbortSignal): Promise<void>;
+  next(call: NextCall, signal: AbortSignal): Promise<Decision<readonly Assignment[]>>;
+  report(principal: Principal, executorId: ExecutorId, outcomes: readonly Outcome[], signal: AbortSignal): Promise<readonly Decision<Receipt>[]>;
+  renew(principal: Principal, executorId: ExecutorId, renewals: readonly RenewalReport[], leaseMs: number, signal: AbortSignal): Promise<Decision<Renewed>>;
+  attach(hello: Hello, sink: StreamSink, options: { readonly acceptsOutcomes: boolean }): Promise<Decision<Attachment>>;
+  /** Something was committed outside of the batches: tell watchers, offer what became ready, stop what is to stop. */
+  committed(news: { readonly wake?: readonly PlanRef[]; readonly ready?: readonly ReadyStep[]; readonly stops?: readonly StopOrderDraft[] }): void;
+  /** An executor's registration changed (drain, trust, spec). */
+  executorChanged(orgId: OrgId, executorId: ExecutorId): void;
+  /** A key was revoked or expired: its streams end. */
+  keyEnded(keyId: string): void;
+  /** Tells about one plan until the returned function is called. Events may be coalesced; `moved` only says up to where. */
+  listen(orgId: OrgId, planId: PlanId, listener: PlanListener): () => void;
+  /** Kept lines of the newest attempt of a running step, and how many were dropped before them. */
+  logs(planId: PlanId, step: string): { readonly lines: readonly LogLine[]; readonly dropped: number };
+  /** For `why is this waiting`. */
+  connectedExecutors(orgId: OrgId): readonly { readonly executor: Executor; readonly freeSlots: number }[];
+}

@@ -1,0 +1,158 @@
+// The door to all decisions on a plan: one command, one draft, one answer. Not here: loading and saving, nor batches.
+import type { ApprovalId, ReadyStep, RecordId } from "../id.ts";
+import { decided } from "../refusal.ts";
+import type { Decision, Refusal } from "../refusal.ts";
+import { activate, cancel, decideApproval, hold, release, requestRatification, resume, retry, skip, suspend } from "./control.ts";
+import type { Activation, Ratification } from "./control.ts";
+import { PlanDraft } from "./draft.ts";
+import type { DecideContext, StopOrderDraft } from "./draft.ts";
+import { sweep } from "./ending.ts";
+import { makeReady, settleDependents } from "./ready.ts";
+import { MissingRows } from "./slice.ts";
+import type { PlanChanges, PlanSlice } from "./slice.ts";
+
+export type PlanCommand =
+  | { readonly kind: "suspend" | "resume"; readonly reason: string }
+  | { readonly kind: "cancel"; readonly reason: string; readonly compensate: boolean }
+  | { readonly kind: "retry" | "skip" | "hold" | "release"; readonly ordinal: number; readonly reason: string }
+  | { readonly kind: "decide-approval"; readonly approvalId: ApprovalId; readonly approve: boolean; readonly comment: string }
+  | ({ readonly kind: "activate"; /** Operation for the record: graph.commit or graph.replan. */ readonly operation: string; readonly reason: string } & Activation)
+  | ({ readonly kind: "request-ratification"; readonly operation: string } & Ratification);
+
+export interface PlanDecision {
+  readonly changes: PlanChanges;
+  readonly recordId: RecordId;
+  readonly stops: readonly StopOrderDraft[];
+  /** Steps that became ready, for the windows. */
+  readonly ready: readonly ReadyStep[];
+  /** For request-ratification. */
+  readonly approvalId: ApprovalId | null;
+}
+
+/** Carries out one command; throws MissingRows when the slice must be completed first. */
+export function decidePlan(slice: PlanSlice, command: PlanCommand, context: DecideContext): Decision<PlanDecision> {
+  const draft = new PlanDraft(slice, context);
+  const recordId = draft.newRecordId();
+  let approvalId: ApprovalId | null = null;
+  let no: Refusal | undefined;
+  switch (command.kind) {
+    case "suspend":
+      no = suspend(draft);
+      break;
+    case "resume":
+      no = resume(draft);
+      break;
+    case "cancel":
+      no = cancel(draft, command.reason, command.compensate);
+      break;
+    case "retry":
+      no = retry(draft, command.ordinal);
+      break;
+    case "skip":
+      no = skip(draft, command.ordinal);
+      break;
+    case "hold":
+      no = hold(draft, command.ordinal);
+      break;
+    case "release":
+      no = release(draft, command.ordinal);
+      break;
+    case "decide-approval":
+      no = decideApproval(draft, command.approvalId, command.approve, command.comment);
+      break;
+    case "activate":
+      no = activate(draft, command);
+      break;
+    case "request-ratification":
+      approvalId = requestRatification(draft, command).approvalId;
+      break;
+  }
+  if (no !== undefined) return { ok: false, refusal: no };
+  draft.record(operationOf(command), bodyOf(draft, command, approvalId), { id: recordId });
+  return decided({ changes: draft.changes(), recordId, stops: draft.stops, ready: readySteps(draft), approvalId });
+}
+
+/** Steps that are in the ready set as the draft leaves them, of those that became ready in it. */
+export function readySteps(draft: PlanDraft): readonly ReadyStep[] {
+  const { orgId, planId } = draft.plan;
+  return draft.ready.flatMap((ordinal) => {
+    const row = draft.step(ordinal);
+    return row.orderKey === null ? [] : [{ orgId, planId, ordinal, demandId: row.demandId, orderKey: row.orderKey }];
+  });
+}
+
+function operationOf(command: PlanCommand): string {
+  switch (command.kind) {
+    case "suspend":
+    case "resume":
+    case "cancel":
+      return `plan.${command.kind}`;
+    case "retry":
+    case "skip":
+    case "hold":
+    case "release":
+      return `step.${command.kind}`;
+    case "decide-approval":
+      return "approval.decide";
+    case "activate":
+    case "request-ratification":
+      return command.operation;
+  }
+}
+
+function bodyOf(draft: PlanDraft, command: PlanCommand, approvalId: ApprovalId | null): Readonly<Record<string, unknown>> {
+  const state = { plan_state: draft.plan.state };
+  switch (command.kind) {
+    case "suspend":
+    case "resume":
+      return { ...state, reason: command.reason };
+    case "cancel":
+      return { ...state, reason: command.reason, compensate: command.compensate };
+    case "retry":
+    case "skip":
+    case "hold":
+    case "release": {
+      const row = draft.step(command.ordinal);
+      return { step: row.key, ordinal: row.ordinal, state: row.state, reason: command.reason };
+    }
+    case "decide-approval":
+      return { ...state, approval: command.approvalId, approved: command.approve, comment: command.comment };
+    case "activate":
+      return { ...state, version: command.version, reason: command.reason, added: command.added, removed: command.removed.length, allotted: draft.plan.account.allotted, deadline: draft.plan.deadlineMs };
+    case "request-ratification":
+      return { ...state, version: command.version, digest: command.digest, approval: approvalId };
+  }
+}
+
+/** Steps whose backoff is over; steps that moved on meanwhile are passed over. */
+export function wakeStep(draft: PlanDraft, ordinal: number): void {
+  const row = draft.step(ordinal);
+  draft.setTimer(ordinal, null);
+  if (row.state !== "BACKING_OFF" || (row.notBeforeMs ?? 0) > draft.context.nowMs) {
+    if (row.state === "BACKING_OFF") draft.setTimer(ordinal, row.notBeforeMs);
+    return;
+  }
+  if (row.undoing) {
+    draft.move(ordinal, "COMPENSATING", { orderKey: draft.context.nowMs * 1_000, readyMs: draft.context.nowMs, notBeforeMs: null });
+    draft.ready.push(ordinal);
+  } else {
+    makeReady(draft, ordinal);
+    draft.patch(ordinal, { notBeforeMs: null });
+  }
+}
+
+/** One chunk of a cascade or sweep that was left over. */
+export function continueCascade(draft: PlanDraft): void {
+  const { cascade } = draft.slice;
+  if (cascade === undefined) throw new MissingRows({ cascade: true });
+  if (cascade === null) return;
+  draft.cascade = cascade;
+  if (cascade.sweepFrom !== null) {
+    sweep(draft);
+  } else {
+    draft.cascade = null;
+    settleDependents(draft, cascade.frontier);
+  }
+  draft.record("plan.cascade", { left: draft.cascade?.frontier.length ?? 0, sweep_from: draft.cascade?.sweepFrom ?? null }, { actor: "maestro" });
+}
+

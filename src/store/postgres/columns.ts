@@ -1,0 +1,45 @@
+// Column lists of the hot statements and how bulk parameters become rows. Not here: what the columns mean, see schema/.
+
+/** A column of a bulk statement: its name, its SQL type, and how a row gives its value. */
+export interface BulkColumn<Row> {
+  readonly name: string;
+  readonly type: string;
+  readonly value: (row: Row) => unknown;
+}
+
+/** Types of key columns that hot statements join on; always the full key, so that a plan of another org never matches. */
+export const PLAN_KEY = "org_id, plan_id";
+
+/** `unnest($1::uuid[], …) AS alias(name, …)` for the columns, numbered from `first`. */
+export function unnest<Row>(columns: readonly BulkColumn<Row>[], alias: string, first = 1): string {
+  const parameters = columns.map((c, i) => `$${String(first + i)}::${c.type}[]`).join(", ");
+  return `unnest(${parameters}) AS ${alias}(${columns.map((c) => c.name).join(", ")})`;
+}
+
+/** One array per column: unnest beats VALUES lists, which make one prepared statement per size. */
+export function arraysOf<Row>(columns: readonly BulkColumn<Row>[], rows: readonly Row[]): unknown[][] {
+  return columns.map((c) => rows.map((row) => c.value(row)));
+}
+
+/** `INSERT INTO maestro.table (…) SELECT … FROM unnest(…)`. */
+export function insertText<Row>(table: string, columns: readonly BulkColumn<Row>[], tail = ""): string {
+  const names = columns.map((c) => c.name).join(", ");
+  return `INSERT INTO maestro.${table} (${names}) SELECT ${names} FROM ${unnest(columns, "v")} ${tail}`;
+}
+
+/** `UPDATE maestro.table SET … FROM unnest(…)` by the key columns. */
+export function updateText<Row>(table: string, keys: readonly BulkColumn<Row>[], columns: readonly BulkColumn<Row>[]): string {
+  const set = columns.map((c) => `${c.name} = v.${c.name}`).join(", ");
+  const match = keys.map((c) => `t.${c.name} = v.${c.name}`).join(" AND ");
+  return `UPDATE maestro.${table} t SET ${set} FROM ${unnest([...keys, ...columns], "v")} WHERE ${match}`;
+}
+
+/** Columns of an amount, such as `held_tokens`. */
+export function amountColumns<Row>(prefix: string, value: (row: Row) => { readonly tokens: number | null; readonly moneyMicros: number | null; readonly wallMs: number | null; readonly energyMillijoules: number | null }): readonly BulkColumn<Row>[] {
+  return [
+    { name: `${prefix}_tokens`, type: "bigint", value: (row) => value(row).tokens },
+    { name: `${prefix}_money`, type: "bigint", value: (row) => value(row).moneyMicros },
+    { name: `${prefix}_wall`, type: "bigint", value: (row) => value(row).wallMs },
+    { name: `${prefix}_energy`, type: "bigint", value: (row) => value(row).energyMillijoules },
+  ];
+}

@@ -1,0 +1,89 @@
+// Plan rows between the table and the domain. Not here: statements.
+import type { Amounts } from "../../domain/amounts.ts";
+import type { CharterId, OrgId, PlanId } from "../../domain/id.ts";
+import type { PlanRow, PlanState } from "../../domain/plan.ts";
+import { amountColumns } from "./columns.ts";
+import type { BulkColumn } from "./columns.ts";
+
+export const PLAN_KEYS: readonly BulkColumn<PlanRow>[] = [
+  { name: "org_id", type: "uuid", value: (p) => p.orgId },
+  { name: "plan_id", type: "uuid", value: (p) => p.planId },
+];
+
+/** What decisions may change with every outcome. */
+const PLAN_HOT: readonly BulkColumn<PlanRow>[] = [
+  { name: "state", type: "text", value: (p) => p.state },
+  { name: "rev", type: "bigint", value: (p) => p.rev },
+  { name: "record_seq", type: "bigint", value: (p) => p.recordSeq },
+  { name: "ending", type: "text", value: (p) => p.ending },
+  { name: "compensate", type: "boolean", value: (p) => p.compensate },
+  { name: "reason", type: "text", value: (p) => p.reason },
+  ...amountColumns<PlanRow>("held", (p) => p.account.held),
+  ...amountColumns<PlanRow>("spent", (p) => p.account.spent),
+  ...amountColumns<PlanRow>("overrun", (p) => p.account.overrun),
+  ...amountColumns<PlanRow>("presumed", (p) => p.account.presumed),
+  { name: "steps_ended", type: "int", value: (p) => p.stepsEnded },
+  { name: "steps_succeeded", type: "int", value: (p) => p.stepsSucceeded },
+  { name: "steps_failed", type: "int", value: (p) => p.stepsFailed },
+  { name: "steps_running", type: "int", value: (p) => p.stepsRunning },
+  { name: "steps_starved", type: "int", value: (p) => p.stepsStarved },
+  { name: "finished_ms", type: "bigint", value: (p) => p.finishedMs },
+];
+
+/** What only commits and re-plans change; written by the same statement when one of the plans asks for it. */
+const PLAN_RARE: readonly BulkColumn<PlanRow>[] = [
+  { name: "newest_version", type: "int", value: (p) => p.newestVersion },
+  { name: "active_version", type: "int", value: (p) => p.activeVersion },
+  { name: "pending_version", type: "int", value: (p) => p.pendingVersion },
+  { name: "next_ordinal", type: "int", value: (p) => p.nextOrdinal },
+  { name: "currency", type: "text", value: (p) => p.account.currency },
+  ...amountColumns<PlanRow>("allotted", (p) => p.account.allotted),
+  { name: "steps_total", type: "int", value: (p) => p.stepsTotal },
+  { name: "min_trust", type: "float8", value: (p) => p.minTrust },
+  { name: "traceparent", type: "text", value: (p) => p.traceparent },
+  { name: "committed_ms", type: "bigint", value: (p) => p.committedMs },
+  { name: "deadline_ms", type: "bigint", value: (p) => p.deadlineMs },
+];
+
+const PLAN_FIXED: readonly BulkColumn<PlanRow>[] = [
+  { name: "charter_id", type: "uuid", value: (p) => p.charterId },
+  { name: "charter_revision", type: "int", value: (p) => p.charterRevision },
+  { name: "created_ms", type: "bigint", value: (p) => p.createdMs },
+];
+
+export const PLAN_WRITTEN_HOT = PLAN_HOT;
+export const PLAN_WRITTEN_ALL: readonly BulkColumn<PlanRow>[] = [...PLAN_HOT, ...PLAN_RARE];
+export const PLAN_ALL: readonly BulkColumn<PlanRow>[] = [...PLAN_KEYS, ...PLAN_FIXED, ...PLAN_RARE, ...PLAN_HOT];
+
+/** Columns to select, of alias `p`. */
+export const PLAN_SELECT = PLAN_ALL.map((c) => `p.${c.name}`).join(", ");
+
+type Prefix = "held" | "spent" | "overrun" | "presumed";
+type Unit = "tokens" | "money" | "wall" | "energy";
+export type RawPlan = {
+  org_id: string; plan_id: string; charter_id: string; charter_revision: number; created_ms: number;
+  newest_version: number; active_version: number; pending_version: number; next_ordinal: number; currency: string;
+  steps_total: number; min_trust: number; traceparent: string; committed_ms: number | null; deadline_ms: number | null;
+  state: string; rev: number; record_seq: number; ending: string | null; compensate: boolean; reason: string;
+  steps_ended: number; steps_succeeded: number; steps_failed: number; steps_running: number; steps_starved: number; finished_ms: number | null;
+} & Record<`${Prefix}_${Unit}`, number> & Record<`allotted_${Unit}`, number | null>;
+
+export function planRowOf(raw: RawPlan): PlanRow {
+  return {
+    orgId: raw.org_id as OrgId, planId: raw.plan_id as PlanId, charterId: raw.charter_id as CharterId, charterRevision: raw.charter_revision,
+    state: raw.state as PlanState, rev: raw.rev, recordSeq: raw.record_seq, newestVersion: raw.newest_version, activeVersion: raw.active_version,
+    pendingVersion: raw.pending_version, nextOrdinal: raw.next_ordinal, ending: raw.ending as PlanRow["ending"], compensate: raw.compensate, reason: raw.reason,
+    account: {
+      currency: raw.currency,
+      allotted: { tokens: raw.allotted_tokens, moneyMicros: raw.allotted_money, wallMs: raw.allotted_wall, energyMillijoules: raw.allotted_energy },
+      held: amounts(raw, "held"), spent: amounts(raw, "spent"), overrun: amounts(raw, "overrun"), presumed: amounts(raw, "presumed"),
+    },
+    stepsTotal: raw.steps_total, stepsEnded: raw.steps_ended, stepsSucceeded: raw.steps_succeeded, stepsFailed: raw.steps_failed,
+    stepsRunning: raw.steps_running, stepsStarved: raw.steps_starved, minTrust: raw.min_trust, traceparent: raw.traceparent,
+    createdMs: raw.created_ms, committedMs: raw.committed_ms, deadlineMs: raw.deadline_ms, finishedMs: raw.finished_ms,
+  };
+}
+
+function amounts(raw: RawPlan, prefix: Prefix): Amounts {
+  return { tokens: raw[`${prefix}_tokens`], moneyMicros: raw[`${prefix}_money`], wallMs: raw[`${prefix}_wall`], energyMillijoules: raw[`${prefix}_energy`] };
+}

@@ -1,0 +1,204 @@
+// Reads the parts of a plan that decisions ask for. Not here: the first load of a batch, see batches.ts.
+// The caller holds the plan row; every statement names org and plan.
+import type { Approval } from "../../domain/approval.ts";
+import { parseDefinition } from "../../domain/graph/fingerprint.ts";
+import type { ApprovalId, ExecutorId, OrgId, PlanId, RecordId } from "../../domain/id.ts";
+import type { PlanRow } from "../../domain/plan.ts";
+import { earlierKey } from "../../domain/plan/slice.ts";
+import type { ChildEdge, EarlierAttempt, Needs, PlanSlice } from "../../domain/plan/slice.ts";
+import type { StepState } from "../../domain/step.ts";
+import { STEP_FLAGS } from "../../domain/step.ts";
+import { STEP_SELECT, stepRowOf } from "./step-rows.ts";
+import type { RawStep } from "./step-rows.ts";
+
+/** Runs one prepared statement on the transaction's connection and gives its rows. */
+export type Query = <Row>(text: string, parameters: readonly unknown[]) => Promise<readonly Row[]>;
+
+export function emptySlice(plan: PlanRow): PlanSlice {
+  return { plan, steps: new Map(), children: new Map(), definitions: new Map(), results: new Map(), earlier: new Map(), approvals: new Map(), goal: null, whole: false, approvalsLoaded: false, parked: null, cascade: undefined, undo: null };
+}
+
+/** Loads what a decision asked for, in one round trip. */
+export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs): Promise<void> {
+  const { orgId, planId } = slice.plan;
+  const at = [orgId, planId] as const;
+  const work: Promise<void>[] = [];
+  const addSteps = (rows: readonly RawStep[]): void => {
+    for (const raw of rows) slice.steps.set(raw.ordinal, stepRowOf(raw));
+  };
+  if (needs.whole === true) {
+    work.push(
+      query<RawStep>(`SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2`, at).then(addSteps),
+      query<RawEdge>("SELECT from_ordinal, to_ordinal, regardless FROM maestro.step_edges WHERE org_id = $1 AND plan_id = $2", at).then((rows) => addChildren(slice, rows, [])),
+    );
+  }
+  if (needs.steps !== undefined && needs.steps.length > 0) {
+    work.push(query<RawStep>(`SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[])`, [...at, needs.steps]).then(addSteps));
+  }
+  const { childrenOf } = needs;
+  if (childrenOf !== undefined && childrenOf.length > 0) {
+    const text =
+      `SELECT e.from_ordinal, e.regardless, ${STEP_SELECT} FROM maestro.step_edges e ` +
+      "JOIN maestro.steps s ON s.org_id = e.org_id AND s.plan_id = e.plan_id AND s.ordinal = e.to_ordinal WHERE e.org_id = $1 AND e.plan_id = $2 AND e.from_ordinal = ANY($3::int[])";
+    work.push(
+      query<RawStep & { from_ordinal: number; regardless: boolean }>(text, [...at, childrenOf]).then((rows) => {
+        addSteps(rows);
+        addChildren(slice, rows.map((r) => ({ from_ordinal: r.from_ordinal, to_ordinal: r.ordinal, regardless: r.regardless })), childrenOf);
+      }),
+    );
+  }
+  if (needs.definitions !== undefined && needs.definitions.length > 0) {
+    const text =
+      "SELECT s.ordinal, g.definition FROM maestro.steps s JOIN maestro.graph_steps g ON g.org_id = s.org_id AND g.plan_id = s.plan_id AND g.version = s.version AND g.key = s.key " +
+      "WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[])";
+    work.push(
+      query<{ ordinal: number; definition: string }>(text, [...at, needs.definitions]).then((rows) => {
+        for (const raw of rows) slice.definitions.set(raw.ordinal, parseDefinition(raw.definition));
+      }),
+    );
+  }
+  if (needs.results !== undefined && needs.results.length > 0) work.push(loadResults(query, slice, needs.results));
+  for (const { ordinal, fencing } of needs.earlier ?? []) work.push(loadEarlier(query, slice, ordinal, fencing));
+  if (needs.approvals === true) work.push(loadApprovals(query, slice));
+  if (needs.goal === true) work.push(loadGoal(query, slice));
+  if (needs.parked === true) {
+    const text = `SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.state IN ('READY', 'COMPENSATING') AND s.order_key IS NULL ORDER BY s.ready_ms, s.ordinal LIMIT 2000`;
+    work.push(
+      query<RawStep>(text, at).then((rows) => {
+        addSteps(rows);
+        slice.parked = rows.map((r) => r.ordinal);
+      }),
+    );
+  }
+  if (needs.cascade === true) {
+    work.push(
+      query<{ frontier: number[]; sweep_from: number | null }>("SELECT frontier, sweep_from FROM maestro.cascades WHERE org_id = $1 AND plan_id = $2", at).then(([raw]) => {
+        slice.cascade = raw === undefined ? null : { frontier: raw.frontier, sweepFrom: raw.sweep_from };
+      }),
+    );
+  }
+  if (needs.undo === true) work.push(loadUndo(query, slice));
+  await Promise.all(work);
+  if (needs.whole === true) slice.whole = true;
+}
+
+interface RawEdge {
+  readonly from_ordinal: number;
+  readonly to_ordinal: number;
+  readonly regardless: boolean;
+}
+
+/** Adds edges; every step of `asked` gets an entry, so that having no children is known as well. */
+export function addChildren(slice: PlanSlice, rows: readonly RawEdge[], asked: readonly number[]): void {
+  const lists = new Map<number, ChildEdge[]>(asked.map((ordinal) => [ordinal, []]));
+  for (const raw of rows) {
+    const list = lists.get(raw.from_ordinal) ?? [];
+    list.push({ to: raw.to_ordinal, regardless: raw.regardless });
+    lists.set(raw.from_ordinal, list);
+  }
+  for (const [ordinal, list] of lists) slice.children.set(ordinal, list);
+}
+
+/** Results by key, of the current rows: the newest attempt that succeeded. */
+async function loadResults(query: Query, slice: PlanSlice, keys: readonly string[]): Promise<void> {
+  const text =
+    "SELECT s.key, s.state, a.outputs, coalesce(a.outputs_digest, '') AS outputs_digest FROM maestro.steps s LEFT JOIN LATERAL (" +
+    "SELECT a.outputs, a.outputs_digest FROM maestro.attempts a WHERE a.org_id = s.org_id AND a.plan_id = s.plan_id AND a.ordinal = s.ordinal AND a.state = 'SUCCEEDED' AND NOT a.undoing " +
+    "ORDER BY a.fencing DESC LIMIT 1) a ON true WHERE s.org_id = $1 AND s.plan_id = $2 AND s.key = ANY($3::text[]) AND s.current";
+  const rows = await query<{ key: string; state: string; outputs: string | null; outputs_digest: string }>(text, [slice.plan.orgId, slice.plan.planId, keys]);
+  for (const raw of rows) {
+    const outputs = raw.outputs?.startsWith("j") === true ? raw.outputs.slice(1) : null;
+    slice.results.set(raw.key, { state: raw.state as StepState, outputs, outputsDigest: raw.outputs_digest });
+  }
+  // A key without a row would be asked for without end.
+  for (const key of keys) if (!slice.results.has(key)) slice.results.set(key, { state: "SKIPPED", outputs: null, outputsDigest: "" });
+}
+
+interface RawEarlier {
+  readonly state: string;
+  readonly executor_id: string;
+  readonly body_digest: Uint8Array | null;
+  readonly late_digest: Uint8Array | null;
+  readonly record_id: string;
+  readonly hold_tokens: number;
+  readonly hold_money: number;
+  readonly hold_wall: number;
+  readonly hold_energy: number;
+  readonly usage_tokens: number;
+  readonly usage_money: number;
+  readonly usage_wall: number;
+  readonly usage_energy: number;
+}
+
+async function loadEarlier(query: Query, slice: PlanSlice, ordinal: number, fencing: number): Promise<void> {
+  const text =
+    "SELECT state, executor_id, body_digest, late_digest, record_id, hold_tokens, hold_money, hold_wall, hold_energy, usage_tokens, usage_money, usage_wall, usage_energy " +
+    "FROM maestro.attempts WHERE org_id = $1 AND plan_id = $2 AND ordinal = $3 AND fencing = $4";
+  const [raw] = await query<RawEarlier>(text, [slice.plan.orgId, slice.plan.planId, ordinal, fencing]);
+  const found: EarlierAttempt | null =
+    raw === undefined
+      ? null
+      : {
+          ordinal, fencing, state: raw.state as EarlierAttempt["state"], executorId: raw.executor_id as ExecutorId, bodyDigest: raw.body_digest, lateDigest: raw.late_digest, recordId: raw.record_id as RecordId,
+          hold: { tokens: raw.hold_tokens, moneyMicros: raw.hold_money, wallMs: raw.hold_wall, energyMillijoules: raw.hold_energy },
+          usage: { tokens: raw.usage_tokens, moneyMicros: raw.usage_money, wallMs: raw.usage_wall, energyMillijoules: raw.usage_energy },
+        };
+  slice.earlier.set(earlierKey(ordinal, fencing), found);
+}
+
+export interface RawApproval {
+  readonly org_id: string;
+  readonly plan_id: string;
+  readonly approval_id: string;
+  readonly subject: string;
+  readonly ordinal: number | null;
+  readonly step: string;
+  readonly version: number;
+  readonly digest: string;
+  readonly state: string;
+  readonly question: string;
+  readonly requested_by: string;
+  readonly requested_ms: number;
+  readonly decided_by: string | null;
+  readonly decided_ms: number | null;
+  readonly comment: string;
+  readonly context: string;
+}
+
+export const APPROVAL_COLUMNS = "org_id, plan_id, approval_id, subject, ordinal, step, version, digest, state, question, requested_by, requested_ms, decided_by, decided_ms, comment, context";
+
+export function approvalOf(raw: RawApproval): Approval {
+  return {
+    orgId: raw.org_id as OrgId, planId: raw.plan_id as PlanId, approvalId: raw.approval_id as ApprovalId, subject: raw.subject as Approval["subject"], ordinal: raw.ordinal,
+    step: raw.step, version: raw.version, digest: raw.digest, state: raw.state as Approval["state"], question: raw.question, requestedBy: raw.requested_by, requestedMs: raw.requested_ms,
+    decidedBy: raw.decided_by, decidedMs: raw.decided_ms, comment: raw.comment, context: raw.context,
+  };
+}
+
+async function loadApprovals(query: Query, slice: PlanSlice): Promise<void> {
+  const rows = await query<RawApproval>(`SELECT ${APPROVAL_COLUMNS} FROM maestro.approvals WHERE org_id = $1 AND plan_id = $2 AND state = 'PENDING'`, [slice.plan.orgId, slice.plan.planId]);
+  for (const raw of rows) slice.approvals.set(raw.approval_id, approvalOf(raw));
+  slice.approvalsLoaded = true;
+}
+
+async function loadGoal(query: Query, slice: PlanSlice): Promise<void> {
+  const text =
+    "SELECT g.name, g.inputs, g.labels, c.name AS charter FROM maestro.goals g JOIN maestro.charters c ON c.org_id = g.org_id AND c.charter_id = g.charter_id AND c.revision = g.charter_revision " +
+    "WHERE g.org_id = $1 AND g.plan_id = $2";
+  const [raw] = await query<{ name: string; inputs: string | null; labels: Record<string, string>; charter: string }>(text, [slice.plan.orgId, slice.plan.planId]);
+  if (raw === undefined) throw new Error("a plan without its goal");
+  slice.goal = { name: raw.name, charter: raw.charter, inputs: raw.inputs?.startsWith("j") === true ? raw.inputs.slice(1) : "{}", labels: raw.labels };
+}
+
+/** What compensation looks at: the row that is being undone now, and those that would be next. A scan of the plan's rows by primary key. */
+async function loadUndo(query: Query, slice: PlanSlice): Promise<void> {
+  const at = [slice.plan.orgId, slice.plan.planId] as const;
+  const of = "FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2";
+  const candidates = (current: string): string => `(SELECT ${STEP_SELECT} ${of} AND s.state = 'SUCCEEDED' AND (s.flags & ${String(STEP_FLAGS.COMPENSABLE)}) <> 0 AND ${current} ORDER BY s.finished_ms DESC, s.ordinal DESC LIMIT 3)`;
+  const [busy, next] = await Promise.all([
+    query<RawStep>(`SELECT ${STEP_SELECT} ${of} AND s.undoing AND s.state IN ('COMPENSATING', 'LEASED', 'BACKING_OFF') LIMIT 1`, at),
+    query<RawStep>(`${candidates("s.current")} UNION ALL ${candidates("NOT s.current")}`, at),
+  ]);
+  for (const raw of [...busy, ...next]) slice.steps.set(raw.ordinal, stepRowOf(raw));
+  slice.undo = { busy: busy[0]?.ordinal ?? null, candidates: next.map((raw) => raw.ordinal) };
+}
