@@ -1,0 +1,23 @@
+// Registers an executor by name, or renews what it says of itself; id and trust stay.
+import type { Operation } from "../engine/operation.ts";
+import type { Executor, ExecutorSpec } from "../domain/executor.ts";
+import type { ExecutorId } from "../domain/id.ts";
+import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import { journaled } from "./done.ts";
+
+export interface ExecutorRegisterRequest {
+  readonly spec: ExecutorSpec;
+}
+
+/** Without a session: a registration by call has no stream. */
+export function executorRegister(dispatcher: Pick<Dispatcher, "executorChanged">): Operation<ExecutorRegisterRequest, Executor> {
+  return async (tx, { spec }, context) => {
+    const { orgId, name: actor } = context.principal;
+    const executor = await tx.executors.register(orgId, context.ids.uuid() as ExecutorId, spec, null, await tx.nowMs());
+    const { executorId, trust } = executor;
+    const afterCommit = (): void => {
+      dispatcher.executorChanged(orgId, executorId);
+    };
+    return journaled(executor, { kind: "executor.register", actor, body: { executor: executorId, spec, trust } }, { afterCommit });
+  };
+}

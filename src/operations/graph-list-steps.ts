@@ -1,0 +1,23 @@
+// Lists the steps of a version with what the analysis found, by key.
+import type { Operation } from "../engine/operation.ts";
+import type { GraphStep } from "../domain/graph.ts";
+import { planOfGoal } from "../domain/id.ts";
+import type { GoalId } from "../domain/id.ts";
+import type { PageRequest } from "../store/ports/paging.ts";
+import { read } from "./done.ts";
+import { findGraph } from "./graph-get.ts";
+import { oneMore, pageOf } from "./page.ts";
+import type { Page } from "./page.ts";
+
+export interface GraphListStepsRequest {
+  readonly goalId: GoalId;
+  readonly version: number;
+  readonly page: PageRequest;
+}
+
+export const graphListSteps: Operation<GraphListStepsRequest, Page<GraphStep>> = async (tx, { goalId, version, page }, context) => {
+  const graph = await findGraph(tx, context, goalId, version);
+  if (!graph.ok) return graph;
+  const found = await tx.graphs.listSteps(context.principal.orgId, planOfGoal(goalId), version, oneMore(page));
+  return read(pageOf(found, page, (step) => [step.definition.key]));
+};

@@ -1,0 +1,7 @@
+// Lets a held step go on.
+import type { Operation } from "../engine/operation.ts";
+import type { StepView } from "../store/ports/plans.ts";
+import { withStep } from "./with-plan.ts";
+import type { StepVerbRequest } from "./with-plan.ts";
+
+export const stepRelease: Operation<StepVerbRequest, StepView> = (tx, request, context) => withStep(tx, request, context, "release");

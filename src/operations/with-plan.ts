@@ -1,0 +1,85 @@
+// Verbs on a plan that exists: lock, load, decide, save. Not here: the decisions, see domain/plan/.
+import type { Done, OperationContext } from "../engine/operation.ts";
+import type { PlanId } from "../domain/id.ts";
+import type { PlanRow } from "../domain/plan.ts";
+import { decidePlan } from "../domain/plan/decide.ts";
+import type { PlanCommand, PlanDecision } from "../domain/plan/decide.ts";
+import type { DecideContext } from "../domain/plan/draft.ts";
+import { MissingRows } from "../domain/plan/slice.ts";
+import { decided, notFound } from "../domain/refusal.ts";
+import type { Decision } from "../domain/refusal.ts";
+import type { StepView } from "../store/ports/plans.ts";
+import type { Tx } from "../store/ports/store.ts";
+
+/** The plan, locked until the transaction ends. */
+export async function lockPlan(tx: Tx, context: OperationContext, planId: PlanId): Promise<Decision<PlanRow>> {
+  const plan = await tx.plans.lock(context.principal.orgId, planId);
+  return plan === undefined ? notFound("plan", planId) : decided(plan);
+}
+
+export async function decideContext(tx: Tx, context: OperationContext): Promise<DecideContext> {
+  return {
+    nowMs: await tx.nowMs(),
+    storeEpoch: context.storeEpoch,
+    actor: context.principal.name,
+    newId: () => context.ids.uuid(),
+    salts: (bytes) => context.random.bytes(bytes),
+    fraction: () => context.random.fraction(),
+  };
+}
+
+/** Decides one command on a locked plan, completing its slice until the decision has all it needs. Writes nothing. */
+export async function decideOn(tx: Tx, plan: PlanRow, command: PlanCommand, context: DecideContext): Promise<Decision<PlanDecision>> {
+  const slice = tx.plans.slice(plan);
+  for (;;) {
+    try {
+      return decidePlan(slice, command, context);
+    } catch (trouble) {
+      if (!(trouble instanceof MissingRows)) throw trouble;
+      await tx.plans.complete(slice, trouble.needs);
+    }
+  }
+}
+
+/** Locks the plan, decides the command, saves what it changed. */
+export async function withPlan(
+  tx: Tx,
+  context: OperationContext,
+  planId: PlanId,
+  commandOf: (plan: PlanRow) => Promise<Decision<PlanCommand>> | Decision<PlanCommand>,
+): Promise<Decision<Done<PlanRow>>> {
+  const locked = await lockPlan(tx, context, planId);
+  if (!locked.ok) return locked;
+  const command = await commandOf(locked.value);
+  if (!command.ok) return command;
+  const decision = await decideOn(tx, locked.value, command.value, await decideContext(tx, context));
+  if (!decision.ok) return decision;
+  const { changes, recordId } = decision.value;
+  await tx.plans.save(changes);
+  return decided({ value: changes.plan, recordId, wake: [{ orgId: changes.plan.orgId, planId }] });
+}
+
+/** A step under the active version, by key. */
+export async function findStep(tx: Tx, context: OperationContext, planId: PlanId, key: string): Promise<Decision<StepView>> {
+  const [view] = await tx.plans.listSteps(context.principal.orgId, planId, { states: [], key }, { limit: 1, after: null });
+  return view === undefined ? notFound("step", key) : decided(view);
+}
+
+export interface StepVerbRequest {
+  readonly planId: PlanId;
+  readonly step: string;
+  readonly reason: string;
+}
+
+/** A verb of an operator on one step; answers with the step as it stands afterwards. */
+export async function withStep(tx: Tx, request: StepVerbRequest, context: OperationContext, kind: "retry" | "skip" | "hold" | "release"): Promise<Decision<Done<StepView>>> {
+  const { planId, step, reason } = request;
+  const done = await withPlan(tx, context, planId, async () => {
+    const view = await findStep(tx, context, planId, step);
+    return view.ok ? decided({ kind, ordinal: view.value.row.ordinal, reason }) : view;
+  });
+  if (!done.ok) return done;
+  const after = await findStep(tx, context, planId, step);
+  if (!after.ok) throw new Error(`step ${step} is gone after ${kind}`);
+  return decided({ ...done.value, value: after.value });
+}
