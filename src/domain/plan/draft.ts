@@ -183,6 +183,11 @@ export class PlanDraft {
     this.#touched = true;
   }
 
+  /** Ends of the backoffs that were set here. */
+  timersSet(): readonly number[] {
+    return [...this.#timers.values()].filter((dueMs) => dueMs !== null);
+  }
+
   setCheckpoint(ordinal: number, fencing: number, checkpoint: string): void {
     this.#checkpoints.set(ordinal, { ordinal, fencing, checkpoint });
     this.#touched = true;

@@ -1,5 +1,5 @@
 // The hot path: many plans changed in one transaction, two round trips in the usual case.
-import type { OrgId, PlanId } from "../../domain/id.ts";
+import type { OrgId, PlanId, PlanRef } from "../../domain/id.ts";
 import type { Needs, PlanChanges, PlanSlice } from "../../domain/plan/slice.ts";
 import type { Payload } from "../../domain/payload.ts";
 
@@ -36,9 +36,9 @@ export interface BatchInput {
 
 export interface BatchResult {
   /** Plans that another transaction holds (SKIP LOCKED): nothing was decided for them. */
-  readonly skipped: readonly PlanId[];
+  readonly skipped: readonly PlanRef[];
   /** Plans that do not exist in the org given. */
-  readonly missing: readonly PlanId[];
+  readonly missing: readonly PlanRef[];
   /** Inputs of leased steps, by `planId/ordinal`. */
   readonly inputs: ReadonlyMap<string, BatchInput>;
   readonly nowMs: number;

@@ -2,13 +2,14 @@
 // decided, and which items make a batch (dispatch/). Locks: plan rows in order, FOR NO KEY UPDATE SKIP LOCKED.
 import type postgres from "postgres";
 import { payloadOf } from "../../domain/payload.ts";
-import type { PlanId } from "../../domain/id.ts";
+import type { PlanId, PlanRef } from "../../domain/id.ts";
 import type { PlanRow } from "../../domain/plan.ts";
 import type { PlanChanges, PlanSlice } from "../../domain/plan/slice.ts";
 import { batchKey } from "../ports/batches.ts";
 import type { BatchInput, BatchPlan, BatchResult, BatchStore, Leased, PlanVerdict } from "../ports/batches.ts";
 import { CommitUnknownError } from "../ports/store.ts";
 import { isConnectionLoss, toBatchTrouble } from "./connection.ts";
+import { arrayLiteral } from "./columns.ts";
 import { PLAN_SELECT, planRowOf } from "./plan-rows.ts";
 import type { RawPlan } from "./plan-rows.ts";
 import { addChildren, completeSlice, emptySlice } from "./slice.ts";
@@ -23,7 +24,7 @@ const lockText = (tail: string): string =>
 const TEXT = {
   lock: lockText("SKIP LOCKED"),
   lockWaiting: lockText(""),
-  exist: `SELECT p.plan_id FROM maestro.plans p JOIN ${KEYS} USING (org_id, plan_id)`,
+  exist: `SELECT p.org_id, p.plan_id FROM maestro.plans p JOIN ${KEYS} USING (org_id, plan_id)`,
   orgs: "SELECT set_config('maestro.orgs', $1, true)",
   clock: "SELECT maestro.clock_ms() AS now",
   steps: `SELECT ${STEP_SELECT} FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS v(org_id, plan_id, ordinal) JOIN maestro.steps s USING (org_id, plan_id, ordinal)`,
@@ -71,10 +72,10 @@ async function runOn(connection: postgres.ReservedSql, plans: readonly BatchPlan
       changes.push(verdict.changes);
       leased.push(...verdict.leased);
     }
-    const locked = new Set(slices.keys());
-    const absent = plans.filter((p) => !locked.has(p.planId));
+    // Of the right org: a plan that somebody else names by its id is as absent as one that does not exist.
+    const absent = plans.filter((p) => slices.get(p.planId)?.plan.orgId !== p.orgId);
     // Rarely any: tells plans that are held by another transaction from those that do not exist in this org.
-    const existing = absent.length === 0 ? [] : run<{ plan_id: string }>(TEXT.exist, [absent.map((p) => p.orgId), absent.map((p) => p.planId)]);
+    const existing = absent.length === 0 ? [] : run<{ org_id: string; plan_id: string }>(TEXT.exist, planArrays(absent));
     const writes = sendChanges(run, changes, { hotOnly: changes.every((c) => rareUnchanged(slices.get(c.plan.planId)?.plan, c.plan)), nowMs });
     const reads = readInputs(run, leased);
     // Everything before COMMIT is known to be well before it is sent only in this sense: a failed statement makes the
@@ -83,10 +84,11 @@ async function runOn(connection: postgres.ReservedSql, plans: readonly BatchPlan
     const commit = connection.unsafe(changes.length === 0 ? "ROLLBACK" : "COMMIT", [], { prepare: false });
     const settled = await Promise.allSettled([...writes, reads, existing, commit]);
     for (const one of settled) if (one.status === "rejected") throw one.reason as Error;
-    const found = new Set((await existing).map((r) => r.plan_id));
+    const found = new Set((await existing).map((r) => `${r.org_id}/${r.plan_id}`));
+    const isThere = (p: PlanRef): boolean => found.has(`${p.orgId}/${p.planId}`);
     return {
-      skipped: absent.filter((p) => found.has(p.planId)).map((p) => p.planId),
-      missing: absent.filter((p) => !found.has(p.planId)).map((p) => p.planId),
+      skipped: absent.filter(isThere),
+      missing: absent.filter((p) => !isThere(p)),
       inputs: await reads,
       nowMs,
     };
@@ -106,14 +108,13 @@ async function load(run: Run, plans: readonly BatchPlan[], wait: boolean): Promi
   const orgs = [...new Set(plans.map((p) => p.orgId))];
   const steps = sorted.flatMap((p) => p.ordinals.map((ordinal) => ({ orgId: p.orgId, planId: p.planId, ordinal })));
   const parents = sorted.flatMap((p) => p.childrenOf.map((ordinal) => ({ orgId: p.orgId, planId: p.planId, ordinal })));
-  const columns = (list: typeof steps): unknown[][] => [list.map((s) => s.orgId), list.map((s) => s.planId), list.map((s) => s.ordinal)];
   const sent = [
     run("BEGIN", []),
     run(TEXT.orgs, [`{${orgs.join(",")}}`]),
-    run<RawPlan>(wait ? TEXT.lockWaiting : TEXT.lock, [sorted.map((p) => p.orgId), sorted.map((p) => p.planId)]),
+    run<RawPlan>(wait ? TEXT.lockWaiting : TEXT.lock, planArrays(sorted)),
     run<{ now: number }>(TEXT.clock, []),
-    steps.length === 0 ? Promise.resolve([]) : run<RawStep>(TEXT.steps, columns(steps)),
-    parents.length === 0 ? Promise.resolve([]) : run<RawStep & { from_ordinal: number; regardless: boolean }>(TEXT.children, columns(parents)),
+    steps.length === 0 ? Promise.resolve([]) : run<RawStep>(TEXT.steps, keyArrays(steps)),
+    parents.length === 0 ? Promise.resolve([]) : run<RawStep & { from_ordinal: number; regardless: boolean }>(TEXT.children, keyArrays(parents)),
   ] as const;
   const settled = await Promise.allSettled(sent);
   for (const one of settled) if (one.status === "rejected") throw one.reason as Error;
@@ -152,8 +153,8 @@ async function readInputs(run: Run, leased: readonly Leased[]): Promise<Readonly
   if (leased.length === 0) return inputs;
   const again = leased.filter((l) => l.again);
   const [rows, checkpoints] = await Promise.all([
-    run<{ plan_id: string; ordinal: number; input: string | null }>(TEXT.inputs, [leased.map((l) => l.orgId), leased.map((l) => l.planId), leased.map((l) => l.ordinal), leased.map((l) => l.undoing)]),
-    again.length === 0 ? [] : run<{ plan_id: string; ordinal: number; checkpoint: string }>(TEXT.checkpoints, [again.map((l) => l.orgId), again.map((l) => l.planId), again.map((l) => l.ordinal)]),
+    run<{ plan_id: string; ordinal: number; input: string | null }>(TEXT.inputs, [...keyArrays(leased), arrayLiteral("boolean", leased.map((l) => l.undoing))]),
+    again.length === 0 ? [] : run<{ plan_id: string; ordinal: number; checkpoint: string }>(TEXT.checkpoints, keyArrays(again)),
   ]);
   for (const raw of rows) inputs.set(batchKey(raw.plan_id as PlanId, raw.ordinal), { input: payloadOf(raw.input), checkpoint: null });
   for (const raw of checkpoints) {
@@ -161,6 +162,14 @@ async function readInputs(run: Run, leased: readonly Leased[]): Promise<Readonly
     inputs.set(key, { input: inputs.get(key)?.input ?? null, checkpoint: payloadOf(raw.checkpoint) });
   }
   return inputs;
+}
+
+function planArrays(plans: readonly PlanRef[]): string[] {
+  return [arrayLiteral("uuid", plans.map((p) => p.orgId)), arrayLiteral("uuid", plans.map((p) => p.planId))];
+}
+
+function keyArrays(steps: readonly (PlanRef & { readonly ordinal: number })[]): string[] {
+  return [...planArrays(steps), arrayLiteral("int", steps.map((s) => s.ordinal))];
 }
 
 function rareUnchanged(before: PlanRow | undefined, after: PlanRow): boolean {

@@ -17,8 +17,29 @@ export function unnest<Row>(columns: readonly BulkColumn<Row>[], alias: string, 
 }
 
 /** One array per column: unnest beats VALUES lists, which make one prepared statement per size. */
-export function arraysOf<Row>(columns: readonly BulkColumn<Row>[], rows: readonly Row[]): unknown[][] {
-  return columns.map((c) => rows.map((row) => c.value(row)));
+export function arraysOf<Row>(columns: readonly BulkColumn<Row>[], rows: readonly Row[]): string[] {
+  return columns.map((c) => arrayLiteral(c.type, rows.map((row) => c.value(row))));
+}
+
+/**
+ * Text form of an array parameter. The driver could make it, but only after asking the server for its array types on
+ * every new connection, and a connection that dies during that question rejects where nobody can catch it.
+ */
+export function arrayLiteral(type: string, values: readonly unknown[]): string {
+  let text = "{";
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i];
+    if (i > 0) text += ",";
+    if (value === null || value === undefined) text += "NULL";
+    else if (value instanceof Uint8Array) text += `"\\\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("hex")}"`;
+    else if (type === "text") text += `"${escaped(String(value as string))}"`;
+    else text += String(value as number | string | boolean);
+  }
+  return `${text}}`;
+}
+
+function escaped(text: string): string {
+  return text.includes("\\") || text.includes('"') ? text.replaceAll("\\", "\\\\").replaceAll('"', '\\"') : text;
 }
 
 /** `INSERT INTO maestro.table (…) SELECT … FROM unnest(…)`. */

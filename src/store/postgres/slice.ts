@@ -8,6 +8,7 @@ import { earlierKey } from "../../domain/plan/slice.ts";
 import type { ChildEdge, EarlierAttempt, Needs, PlanSlice } from "../../domain/plan/slice.ts";
 import type { StepState } from "../../domain/step.ts";
 import { STEP_FLAGS } from "../../domain/step.ts";
+import { arrayLiteral } from "./columns.ts";
 import { STEP_SELECT, stepRowOf } from "./step-rows.ts";
 import type { RawStep } from "./step-rows.ts";
 
@@ -33,7 +34,7 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
     );
   }
   if (needs.steps !== undefined && needs.steps.length > 0) {
-    work.push(query<RawStep>(`SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[])`, [...at, needs.steps]).then(addSteps));
+    work.push(query<RawStep>(`SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[])`, [...at, arrayLiteral("int", needs.steps)]).then(addSteps));
   }
   const { childrenOf } = needs;
   if (childrenOf !== undefined && childrenOf.length > 0) {
@@ -41,7 +42,7 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
       `SELECT e.from_ordinal, e.regardless, ${STEP_SELECT} FROM maestro.step_edges e ` +
       "JOIN maestro.steps s ON s.org_id = e.org_id AND s.plan_id = e.plan_id AND s.ordinal = e.to_ordinal WHERE e.org_id = $1 AND e.plan_id = $2 AND e.from_ordinal = ANY($3::int[])";
     work.push(
-      query<RawStep & { from_ordinal: number; regardless: boolean }>(text, [...at, childrenOf]).then((rows) => {
+      query<RawStep & { from_ordinal: number; regardless: boolean }>(text, [...at, arrayLiteral("int", childrenOf)]).then((rows) => {
         addSteps(rows);
         addChildren(slice, rows.map((r) => ({ from_ordinal: r.from_ordinal, to_ordinal: r.ordinal, regardless: r.regardless })), childrenOf);
       }),
@@ -52,7 +53,7 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
       "SELECT s.ordinal, g.definition FROM maestro.steps s JOIN maestro.graph_steps g ON g.org_id = s.org_id AND g.plan_id = s.plan_id AND g.version = s.version AND g.key = s.key " +
       "WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[])";
     work.push(
-      query<{ ordinal: number; definition: string }>(text, [...at, needs.definitions]).then((rows) => {
+      query<{ ordinal: number; definition: string }>(text, [...at, arrayLiteral("int", needs.definitions)]).then((rows) => {
         for (const raw of rows) slice.definitions.set(raw.ordinal, parseDefinition(raw.definition));
       }),
     );
@@ -72,7 +73,7 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
   }
   if (needs.cascade === true) {
     work.push(
-      query<{ frontier: number[]; sweep_from: number | null }>("SELECT frontier, sweep_from FROM maestro.cascades WHERE org_id = $1 AND plan_id = $2", at).then(([raw]) => {
+      query<{ frontier: number[]; sweep_from: number | null }>("SELECT to_json(frontier) AS frontier, sweep_from FROM maestro.cascades WHERE org_id = $1 AND plan_id = $2", at).then(([raw]) => {
         slice.cascade = raw === undefined ? null : { frontier: raw.frontier, sweepFrom: raw.sweep_from };
       }),
     );
@@ -105,7 +106,7 @@ async function loadResults(query: Query, slice: PlanSlice, keys: readonly string
     "SELECT s.key, s.state, a.outputs, coalesce(a.outputs_digest, '') AS outputs_digest FROM maestro.steps s LEFT JOIN LATERAL (" +
     "SELECT a.outputs, a.outputs_digest FROM maestro.attempts a WHERE a.org_id = s.org_id AND a.plan_id = s.plan_id AND a.ordinal = s.ordinal AND a.state = 'SUCCEEDED' AND NOT a.undoing " +
     "ORDER BY a.fencing DESC LIMIT 1) a ON true WHERE s.org_id = $1 AND s.plan_id = $2 AND s.key = ANY($3::text[]) AND s.current";
-  const rows = await query<{ key: string; state: string; outputs: string | null; outputs_digest: string }>(text, [slice.plan.orgId, slice.plan.planId, keys]);
+  const rows = await query<{ key: string; state: string; outputs: string | null; outputs_digest: string }>(text, [slice.plan.orgId, slice.plan.planId, arrayLiteral("text", keys)]);
   for (const raw of rows) {
     const outputs = raw.outputs?.startsWith("j") === true ? raw.outputs.slice(1) : null;
     slice.results.set(raw.key, { state: raw.state as StepState, outputs, outputsDigest: raw.outputs_digest });

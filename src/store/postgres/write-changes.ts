@@ -6,7 +6,7 @@ import type { Attempt } from "../../domain/outcome.ts";
 import { payloadText } from "../../domain/payload.ts";
 import type { LateReport, PlanChanges, ResolvedInput } from "../../domain/plan/slice.ts";
 import type { StoredRecord } from "../../domain/record.ts";
-import { amountColumns, arraysOf, insertText, updateText } from "./columns.ts";
+import { amountColumns, arrayLiteral, arraysOf, insertText, updateText } from "./columns.ts";
 import type { BulkColumn } from "./columns.ts";
 import { PLAN_KEYS, PLAN_WRITTEN_ALL, PLAN_WRITTEN_HOT } from "./plan-rows.ts";
 import { STEP_KEYS, STEP_MUTABLE } from "./step-rows.ts";
@@ -163,7 +163,7 @@ export function sendChanges(run: Run, changes: readonly PlanChanges[], options: 
     sent.push(
       cascade === null
         ? run(TEXT.cascadeDone, [plan.orgId, plan.planId])
-        : run(TEXT.cascadeSet, [plan.orgId, plan.planId, cascade.frontier, cascade.sweepFrom, plan.createdMs]),
+        : run(TEXT.cascadeSet, [plan.orgId, plan.planId, arrayLiteral("int", cascade.frontier), cascade.sweepFrom, plan.createdMs]),
     );
   }
   return sent;

@@ -1,0 +1,56 @@
+// One attached executor: its stream, its credit, its grace after a break. Not here: what it is given.
+import type { Executor } from "../domain/executor.ts";
+import type { Assignment, LeaseRef, Receipt } from "../domain/outcome.ts";
+import type { Decision, Refusal } from "../domain/refusal.ts";
+import { refusal } from "../domain/refusal.ts";
+import type { StreamSink } from "./dispatcher.ts";
+import { Taker } from "./takers.ts";
+
+/** How long an executor may be away before its leases are lost. */
+export const GRACE_MS = 2_000;
+/** Longest silence of an executor. */
+export const SILENCE_MS = 10_000;
+export const HEARTBEAT_MS = 2_000;
+
+export class ExecutorConnection {
+  readonly taker: Taker;
+  readonly incarnation: string;
+  readonly keyId: string | null;
+  sink: StreamSink | null;
+  slots: number;
+  draining = false;
+  heardMs: number;
+  /** Acknowledgements that leave with the next message. */
+  readonly pendingAcks: { readonly lease: LeaseRef; readonly result: Decision<Receipt> }[] = [];
+  /** When it broke, by the monotonic clock; null while it stands. */
+  brokenMs: number | null = null;
+
+  constructor(executor: Executor, sink: StreamSink, options: { readonly incarnation: string; readonly keyId: string | null; readonly nowMs: number; readonly inFlight: () => number; readonly onSlow: (connection: ExecutorConnection) => void }) {
+    this.sink = sink;
+    this.incarnation = options.incarnation;
+    this.keyId = options.keyId;
+    this.slots = executor.spec.slots;
+    this.heardMs = options.nowMs;
+    this.taker = new Taker(executor, {
+      capacity: () => (this.sink === null || this.draining || this.executor.state === "DRAINING" ? 0 : this.slots - options.inFlight()),
+      leaseMs: null,
+      capabilities: [],
+      deliver: (assignments: readonly Assignment[]) => {
+        // No sink: the stream broke between the batch's beginning and its commit; the grace timer finds the leases.
+        if (this.sink !== null && !this.sink.sendAssignments(assignments)) options.onSlow(this);
+      },
+    });
+  }
+
+  get executor(): Executor {
+    return this.taker.executor;
+  }
+
+  end(no: Refusal | null, reconnect: boolean): void {
+    const { sink } = this;
+    this.sink = null;
+    sink?.end(no, reconnect);
+  }
+}
+
+export const SLOW: Refusal = refusal("SLOW_READER", "The stream's reader did not keep up; attach again with the leases held.", { retryAfterMs: 500 });

@@ -1,0 +1,109 @@
+// Deciding a plan's share of a batch, with handover of what becomes ready. Pure but for the credit of takers, which is
+// given back when the decision is made again. Not here: loading, committing, telling.
+import type { SessionId } from "../domain/id.ts";
+import { PlanDraft } from "../domain/plan/draft.ts";
+import type { DecideContext, StopOrderDraft } from "../domain/plan/draft.ts";
+import { readySteps } from "../domain/plan/decide.ts";
+import { MissingRows } from "../domain/plan/slice.ts";
+import type { PlanSlice } from "../domain/plan/slice.ts";
+import { remaining } from "../domain/plan.ts";
+import type { PlanRow } from "../domain/plan.ts";
+import type { ReadyStep } from "../domain/id.ts";
+import type { Limits } from "../domain/amounts.ts";
+import type { PlanVerdict } from "../store/ports/batches.ts";
+import { decideItem } from "./items.ts";
+import type { Effect, Item } from "./items.ts";
+import type { Taker } from "./takers.ts";
+import type { Windows } from "./windows.ts";
+
+/** Milliseconds by which a step that becomes ready in a batch may overtake older ready work of its window. */
+export const HANDOVER_MS = 5;
+
+/** What a plan's share came to, kept until the commit. */
+export interface PlanResult {
+  readonly plan: PlanRow;
+  readonly effects: readonly Effect[];
+  readonly stops: readonly StopOrderDraft[];
+  readonly ready: readonly ReadyStep[];
+  readonly remaining: Limits;
+  readonly changed: boolean;
+  /** When the first of the backoffs that it set ends. */
+  readonly nextTimerMs: number | null;
+  /** A cascade is left over. */
+  readonly cascade: boolean;
+}
+
+export interface ShareOptions {
+  readonly context: DecideContext;
+  readonly sessionId: SessionId;
+  readonly windows: Windows;
+  /** Takers that could be handed a step of this plan's org now, in turn. */
+  readonly takers: readonly Taker[];
+  /** Steps that the batch may still lease. */
+  readonly room: { left: number };
+}
+
+/** Decides all items of one plan. Re-entrant: `previous` is what the last try took and is given back first. */
+export function decideShare(slice: PlanSlice, items: readonly Item[], options: ShareOptions, previous: PlanResult | undefined): { readonly verdict: PlanVerdict; readonly result: PlanResult | undefined } {
+  if (previous !== undefined) giveBack(previous, options);
+  const draft = new PlanDraft(slice, options.context);
+  const effects: Effect[] = [];
+  try {
+    for (const item of items) effects.push(...decideItem(draft, item, options.sessionId));
+    effects.push(...handOver(draft, options, effects));
+  } catch (error) {
+    if (error instanceof MissingRows) {
+      giveBack({ effects } as Pick<PlanResult, "effects">, options);
+      return { verdict: { kind: "needs", needs: error.needs }, result: undefined };
+    }
+    throw error;
+  }
+  const result: PlanResult = { plan: draft.plan, effects, stops: draft.stops, ready: readySteps(draft), remaining: remaining(draft.plan.account), changed: draft.touched, ...later(draft) };
+  if (!draft.touched) return { verdict: { kind: "nothing" }, result };
+  const leased = effects.flatMap((e) => (e.kind === "leased" ? [{ orgId: draft.plan.orgId, planId: draft.plan.planId, ordinal: e.row.ordinal, undoing: e.row.undoing, again: e.row.attempt > 1 }] : []));
+  return { verdict: { kind: "changes", changes: draft.changes(), leased }, result };
+}
+
+function later(draft: PlanDraft): Pick<PlanResult, "nextTimerMs" | "cascade"> {
+  const due = draft.timersSet();
+  return { nextTimerMs: due.length === 0 ? null : Math.min(...due), cascade: draft.cascade !== undefined && draft.cascade !== null };
+}
+
+/** Leases what became ready to takers that can serve it, as long as that overtakes nobody by more than the bound. */
+function handOver(draft: PlanDraft, options: ShareOptions, before: readonly Effect[]): readonly Effect[] {
+  const freed = before.filter((e) => e.kind === "ended").length;
+  if (options.takers.length === 0 || (draft.ready.length === 0 && freed === 0)) return [];
+  const effects: Effect[] = [];
+  for (const ordinal of [...draft.ready]) {
+    if (options.room.left <= 0) break;
+    const row = draft.step(ordinal);
+    if (row.orderKey === null) continue;
+    const window = options.windows.get(row.demandId);
+    const head = window?.head();
+    if (head !== undefined && row.orderKey - head.orderKey > HANDOVER_MS * 1_000) continue;
+    // A window that does not hold everything may hide older work.
+    if (window?.incomplete === true && head === undefined) continue;
+    const taker = options.takers.find((t) => t.credit > 0 && window !== undefined && t.windows(options.windows).includes(window));
+    if (taker === undefined) continue;
+    taker.reserved += 1;
+    options.room.left -= 1;
+    const item: Item = { kind: "claim", orgId: draft.plan.orgId, planId: draft.plan.planId, deferrals: 0, ordinal, taker, handover: true };
+    for (const effect of decideItem(draft, item, options.sessionId)) {
+      if (effect.kind === "not-leased") {
+        taker.reserved -= 1;
+        options.room.left += 1;
+      } else effects.push(effect);
+    }
+  }
+  return effects;
+}
+
+/** Credit that handovers of an abandoned try had taken. Claims from windows keep theirs: they are part of the items. */
+function giveBack(previous: Pick<PlanResult, "effects">, options: ShareOptions): void {
+  for (const effect of previous.effects) {
+    if (effect.kind === "leased" && effect.handedOver) {
+      effect.taker.reserved -= 1;
+      options.room.left += 1;
+    }
+  }
+}

@@ -1,0 +1,161 @@
+// Items: what a batch can be asked to do with a plan, and how each is decided. Not here: making batches, see batcher.ts.
+import type { ExecutorId, OrgId, PlanId, SessionId } from "../domain/id.ts";
+import type { Failure, LeaseRef, Outcome, Receipt } from "../domain/outcome.ts";
+import { overdue } from "../domain/plan/control.ts";
+import { continueCascade, wakeStep } from "../domain/plan/decide.ts";
+import type { PlanDraft } from "../domain/plan/draft.ts";
+import { claim, isLive, loseLease } from "../domain/plan/lease.ts";
+import { report } from "../domain/plan/report.ts";
+import type { Decision, Refusal } from "../domain/refusal.ts";
+import type { StepRow } from "../domain/step.ts";
+import type { Taker } from "./takers.ts";
+
+export type RenewState = "renewed" | "lost" | "stopping";
+
+interface ItemBase {
+  readonly orgId: OrgId;
+  readonly planId: PlanId;
+  /** Times that its plan was held by another server. */
+  deferrals: number;
+  /** The batch that carried it may have been committed. */
+  again?: boolean;
+}
+
+export type Item = ItemBase &
+  (
+    | { readonly kind: "outcome"; readonly outcome: Outcome; readonly executorId: ExecutorId; readonly actor: string; readonly done: (result: Decision<Receipt>) => void }
+    | { readonly kind: "claim"; readonly ordinal: number; readonly taker: Taker; readonly handover: boolean }
+    | { readonly kind: "loss"; readonly ordinal: number; readonly fencing: number; readonly failure: Failure }
+    /** A lease of a lapsed session: adopted when calls keep it alive, lost otherwise. */
+    | { readonly kind: "sweep"; readonly ordinal: number; readonly fencing: number; readonly done: () => void }
+    | { readonly kind: "rehome"; readonly lease: LeaseRef; readonly executorId: ExecutorId; readonly done: (row: StepRow | null) => void }
+    | { readonly kind: "renew"; readonly lease: LeaseRef; readonly executorId: ExecutorId; readonly leaseMs: number | null; readonly checkpoint: string | null; readonly done: (state: RenewState) => void }
+    | { readonly kind: "wake"; readonly ordinal: number }
+    | { readonly kind: "cascade" }
+    | { readonly kind: "overdue" }
+  );
+
+/** What became of an item in a draft; carried out after the commit. */
+export type Effect =
+  | { readonly kind: "answered"; readonly item: Extract<Item, { kind: "outcome" }>; readonly result: Decision<Receipt> }
+  | { readonly kind: "leased"; readonly taker: Taker; readonly row: StepRow; readonly handedOver: boolean }
+  | { readonly kind: "not-leased"; readonly taker: Taker }
+  | { readonly kind: "ended"; readonly ordinal: number; readonly fencing: number }
+  | { readonly kind: "adopted"; readonly row: StepRow }
+  | { readonly kind: "rehomed"; readonly item: Extract<Item, { kind: "rehome" }>; readonly row: StepRow | null }
+  | { readonly kind: "renewed"; readonly item: Extract<Item, { kind: "renew" }>; readonly state: RenewState }
+  | { readonly kind: "swept"; readonly item: Extract<Item, { kind: "sweep" }> };
+
+/** Decides one item in a draft. May throw MissingRows. */
+export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): readonly Effect[] {
+  draft.actor = item.kind === "outcome" ? item.actor : "maestro";
+  switch (item.kind) {
+    case "outcome": {
+      const result = report(draft, item.outcome, item.executorId);
+      const { ordinal, fencing } = item.outcome.lease;
+      return [{ kind: "answered", item, result }, ...(endsLease(result) ? [{ kind: "ended" as const, ordinal, fencing }] : [])];
+    }
+    case "claim":
+      return decideClaim(draft, item, sessionId);
+    case "loss":
+      return loseLease(draft, item.ordinal, item.fencing, item.failure) ? [{ kind: "ended", ordinal: item.ordinal, fencing: item.fencing }] : [];
+    case "sweep": {
+      const row = draft.step(item.ordinal);
+      if (isLive(row, item.fencing) && row.sessionId !== sessionId) {
+        if ((row.leaseUntilMs ?? 0) > draft.context.nowMs) {
+          draft.patch(item.ordinal, { sessionId });
+          return [{ kind: "adopted", row: draft.step(item.ordinal) }, { kind: "swept", item }];
+        }
+        loseLease(draft, item.ordinal, item.fencing, { errorClass: "LOST", message: "the executor did not come back after its server was gone", details: "" });
+      }
+      return [{ kind: "swept", item }];
+    }
+    case "rehome": {
+      const row = draft.step(item.lease.ordinal);
+      const mine = isLive(row, item.lease.fencing) && row.executorId === item.executorId && row.key === item.lease.step;
+      if (!mine) return [{ kind: "rehomed", item, row: null }];
+      if (row.sessionId !== sessionId) draft.patch(row.ordinal, { sessionId });
+      return [{ kind: "rehomed", item, row: draft.step(row.ordinal) }];
+    }
+    case "renew":
+      return [{ kind: "renewed", item, state: renew(draft, item, sessionId) }];
+    case "wake":
+      wakeStep(draft, item.ordinal);
+      return [];
+    case "cascade":
+      continueCascade(draft);
+      return [];
+    case "overdue":
+      overdue(draft);
+      return [];
+  }
+}
+
+function decideClaim(draft: PlanDraft, item: Extract<Item, { kind: "claim" }>, sessionId: SessionId): readonly Effect[] {
+  const { taker, ordinal } = item;
+  const before = draft.step(ordinal);
+  // After a COMMIT with unknown result the claim runs again: a lease that is ours already is adopted, not lost.
+  if (before.state === "LEASED" && before.sessionId === sessionId && before.executorId === taker.executor.executorId && item.again === true) return [{ kind: "leased", taker, row: before, handedOver: false }];
+  const row = claim(draft, { ordinal, executorId: taker.executor.executorId, sessionId, leaseMs: taker.leaseMs });
+  return row === undefined ? [{ kind: "not-leased", taker }] : [{ kind: "leased", taker, row, handedOver: item.handover }];
+}
+
+function renew(draft: PlanDraft, item: Extract<Item, { kind: "renew" }>, sessionId: SessionId): RenewState {
+  const row = draft.step(item.lease.ordinal);
+  if (!isLive(row, item.lease.fencing) || row.executorId !== item.executorId) return "lost";
+  if (item.leaseMs !== null || row.sessionId !== sessionId) {
+    draft.patch(row.ordinal, { sessionId, ...(item.leaseMs === null ? {} : { leaseUntilMs: draft.context.nowMs + item.leaseMs }) });
+  }
+  if (item.checkpoint !== null) draft.setCheckpoint(row.ordinal, row.fencing, item.checkpoint);
+  return row.state === "STOPPING" ? "stopping" : "renewed";
+}
+
+/** Steps that the item reads; their children as well when it can end one. */
+export function rowsOf(item: Item): { readonly ordinals: readonly number[]; readonly childrenOf: readonly number[] } {
+  switch (item.kind) {
+    case "outcome":
+      return { ordinals: [item.outcome.lease.ordinal], childrenOf: item.outcome.result.kind === "success" ? [item.outcome.lease.ordinal] : [] };
+    case "claim":
+    case "loss":
+    case "sweep":
+    case "wake":
+      return { ordinals: [item.ordinal], childrenOf: [] };
+    case "rehome":
+    case "renew":
+      return { ordinals: [item.lease.ordinal], childrenOf: [] };
+    case "cascade":
+    case "overdue":
+      return { ordinals: [], childrenOf: [] };
+  }
+}
+
+/** Answers an item that could not be carried out. */
+export function refuseItem(item: Item, no: Refusal): void {
+  switch (item.kind) {
+    case "outcome":
+      item.done({ ok: false, refusal: no });
+      return;
+    case "rehome":
+      item.done(null);
+      return;
+    case "renew":
+      item.done("lost");
+      return;
+    case "sweep":
+      item.done();
+      return;
+    case "claim":
+      item.taker.reserved -= 1;
+      return;
+    case "loss":
+    case "wake":
+    case "cascade":
+    case "overdue":
+      return;
+  }
+}
+
+function endsLease(result: Decision<Receipt>): boolean {
+  if (result.ok) return true;
+  return result.refusal.reason === "STALE_LEASE" || result.refusal.reason === "CONTRADICTORY_EVIDENCE" || result.refusal.reason === "NOT_FOUND";
+}

@@ -1,0 +1,86 @@
+// Takers: whoever can be given steps now, a stream with credit or a waiting call. Not here: what they are given, see batcher.ts.
+import type { Executor } from "../domain/executor.ts";
+import type { OrgId } from "../domain/id.ts";
+import type { Assignment } from "../domain/outcome.ts";
+import type { Window, Windows } from "./windows.ts";
+
+export class Taker {
+  executor: Executor;
+  readonly capabilities: readonly string[];
+  /** Life of its leases without a renewal; null when its stream keeps them alive. */
+  readonly leaseMs: number | null;
+  /** Steps that batches under way are about to give it. */
+  reserved = 0;
+  readonly #capacity: () => number;
+  readonly #deliver: (assignments: readonly Assignment[]) => void;
+  #windows: readonly Window[] = [];
+  #seen = -1;
+
+  constructor(executor: Executor, options: { /** Steps that it could be given now, were none reserved. */ readonly capacity: () => number; readonly leaseMs: number | null; readonly capabilities: readonly string[]; readonly deliver: (assignments: readonly Assignment[]) => void }) {
+    this.executor = executor;
+    this.#capacity = options.capacity;
+    this.leaseMs = options.leaseMs;
+    this.capabilities = options.capabilities;
+    this.#deliver = options.deliver;
+  }
+
+  /** Steps that it can be given now: derived from what it holds, never counted on its own. */
+  get credit(): number {
+    return Math.max(0, this.#capacity() - this.reserved);
+  }
+
+  deliver(assignments: readonly Assignment[]): void {
+    this.#deliver(assignments);
+  }
+
+  /** Windows that it can serve; computed anew when demand classes joined or the executor changed. */
+  windows(all: Windows): readonly Window[] {
+    const count = all.count(this.executor.orgId);
+    if (count !== this.#seen) {
+      this.#windows = all.servable(this.executor, this.capabilities);
+      this.#seen = count;
+    }
+    return this.#windows;
+  }
+
+  changed(executor: Executor): void {
+    this.executor = executor;
+    this.#seen = -1;
+  }
+}
+
+/** Takers by org; each org's are asked in turn, so that no executor starves another. */
+export class Takers {
+  readonly #byOrg = new Map<OrgId, Taker[]>();
+  #turn = 0;
+
+  add(taker: Taker): void {
+    const list = this.#byOrg.get(taker.executor.orgId) ?? [];
+    list.push(taker);
+    this.#byOrg.set(taker.executor.orgId, list);
+  }
+
+  remove(taker: Taker): void {
+    const list = this.#byOrg.get(taker.executor.orgId);
+    if (list === undefined) return;
+    const at = list.indexOf(taker);
+    if (at >= 0) list.splice(at, 1);
+    if (list.length === 0) this.#byOrg.delete(taker.executor.orgId);
+  }
+
+  orgs(): readonly OrgId[] {
+    return [...this.#byOrg.keys()];
+  }
+
+  /** Takers of an org, beginning with another one each time. */
+  inTurn(orgId: OrgId): readonly Taker[] {
+    const list = this.#byOrg.get(orgId) ?? [];
+    if (list.length < 2) return list;
+    this.#turn = (this.#turn + 1) % list.length;
+    return [...list.slice(this.#turn), ...list.slice(0, this.#turn)];
+  }
+
+  all(): readonly Taker[] {
+    return [...this.#byOrg.values()].flat();
+  }
+}

@@ -1,0 +1,289 @@
+// The standing loops of dispatch: session, deadlines, silence, refill scans, timers, sweeps of lapsed sessions. Each finds
+// and moves everything that can move, whatever event was lost. Not here: what they move, see items.ts.
+import type { ExecutorId, OrgId, SessionId } from "../domain/id.ts";
+import type { ErrorClass } from "../domain/outcome.ts";
+import type { Store } from "../store/ports/store.ts";
+import type { Clock } from "../support/clock.ts";
+import type { Batcher } from "./batcher.ts";
+import { HEARTBEAT_MS, SILENCE_MS } from "./connection.ts";
+import type { ExecutorConnection } from "./connection.ts";
+import type { LeaseEntry, LeaseTable } from "./leases.ts";
+import { RENEW_EVERY_MS } from "./session.ts";
+import type { ServerSession } from "./session.ts";
+import type { Taker, Takers } from "./takers.ts";
+import { WINDOW_LIMIT } from "./windows.ts";
+import type { Window, Windows } from "./windows.ts";
+
+export interface UpkeepOptions {
+  readonly store: Store;
+  readonly session: ServerSession;
+  readonly clock: Clock;
+  readonly windows: Windows;
+  readonly takers: Takers;
+  readonly leases: LeaseTable;
+  readonly batcher: Batcher;
+  readonly connections: ReadonlyMap<ExecutorId, ExecutorConnection>;
+  readonly loseConnection: (connection: ExecutorConnection, why: string) => void;
+  /** Tells the executor of a lease that is over. */
+  readonly stopLease: (entry: LeaseEntry, reason: string) => void;
+  readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
+}
+
+/** How often leases' ends are looked at. */
+const WATCH_MS = 250;
+/** How often the store is asked for what no event told. */
+const LOOK_MS = 5_000;
+/** A server sweeps lapsed sessions only after its executors had time to attach to it. */
+export const SETTLE_MS = 6_000;
+/** Items that may wait before streams are held back. */
+const WAITING_LIMIT = 5_000;
+/** How long an executor has to stop an attempt. */
+const STOP_GRACE_MS = 60_000;
+/** Ready steps that one scan brings for a window. */
+const STEPS_EACH = 2_048;
+
+export class DispatchUpkeep {
+  readonly stopGraceMs = STOP_GRACE_MS;
+  readonly #o: UpkeepOptions;
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #demands = new Map<OrgId, Promise<void>>();
+  readonly #hungry = new Set<Window>();
+  #startedMs = 0;
+  #watchedMs = 0;
+  #beatMs = 0;
+  #refilling = false;
+  #looking = false;
+  #renewing = false;
+  #stopped = false;
+  #nextDue: NodeJS.Timeout | undefined;
+  #nextDueMs = Number.POSITIVE_INFINITY;
+
+  constructor(options: UpkeepOptions) {
+    this.#o = options;
+  }
+
+  async start(): Promise<void> {
+    const { clock } = this.#o;
+    this.#startedMs = clock.monotonicMs();
+    this.#watchedMs = this.#startedMs;
+    this.#timers.push(setInterval(() => { void this.#renew(); }, RENEW_EVERY_MS), setInterval(() => { this.#watch(); }, WATCH_MS), setInterval(() => { void this.look(); }, LOOK_MS));
+    await this.look();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const timer of this.#timers) clearInterval(timer);
+    clearTimeout(this.#nextDue);
+    while (this.#looking || this.#renewing || this.#refilling) await pause(5);
+    await this.#o.session.end().catch(() => undefined);
+  }
+
+  /** Loads the demand classes of an org once; later ones come with the steps that need them. */
+  async demandsOf(orgId: OrgId): Promise<void> {
+    let loading = this.#demands.get(orgId);
+    if (loading === undefined) {
+      loading = this.#load(orgId);
+      this.#demands.set(orgId, loading);
+      loading.catch(() => { this.#demands.delete(orgId); });
+    }
+    await loading;
+  }
+
+  learnDemands(orgs: ReadonlySet<OrgId>): void {
+    for (const orgId of orgs) this.#load(orgId).then(() => { this.#o.batcher.poke(); }, () => undefined);
+  }
+
+  /** The windows of a taker are filled from the store as soon as possible, those that may lack something. */
+  refillSoon(taker: Taker): void {
+    for (const window of taker.windows(this.#o.windows)) if (window.incomplete && window.size < WINDOW_LIMIT / 4) this.#hungry.add(window);
+    if (this.#hungry.size > 0) void this.#refill();
+  }
+
+  /** Something was committed elsewhere in this process: timers and cascades may be new. */
+  lookSoon(): void {
+    setImmediate(() => { void this.#dueAndCascades(); });
+  }
+
+  /** A backoff was set that ends then. */
+  expectTimer(dueMs: number): void {
+    if (dueMs >= this.#nextDueMs || this.#stopped) return;
+    this.#nextDueMs = dueMs;
+    clearTimeout(this.#nextDue);
+    this.#nextDue = setTimeout(() => {
+      this.#nextDueMs = Number.POSITIVE_INFINITY;
+      void this.#dueAndCascades();
+    }, Math.min(Math.max(0, dueMs - this.#o.clock.nowMs() + 1), 2_000_000));
+    this.#nextDue.unref();
+  }
+
+  /** Backpressure: resolves when outcomes can be taken again. */
+  async room(): Promise<void> {
+    while (this.#o.batcher.waiting > WAITING_LIMIT && !this.#stopped) await pause(5);
+  }
+
+  loseLease(entry: LeaseEntry, message: string, errorClass: ErrorClass = "LOST"): void {
+    if (entry.ending) return;
+    entry.ending = true;
+    const { planId, ordinal, fencing } = entry.lease;
+    this.#o.batcher.push({ kind: "loss", orgId: entry.orgId, planId, deferrals: 0, ordinal, fencing, failure: { errorClass, message, details: "" } });
+  }
+
+  /** The grace of a broken stream is over: unless its executor attached again, its leases are lost. */
+  graceOver(connection: ExecutorConnection, orgId: OrgId): void {
+    const { executorId } = connection.executor;
+    const { connections, leases, store, session } = this.#o;
+    if (this.#stopped || connections.get(executorId) !== connection) return;
+    for (const entry of leases.ofExecutor(executorId)) if (entry.leaseUntilMs === null) this.loseLease(entry, "the executor went away");
+    (connections as Map<ExecutorId, ExecutorConnection>).delete(executorId);
+    store.transaction([orgId], async (tx) => { await tx.executors.setSession(orgId, executorId, null, session.id, await tx.nowMs()); }).catch(() => undefined);
+  }
+
+  writeCheckpoint(entry: LeaseEntry): void {
+    const { pendingCheckpoint, lease } = entry;
+    if (pendingCheckpoint === null) return;
+    entry.pendingCheckpoint = null;
+    entry.checkpointMs = this.#o.clock.monotonicMs();
+    this.#o.batcher.push({ kind: "renew", orgId: entry.orgId, planId: lease.planId, deferrals: 0, lease, executorId: entry.executorId, leaseMs: null, checkpoint: pendingCheckpoint, done: () => undefined });
+  }
+
+  async #load(orgId: OrgId): Promise<void> {
+    this.#o.windows.learn(await this.#o.store.transaction([orgId], async (tx) => await tx.executors.demands(orgId), { readOnly: true }));
+  }
+
+  async #renew(): Promise<void> {
+    if (this.#renewing || this.#stopped) return;
+    this.#renewing = true;
+    try {
+      if (await this.#o.session.renew()) {
+        this.#o.log("session.renewed_anew", { session: this.#o.session.id });
+        this.#takeOver();
+      }
+    } catch {
+      // The store is away; the session stops committing by itself and the next tick tries again.
+    } finally {
+      this.#renewing = false;
+      this.#o.batcher.poke();
+    }
+  }
+
+  /** Leases of the session that lapsed are ours still, unless somebody swept them. */
+  #takeOver(): void {
+    for (const entry of this.#o.leases.all()) {
+      const { lease } = entry;
+      this.#o.batcher.push({
+        kind: "renew", orgId: entry.orgId, planId: lease.planId, deferrals: 0, lease, executorId: entry.executorId, leaseMs: null, checkpoint: null,
+        done: (state) => {
+          if (state !== "lost") return;
+          this.#o.leases.remove(lease.planId, lease.ordinal, lease.fencing);
+          this.#o.stopLease(entry, "the lease was lost while the server could not reach its store");
+        },
+      });
+    }
+  }
+
+  #watch(): void {
+    const { clock, leases, connections } = this.#o;
+    const nowMs = clock.nowMs();
+    const atMs = clock.monotonicMs();
+    const stalled = atMs - this.#watchedMs > WATCH_MS * 4;
+    this.#watchedMs = atMs;
+    for (const entry of leases.all()) {
+      if (entry.ending) continue;
+      if (entry.deadlineMs <= nowMs) {
+        this.loseLease(entry, "the attempt took longer than it may", "TIMEOUT");
+        this.#o.stopLease(entry, "its time is up");
+      } else if (entry.leaseUntilMs !== null && entry.leaseUntilMs <= nowMs) this.loseLease(entry, "the lease was not renewed");
+      else if (entry.stopBeforeMs !== null && entry.stopBeforeMs <= nowMs) this.loseLease(entry, "the executor did not stop in time");
+      else if (entry.pendingCheckpoint !== null && atMs - entry.checkpointMs >= 10_000) this.writeCheckpoint(entry);
+    }
+    const beat = atMs - this.#beatMs >= HEARTBEAT_MS;
+    if (beat) this.#beatMs = atMs;
+    for (const connection of connections.values()) {
+      if (connection.sink === null) continue;
+      // After a stall of our own, messages may still lie unread in the sockets: silence is judged next time.
+      if (!stalled && atMs - connection.heardMs > SILENCE_MS) {
+        const { sink } = connection;
+        this.#o.loseConnection(connection, "silent");
+        sink.end(null, true);
+      } else if (beat && !connection.sink.sendHeartbeat()) this.#o.loseConnection(connection, "slow");
+    }
+  }
+
+  /** Everything that waits in the store and that no event told of. */
+  async look(): Promise<void> {
+    if (this.#looking || this.#stopped) return;
+    this.#looking = true;
+    try {
+      for (const taker of this.#o.takers.all()) if (taker.credit > 0) for (const window of taker.windows(this.#o.windows)) if (window.size < WINDOW_LIMIT / 4) this.#hungry.add(window);
+      await this.#refill();
+      await this.#dueAndCascades();
+      const orgs = (await this.#o.store.platform.orgs()).map((org) => org.orgId);
+      for (let i = 0; i < orgs.length; i += 100) {
+        for (const { orgId, planId } of await this.#o.store.platform.overduePlans(orgs.slice(i, i + 100), 100)) this.#o.batcher.push({ kind: "overdue", orgId, planId, deferrals: 0 });
+      }
+      if (this.#o.clock.monotonicMs() - this.#startedMs >= SETTLE_MS) await this.#sweep(orgs);
+    } catch (error) {
+      this.#o.log("look.failed", { error: String(error) });
+    } finally {
+      this.#looking = false;
+    }
+  }
+
+  async #refill(): Promise<void> {
+    if (this.#refilling || this.#stopped) return;
+    this.#refilling = true;
+    try {
+      while (this.#hungry.size > 0) {
+        const windows = [...this.#hungry].slice(0, 64);
+        for (const window of windows) this.#hungry.delete(window);
+        const found = await this.#o.store.platform.readySteps(windows.map((w) => ({ orgId: w.orgId, demandId: w.demandId, afterKey: null })), STEPS_EACH);
+        const counts = new Map<string, number>();
+        for (const step of found) counts.set(step.demandId, (counts.get(step.demandId) ?? 0) + 1);
+        for (const window of windows) {
+          window.incomplete = (counts.get(window.demandId) ?? 0) >= STEPS_EACH;
+          window.refilledMs = this.#o.clock.monotonicMs();
+        }
+        this.#o.windows.offer(found);
+        this.#o.batcher.poke();
+      }
+    } catch (error) {
+      this.#o.log("refill.failed", { error: String(error) });
+    } finally {
+      this.#refilling = false;
+    }
+  }
+
+  async #dueAndCascades(): Promise<void> {
+    if (this.#stopped) return;
+    try {
+      for (const { orgId, planId, ordinal } of await this.#o.store.platform.dueTimers(1_000)) this.#o.batcher.push({ kind: "wake", orgId, planId, deferrals: 0, ordinal });
+      for (const { orgId, planId } of await this.#o.store.platform.openCascades(100)) this.#o.batcher.push({ kind: "cascade", orgId, planId, deferrals: 0 });
+      const next = await this.#o.store.platform.nextTimerMs();
+      if (next !== null) this.expectTimer(Math.max(next, this.#o.clock.nowMs() + 20));
+    } catch (error) {
+      this.#o.log("look.failed", { error: String(error) });
+    }
+  }
+
+  /** Leases of sessions that lapsed: whoever held them had its time to attach again. */
+  async #sweep(orgs: readonly OrgId[]): Promise<void> {
+    for (const sessionId of await this.#o.store.platform.lapsedSessions()) {
+      if (sessionId === this.#o.session.id) continue;
+      let left = 0;
+      for (let i = 0; i < orgs.length; i += 100) left += await this.#sweepOrgs(orgs.slice(i, i + 100), sessionId);
+      if (left === 0) await this.#o.store.platform.forgetSession(sessionId);
+    }
+  }
+
+  async #sweepOrgs(orgs: readonly OrgId[], sessionId: SessionId): Promise<number> {
+    const leases = await this.#o.store.platform.leasesOfSession(orgs, sessionId);
+    await Promise.all(leases.map(async ({ orgId, planId, ordinal, fencing }) => {
+      await new Promise<void>((done) => { this.#o.batcher.push({ kind: "sweep", orgId, planId, deferrals: 0, ordinal, fencing, done }); });
+    }));
+    return leases.length;
+  }
+}
+
+async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}

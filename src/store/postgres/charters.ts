@@ -1,0 +1,50 @@
+// Charters and their revisions. Not here: what their terms mean.
+import { and, asc, eq, gt } from "drizzle-orm";
+import type { Charter, CharterTerms } from "../../domain/charter.ts";
+import type { OrgId } from "../../domain/id.ts";
+import type { CharterRepository } from "../ports/charters.ts";
+import { charters } from "./schema/charters.ts";
+import type { Session } from "./transaction.ts";
+
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
+
+function charterOf(row: typeof charters.$inferSelect): Charter {
+  const { orgId, charterId, name, revision, terms, digest, declaredMs, declaredBy } = row;
+  return { orgId, charterId, name, revision, terms: JSON.parse(terms) as CharterTerms, digest, declaredMs, declaredBy };
+}
+
+export function createCharterRepository({ db, run }: Session): CharterRepository {
+  const newestByName = async (orgId: OrgId, name: string): Promise<Charter | undefined> => {
+    const [row] = await db.select().from(charters).where(and(eq(charters.orgId, orgId), eq(charters.name, name), charters.newest));
+    return row === undefined ? undefined : charterOf(row);
+  };
+  return {
+    find: async (orgId, nameOrId, revision) => {
+      const named = UUID.test(nameOrId) ? eq(charters.charterId, nameOrId as Charter["charterId"]) : eq(charters.name, nameOrId);
+      const which = revision === undefined ? charters.newest : eq(charters.revision, revision);
+      const [row] = await db.select().from(charters).where(and(eq(charters.orgId, orgId), named, which));
+      return row === undefined ? undefined : charterOf(row);
+    },
+    lockByName: async (orgId, name) => {
+      // An advisory lock, because there may be no row to lock yet. Read in a statement of its own: one that waits for a lock
+      // returns rows from before the wait.
+      await run("SELECT pg_advisory_xact_lock(hashtextextended($1, 1))", [`charter ${orgId} ${name}`]);
+      return newestByName(orgId, name);
+    },
+    add: async (charter) => {
+      // Two statements in order: the unique index allows one newest revision of a name.
+      await db.update(charters).set({ newest: false }).where(and(eq(charters.orgId, charter.orgId), eq(charters.name, charter.name), charters.newest));
+      await db.insert(charters).values({ ...charter, terms: JSON.stringify(charter.terms), newest: true });
+    },
+    list: async (orgId, page) => {
+      const [name] = (page.after ?? []) as [string?];
+      const rows = await db
+        .select()
+        .from(charters)
+        .where(and(eq(charters.orgId, orgId), charters.newest, name === undefined ? undefined : gt(charters.name, name)))
+        .orderBy(asc(charters.name))
+        .limit(page.limit);
+      return rows.map(charterOf);
+    },
+  };
+}

@@ -1,0 +1,133 @@
+// One transaction: which orgs it sees, its end, and trying again. Not here: what is done in it, see store.ts and platform.ts.
+import { setTimeout as delay } from "node:timers/promises";
+import { drizzle } from "drizzle-orm/postgres-js";
+import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
+import type postgres from "postgres";
+import type { OrgId } from "../../domain/id.ts";
+import type { Random } from "../../support/random.ts";
+import { CommitUnknownError } from "../ports/store.ts";
+import { reasonOf, sessionSettings } from "./connection.ts";
+import type { Client, Connection } from "./connection.ts";
+import { isConnectionLoss, isPassing, toStoreTrouble } from "./trouble.ts";
+
+/** Runs one statement of the transaction and gives its rows; array parameters are texts made by arrayLiteral. */
+export type Run = <Row>(text: string, parameters?: readonly unknown[]) => Promise<readonly Row[]>;
+
+/** A transaction at work. */
+export interface Session {
+  readonly run: Run;
+  /** The query builder, on the same connection. */
+  readonly db: PostgresJsDatabase;
+}
+
+/** What a transaction may see. */
+export interface Sight {
+  readonly orgs: readonly OrgId[];
+  /** Also the platform's own tables, of all orgs; see the policies in the migrations. */
+  readonly platform?: boolean;
+  readonly readOnly?: boolean;
+}
+
+export interface TransactionOptions {
+  readonly client: Client;
+  readonly random: Random;
+  readonly prepare: boolean;
+  readonly log: (line: string) => void;
+}
+
+/** Times that a passing trouble is met by trying again. */
+const TRIES = 3;
+/** How long a statement may go on after its caller called it off, ms. */
+const GRACE_MS = 250;
+
+/** Runs `work` and commits; the contract is Store.transaction's. */
+export async function inTransaction<T>(
+  options: TransactionOptions,
+  sight: Sight,
+  work: (session: Session) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await once(options, sight, work, signal);
+    } catch (error) {
+      if (signal?.aborted === true && !(error instanceof CommitUnknownError)) throw reasonOf(signal);
+      const trouble = toStoreTrouble(error);
+      if (trouble !== error) options.log(error instanceof Error ? `${trouble.message}: ${said(error)}` : trouble.message);
+      if (!isPassing(error) || tries === TRIES) throw trouble;
+      await delay(5 * 2 ** tries * (0.5 + options.random.fraction()), undefined, signal === undefined ? {} : { signal });
+    }
+  }
+}
+
+function said(error: Error): string {
+  return error.cause instanceof Error ? error.cause.message : error.message;
+}
+
+async function once<T>(options: TransactionOptions, sight: Sight, work: (session: Session) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  const connection = await options.client.reserve(signal);
+  let cut: NodeJS.Timeout | undefined;
+  const callOff = (): void => {
+    cut = setTimeout(() => connection.discard(), GRACE_MS);
+  };
+  signal?.addEventListener("abort", callOff, { once: true });
+  try {
+    // Nobody waits for BEGIN and the settings: what `work` sends first goes out together with them.
+    const opened = Promise.all([
+      connection.unsafe(sight.readOnly === true ? "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY" : "BEGIN ISOLATION LEVEL READ COMMITTED").execute(),
+      connection.unsafe(options.prepare ? SEE : SEE_AND_SET, [`{${sight.orgs.join(",")}}`, sight.platform === true ? "on" : ""], { prepare: options.prepare }).execute(),
+    ]);
+    opened.catch(() => undefined);
+    let result: T;
+    try {
+      result = await work(sessionOn(connection, options.prepare, signal));
+      await opened;
+      signal?.throwIfAborted();
+    } catch (error) {
+      // Trouble at the beginning explains whatever followed.
+      const first = await opened.then(() => error, (trouble: unknown) => trouble);
+      await connection.unsafe("ROLLBACK").catch(() => undefined);
+      throw first;
+    }
+    signal?.removeEventListener("abort", callOff);
+    await commit(connection, sight.readOnly === true);
+    return result;
+  } finally {
+    signal?.removeEventListener("abort", callOff);
+    clearTimeout(cut);
+    connection.release();
+  }
+}
+
+// A setting made with `true` ends with the transaction.
+const SEE = "SELECT set_config('maestro.orgs', $1, true), set_config('maestro.platform', $2, true)";
+// Behind a pooler a connection keeps nothing between transactions, so each brings its own bounds.
+const SEE_AND_SET = Object.entries(sessionSettings).reduce((text, [name, value]) => `${text}, set_config('${name}', '${value}', true)`, SEE);
+
+async function commit(connection: Connection, readOnly: boolean): Promise<void> {
+  try {
+    const { command } = await connection.unsafe("COMMIT");
+    // The server answers COMMIT with ROLLBACK when a statement had failed, which somebody must have passed over.
+    if (command !== "COMMIT") throw new Error(`a transaction ended with ${command}`);
+  } catch (error) {
+    if (!isConnectionLoss(error)) throw error;
+    if (!readOnly) throw new CommitUnknownError("the connection broke during commit");
+  }
+}
+
+function sessionOn(connection: Connection, prepare: boolean, signal?: AbortSignal): Session {
+  const unsafe = (text: string, parameters: readonly unknown[]) => {
+    signal?.throwIfAborted();
+    return connection.unsafe(text, parameters as postgres.ParameterOrJSON<never>[], { prepare });
+  };
+  let db: PostgresJsDatabase | undefined;
+  return {
+    run: async <Row>(text: string, parameters: readonly unknown[] = []) => (await unsafe(text, parameters)) as unknown as readonly Row[],
+    get db() {
+      // The builder changes how the client it is given reads and writes dates and JSON: it is given options of its own to
+      // change. It also leaves statements unprepared, which costs a round trip and a plan each.
+      db ??= drizzle({ unsafe, options: { parsers: {}, serializers: {} } } as unknown as postgres.Sql);
+      return db;
+    },
+  };
+}
