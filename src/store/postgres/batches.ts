@@ -9,6 +9,7 @@ import { batchKey } from "../ports/batches.ts";
 import type { BatchInput, BatchPlan, BatchResult, BatchStore, Leased, PlanVerdict } from "../ports/batches.ts";
 import { CommitUnknownError } from "../ports/store.ts";
 import { isConnectionLoss, toBatchTrouble } from "./connection.ts";
+import type { Client, Connection } from "./connection.ts";
 import { arrayLiteral } from "./columns.ts";
 import { PLAN_SELECT, planRowOf } from "./plan-rows.ts";
 import type { RawPlan } from "./plan-rows.ts";
@@ -39,16 +40,10 @@ const TEXT = {
 /** Rounds that a decision may ask for more; a decision that never has enough is a bug. */
 const ROUNDS = 64;
 
-export function createBatchStore(client: postgres.Sql): BatchStore {
+export function createBatchStore(client: Client): BatchStore {
   return {
     run: async (plans, decide, options) => {
-      options.signal?.throwIfAborted();
-      let connection: postgres.ReservedSql;
-      try {
-        connection = await client.reserve();
-      } catch (error) {
-        throw toBatchTrouble(error);
-      }
+      const connection = await client.reserve(options.signal);
       try {
         return await runOn(connection, plans, decide, options.wait);
       } finally {
@@ -58,7 +53,7 @@ export function createBatchStore(client: postgres.Sql): BatchStore {
   };
 }
 
-async function runOn(connection: postgres.ReservedSql, plans: readonly BatchPlan[], decide: (slice: PlanSlice, nowMs: number) => PlanVerdict, wait: boolean): Promise<BatchResult> {
+async function runOn(connection: Connection, plans: readonly BatchPlan[], decide: (slice: PlanSlice, nowMs: number) => PlanVerdict, wait: boolean): Promise<BatchResult> {
   const run = async <Row>(text: string, parameters: readonly unknown[]): Promise<readonly Row[]> =>
     (await connection.unsafe(text, parameters as postgres.ParameterOrJSON<never>[], { prepare: true })) as unknown as readonly Row[];
   let committing = false;
@@ -94,8 +89,10 @@ async function runOn(connection: postgres.ReservedSql, plans: readonly BatchPlan
     };
   } catch (error) {
     if (committing && isConnectionLoss(error)) throw new CommitUnknownError("the connection broke during commit");
-    // The connection may stand in a failed transaction.
-    await connection.unsafe("ROLLBACK", [], { prepare: false }).catch(() => undefined);
+    // The connection may stand in a failed transaction; one that cannot be rolled back is of no use to anybody.
+    await connection.unsafe("ROLLBACK", [], { prepare: false }).catch(() => {
+      connection.discard();
+    });
     throw toBatchTrouble(error);
   }
 }
