@@ -1,0 +1,108 @@
+// Whether a step's row can stay when another version takes over, and what becomes of the step. Two digests decide:
+// its definition's, and what it really consumed. Pure. Not here: rows and edges, see succession.ts.
+import type { Edge } from "../domain/graph.ts";
+import { fateOf } from "../domain/graph/fate.ts";
+import type { StepFate, StepProgress } from "../domain/graph/fate.ts";
+import type { DemandId } from "../domain/id.ts";
+import { has, hasEnded, hasNotBegun, STEP_FLAGS } from "../domain/step.ts";
+import type { StepDefinition, StepRow } from "../domain/step.ts";
+import type { SuccessionInput } from "./succession.ts";
+
+export interface Judged {
+  /** Rows that stay, by key. */
+  readonly staying: ReadonlyMap<string, StepRow>;
+  readonly fates: ReadonlyMap<string, StepFate>;
+  readonly stale: readonly string[];
+}
+
+/** Judges every step of both versions, predecessors first: whether a step must run again depends on theirs. */
+export function judge(input: SuccessionInput, current: ReadonlyMap<string, StepRow>, demandIdOf: (definition: StepDefinition) => DemandId): Judged {
+  const staying = new Map<string, StepRow>();
+  const fates = new Map<string, StepFate>();
+  const stale: string[] = [];
+  const into = new Map<string, Edge[]>();
+  for (const edge of input.edges) {
+    const list = into.get(edge.to);
+    if (list === undefined) into.set(edge.to, [edge]);
+    else list.push(edge);
+  }
+  const wired = new Set(input.rowEdges.map(({ from, to }) => `${String(from)}/${String(to)}`));
+  const steps = [...input.steps].sort((a, b) => a.level - b.level);
+  for (const { definition } of steps) {
+    const { key } = definition;
+    const row = current.get(key);
+    if (row === undefined) {
+      fates.set(key, fateOf("ADDED", undefined));
+      continue;
+    }
+    const parents = into.get(key) ?? [];
+    const changed = input.changed.has(key);
+    if (!changed && consumesAnew(row, parents, staying, wired)) {
+      stale.push(key);
+      if (input.staleRule === "KEEP") {
+        staying.set(key, row);
+        fates.set(key, fateOf("SAME", progressOf(row)));
+        continue;
+      }
+      fates.set(key, fateOf("CHANGED", progressOf(row)));
+      continue;
+    }
+    if (changed) {
+      fates.set(key, fateOf("CHANGED", progressOf(row)));
+    } else if (mustBeReplaced(row, parents, staying, input.planState === "FAILED", demandIdOf(definition))) {
+      fates.set(key, hasNotBegun(row.state) ? "KEPT" : "RERUN");
+    } else {
+      staying.set(key, row);
+      fates.set(key, fateOf("SAME", progressOf(row)));
+    }
+  }
+  for (const row of current.values()) if (!fates.has(row.key)) fates.set(row.key, fateOf("REMOVED", progressOf(row)));
+  return { staying, fates, stale };
+}
+
+/** Done or under way, and a step whose outputs or artifacts it consumed runs again, or is another one now. */
+function consumesAnew(row: StepRow, parents: readonly Edge[], staying: ReadonlyMap<string, StepRow>, wired: ReadonlySet<string>): boolean {
+  if (row.state !== "SUCCEEDED" && row.state !== "LEASED") return false;
+  return parents.some((edge) => {
+    if (edge.kind === "EXPLICIT") return false;
+    const parent = staying.get(edge.from);
+    return parent === undefined || !wired.has(`${String(parent.ordinal)}/${String(row.ordinal)}`);
+  });
+}
+
+/** An unchanged step whose row cannot serve any longer. */
+function mustBeReplaced(row: StepRow, parents: readonly Edge[], staying: ReadonlyMap<string, StepRow>, planFailed: boolean, demandId: DemandId): boolean {
+  const renewedBefore = parents.some((edge) => !staying.has(edge.from));
+  switch (row.state) {
+    case "SUCCEEDED":
+    case "LEASED":
+    case "STOPPING":
+      return false;
+    case "PENDING":
+      return row.demandId !== demandId;
+    case "WAITING":
+    case "AWAITING_APPROVAL":
+    case "READY":
+    case "BACKING_OFF":
+      // It waited for nothing any more; if it must wait again, its row starts anew.
+      return row.demandId !== demandId || parents.some((edge) => !isEnded(staying.get(edge.from)));
+    case "SKIPPED":
+      return renewedBefore;
+    case "FAILED":
+    case "REFUSED":
+      return planFailed || renewedBefore;
+    case "CANCELLED":
+    case "COMPENSATING":
+    case "COMPENSATED":
+    case "COMPENSATION_FAILED":
+      return true;
+  }
+}
+
+function isEnded(row: StepRow | undefined): boolean {
+  return row !== undefined && hasEnded(row.state);
+}
+
+export function progressOf(row: StepRow): StepProgress {
+  return { state: row.state, undoing: row.undoing, compensable: has(row.flags, STEP_FLAGS.COMPENSABLE) };
+}

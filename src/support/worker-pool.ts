@@ -1,0 +1,120 @@
+// A bounded pool of worker threads for computations that would hold up the event loop. Not here: what is computed.
+import { Worker } from "node:worker_threads";
+
+export interface WorkerPool {
+  /** Runs a named task of the worker's module on structured-clonable input. Rejects with what the task threw, or the abort's reason. */
+  run<T>(task: string, input: unknown, signal: AbortSignal): Promise<T>;
+  /** Ends all threads; tasks under way are rejected. */
+  close(): Promise<void>;
+}
+
+/** The queue is full; try again later. */
+export class WorkerPoolFullError extends Error {}
+/** The pool was closed. */
+export class WorkerPoolClosedError extends Error {}
+
+interface Job {
+  readonly id: number;
+  readonly task: string;
+  readonly input: unknown;
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (trouble: unknown) => void;
+  readonly signal: AbortSignal;
+  readonly onAbort: () => void;
+}
+
+/** What a worker's module answers to `{ id, task, input }`. */
+export type WorkerAnswer = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly trouble: string };
+
+/**
+ * Threads are started when they are first needed and do not keep the process alive. A call that is aborted while its task
+ * runs is rejected at once; the thread finishes the task and its answer is dropped. Beyond `queueLimit` waiting calls,
+ * `run` rejects with WorkerPoolFullError.
+ */
+export function workerPool(module: URL, options: { readonly size: number; readonly queueLimit: number }): WorkerPool {
+  const idle: Worker[] = [];
+  const running = new Map<Worker, Job>();
+  const queue: Job[] = [];
+  let closed = false;
+  let nextId = 1;
+
+  const settle = (worker: Worker, end: (job: Job) => void): void => {
+    const job = running.get(worker);
+    running.delete(worker);
+    if (job === undefined) return;
+    job.signal.removeEventListener("abort", job.onAbort);
+    end(job);
+  };
+  const start = (): Worker => {
+    const worker = new Worker(module);
+    worker.unref();
+    worker.on("message", (answer: WorkerAnswer) => {
+      settle(worker, (job) => {
+        if ("trouble" in answer) job.reject(new Error(answer.trouble));
+        else job.resolve(answer.value);
+      });
+      worker.unref();
+      if (closed) return;
+      idle.push(worker);
+      pump();
+    });
+    // A thread that breaks takes its task along; the next task gets a new one.
+    worker.on("error", (trouble) => {
+      settle(worker, (job) => {
+        job.reject(trouble);
+      });
+    });
+    worker.on("exit", () => {
+      const at = idle.indexOf(worker);
+      if (at >= 0) idle.splice(at, 1);
+      settle(worker, (job) => {
+        job.reject(new Error("a worker thread ended before its task"));
+      });
+      if (!closed) pump();
+    });
+    return worker;
+  };
+  const pump = (): void => {
+    while (queue.length > 0) {
+      const worker = idle.pop() ?? (running.size < options.size ? start() : undefined);
+      if (worker === undefined) return;
+      const job = queue.shift();
+      if (job === undefined) return;
+      running.set(worker, job);
+      worker.ref();
+      worker.postMessage({ id: job.id, task: job.task, input: job.input });
+    }
+  };
+  return {
+    run: <T>(task: string, input: unknown, signal: AbortSignal) =>
+      new Promise<T>((resolve, reject) => {
+        if (closed) throw new WorkerPoolClosedError("the worker pool is closed");
+        signal.throwIfAborted();
+        if (queue.length >= options.queueLimit) throw new WorkerPoolFullError("too many computations wait for a thread");
+        const onAbort = (): void => {
+          const at = queue.indexOf(job);
+          if (at >= 0) queue.splice(at, 1);
+          reject(signal.reason as Error);
+        };
+        const job: Job = { id: nextId++, task, input, resolve: resolve as (value: unknown) => void, reject, signal, onAbort };
+        signal.addEventListener("abort", onAbort, { once: true });
+        queue.push(job);
+        pump();
+      }),
+    close: async () => {
+      closed = true;
+      const ended = new WorkerPoolClosedError("the worker pool is closed");
+      for (const job of queue.splice(0)) {
+        job.signal.removeEventListener("abort", job.onAbort);
+        job.reject(ended);
+      }
+      const threads = [...idle, ...running.keys()];
+      for (const worker of [...running.keys()]) {
+        settle(worker, (job) => {
+          job.reject(ended);
+        });
+      }
+      await Promise.all(threads.map((worker) => worker.terminate()));
+    },
+  };
+}
