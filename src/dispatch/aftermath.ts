@@ -40,7 +40,7 @@ export function aftermath(results: readonly PlanResult[], inputs: ReadonlyMap<st
           break;
         case "leased": {
           leasedHere.add(effect.row.ordinal);
-          effect.taker.reserved -= 1;
+          effect.taker.release();
           options.leases.add(plan.orgId, effect.row);
           const list = given.get(effect.taker) ?? [];
           list.push(assignmentOf(effect.row, result, inputs.get(batchKey(plan.planId, effect.row.ordinal)), options.windows));
@@ -49,7 +49,7 @@ export function aftermath(results: readonly PlanResult[], inputs: ReadonlyMap<st
           break;
         }
         case "not-leased":
-          effect.taker.reserved -= 1;
+          effect.taker.release();
           break;
         case "ended":
           options.leases.remove(plan.planId, effect.ordinal, effect.fencing);

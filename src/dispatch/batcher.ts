@@ -1,10 +1,11 @@
 // Makes batches as soon as a writer is free, runs them, and hands their results on after the commit. Not here: what the
 // results set in motion (aftermath), the windows and takers themselves.
 import type { OrgId, PlanId, PlanRef, SessionId } from "../domain/id.ts";
+import type { LeaseRef } from "../domain/outcome.ts";
 import { refusal } from "../domain/refusal.ts";
 import type { Refusal } from "../domain/refusal.ts";
 import { BatchRejectedError } from "../store/ports/batches.ts";
-import type { BatchInput, BatchPlan, BatchStore } from "../store/ports/batches.ts";
+import type { BatchInput, BatchKey, BatchPlan, BatchStore } from "../store/ports/batches.ts";
 import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.ts";
 import type { DecideContext } from "../domain/plan/draft.ts";
 import { decideShare } from "./decide-batch.ts";
@@ -137,6 +138,7 @@ export class Batcher {
       }
     }
     for (const push of parked) push();
+    for (const claim of claims) if (claim.kind === "claim") claim.taker.seal();
     return claims;
   }
 
@@ -159,7 +161,7 @@ export class Batcher {
         if (parked.length > 512) return undefined;
         continue;
       }
-      taker.reserved += 1;
+      taker.reserve();
       return { kind: "claim", orgId: step.orgId, planId: step.planId, deferrals: 0, ordinal: step.ordinal, taker, handover: false };
     }
   }
@@ -205,7 +207,7 @@ export class Batcher {
         else results.set(planId, result);
         return verdict;
       },
-      { wait },
+      { wait, keys: () => keysOf(byPlan, results) },
     );
     this.#outages = 0;
     this.#options.aftermath([...results.values()], answer.inputs, answer.nowMs);
@@ -220,7 +222,7 @@ export class Batcher {
     const patient = items.filter((item) => {
       if (item.kind === "claim") {
         // Another server or an operation works on the plan; the refill scan will find the step again if it stays ready.
-        item.taker.reserved -= 1;
+        item.taker.release();
         return false;
       }
       item.deferrals += 1;
@@ -274,6 +276,32 @@ export class Batcher {
 }
 
 const UNAVAILABLE: Refusal = refusal("UNAVAILABLE", "The store is away.", { retryAfterMs: 1_000 });
+
+/** Idempotency keys of the calls whose effects the batch carries. */
+function keysOf(byPlan: ReadonlyMap<string, readonly Item[]>, results: ReadonlyMap<PlanId, PlanResult>): readonly BatchKey[] {
+  const keys: BatchKey[] = [];
+  const leased = new Map<Taker, LeaseRef[]>();
+  for (const { effects } of results.values()) {
+    for (const effect of effects) {
+      if (effect.kind !== "leased" || effect.taker.keyFor === null) continue;
+      const list = leased.get(effect.taker) ?? [];
+      list.push({ planId: effect.row.planId, step: effect.row.key, ordinal: effect.row.ordinal, fencing: effect.row.fencing });
+      leased.set(effect.taker, list);
+    }
+  }
+  for (const [taker, leases] of leased) if (taker.keyFor !== null) keys.push(taker.keyFor(leases));
+  const seen = new Set<string>();
+  for (const items of byPlan.values()) {
+    for (const item of items) {
+      if (item.kind !== "outcome" || item.key === undefined) continue;
+      const { orgId, principal, key } = item.key.call;
+      const id = `${orgId}/${principal}/${key}`;
+      if (!seen.has(id)) keys.push(item.key);
+      seen.add(id);
+    }
+  }
+  return keys;
+}
 
 /** Org and plan: an id that another org names must never meet the plan's own items. */
 function planKey(plan: PlanRef): string {

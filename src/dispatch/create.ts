@@ -9,14 +9,17 @@ import type { Principal } from "../domain/principal.ts";
 import { decided, refusal, refused } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { StepRow } from "../domain/step.ts";
+import type { BatchKey } from "../store/ports/batches.ts";
+import type { IdempotentCall } from "../store/ports/idempotency.ts";
 import type { Store } from "../store/ports/store.ts";
 import type { Clock } from "../support/clock.ts";
 import type { Random } from "../support/random.ts";
 import { aftermath } from "./aftermath.ts";
 import { Batcher } from "./batcher.ts";
 import { ExecutorConnection, GRACE_MS, SLOW } from "./connection.ts";
-import type { Attachment, Dispatcher, Hello, NextCall, Renewed, RenewalReport, StreamSink } from "./dispatcher.ts";
+import type { Attachment, CallKey, Dispatcher, Hello, NextCall, Renewed, RenewalReport, StreamSink } from "./dispatcher.ts";
 import type { RenewState } from "./items.ts";
+import { KEY_LIFETIME_MS, KeyBook } from "./keys.ts";
 import { LeaseTable } from "./leases.ts";
 import { Listeners, Logs } from "./listeners.ts";
 import { PullCall } from "./pull.ts";
@@ -54,10 +57,12 @@ class DispatcherImpl implements Dispatcher {
   readonly #connections = new Map<ExecutorId, ExecutorConnection>();
   readonly #batcher: Batcher;
   readonly #upkeep: DispatchUpkeep;
+  readonly #keys: KeyBook;
   #draining = false;
 
   constructor(options: DispatcherOptions) {
     this.#o = options;
+    this.#keys = new KeyBook(options.store);
     const { store, session, ids, random, storeEpoch, log } = options;
     this.#batcher = new Batcher({
       store: store.batches,
@@ -113,23 +118,58 @@ class DispatcherImpl implements Dispatcher {
     if (executor === undefined) return refused("EXECUTOR_UNFIT", "The executor is not registered.", { metadata: { executor_id: call.executorId } });
     if (executor.state === "DRAINING") return refused("EXECUTOR_UNFIT", "The executor is draining.", { metadata: { executor_id: call.executorId } });
     await this.#upkeep.demandsOf(executor.orgId);
+    if (call.idempotency === null) return decided(await this.#pull(executor, call, null, signal));
+    const key = callOf(call.principal, call.idempotency, "dispatch.next");
+    return await this.#keys.with(key, async (earlier) => {
+      if (earlier.kind === "conflict") return KEY_CONFLICT(key.key);
+      if (earlier.kind === "answered") return decided(await this.#recall(executor, call, earlier.answer));
+      return decided(await this.#pull(executor, call, key, signal));
+    });
+  }
+
+  async #pull(executor: Executor, call: NextCall, key: IdempotentCall | null, signal: AbortSignal): Promise<readonly Assignment[]> {
     const pull = new PullCall(executor, call, () => { this.#takers.remove(pull.taker); });
+    if (key !== null) pull.taker.keyFor = (leases) => ({ call: key, answer: Buffer.from(JSON.stringify(leases)), lifetimeMs: KEY_LIFETIME_MS, exclusive: true });
     this.#takers.add(pull.taker);
     this.#upkeep.refillSoon(pull.taker);
     this.#batcher.poke();
-    return decided(await pull.wait(signal));
+    return await pull.wait(signal);
   }
 
-  async report(principal: Principal, executorId: ExecutorId, outcomes: readonly Outcome[], signal: AbortSignal): Promise<readonly Decision<Receipt>[]> {
-    if (this.#batcher.storeIsAway) return outcomes.map(() => refused("UNAVAILABLE", "The store is away.", { retryAfterMs: 1_000 }));
+  /** A repeat is answered with those of its leases that still stand. */
+  async #recall(executor: Executor, call: NextCall, answer: Uint8Array): Promise<readonly Assignment[]> {
+    const leases = JSON.parse(Buffer.from(answer).toString()) as readonly LeaseRef[];
+    const pull = new PullCall(executor, { ...call, waitMs: 0 }, () => undefined);
+    for (const lease of leases) {
+      pull.taker.reserve();
+      this.#batcher.push({ kind: "claim", orgId: executor.orgId, planId: lease.planId, deferrals: 0, ordinal: lease.ordinal, taker: pull.taker, handover: false, recall: lease.fencing });
+    }
+    const assignments = pull.wait(new AbortController().signal);
+    pull.close();
+    return await assignments;
+  }
+
+  async report(principal: Principal, executorId: ExecutorId, outcomes: readonly Outcome[], idempotency: CallKey | null, signal: AbortSignal): Promise<Decision<readonly Decision<Receipt>[]>> {
+    if (this.#batcher.storeIsAway) return refused("UNAVAILABLE", "The store is away.", { retryAfterMs: 1_000 });
+    if (idempotency === null) return decided(await this.#reportAll(principal, executorId, outcomes, undefined, signal));
+    const call = callOf(principal, idempotency, "outcome.report");
+    // An outcome's own identity answers a repeat; the key only tells another body.
+    return await this.#keys.with(call, async (earlier) =>
+      earlier.kind === "conflict"
+        ? KEY_CONFLICT(call.key)
+        : decided(await this.#reportAll(principal, executorId, outcomes, earlier.kind === "new" ? { call, answer: new Uint8Array(0), lifetimeMs: KEY_LIFETIME_MS, exclusive: false } : undefined, signal)),
+    );
+  }
+
+  async #reportAll(principal: Principal, executorId: ExecutorId, outcomes: readonly Outcome[], key: BatchKey | undefined, signal: AbortSignal): Promise<readonly Decision<Receipt>[]> {
     return await Promise.all(
       outcomes.map(
         async (outcome) =>
           await new Promise<Decision<Receipt>>((resolve) => {
-            const given = (): void => { resolve(refused("UNAVAILABLE", "The call ended before its outcome was durable; report it again.", { retryAfterMs: 500 })); };
-            signal.addEventListener("abort", given, { once: true });
-            this.#pushOutcome(principal.orgId, principal.name, executorId, outcome, (result) => {
-              signal.removeEventListener("abort", given);
+            const givenUp = (): void => { resolve(refused("UNAVAILABLE", "The call ended before its outcome was durable; report it again.", { retryAfterMs: 500 })); };
+            signal.addEventListener("abort", givenUp, { once: true });
+            this.#pushOutcome(principal.orgId, principal.name, executorId, outcome, key, (result) => {
+              signal.removeEventListener("abort", givenUp);
               resolve(result);
             });
           }),
@@ -222,7 +262,7 @@ class DispatcherImpl implements Dispatcher {
   }
 
   #reportFromStream(connection: ExecutorConnection, principal: Principal, outcome: Outcome): void {
-    this.#pushOutcome(principal.orgId, principal.name, connection.executor.executorId, outcome, (result) => {
+    this.#pushOutcome(principal.orgId, principal.name, connection.executor.executorId, outcome, undefined, (result) => {
       const { sink } = connection;
       if (sink === null) return;
       connection.pendingAcks.push({ lease: outcome.lease, result });
@@ -237,10 +277,10 @@ class DispatcherImpl implements Dispatcher {
     });
   }
 
-  #pushOutcome(orgId: OrgId, actor: string, executorId: ExecutorId, outcome: Outcome, done: (result: Decision<Receipt>) => void): void {
+  #pushOutcome(orgId: OrgId, actor: string, executorId: ExecutorId, outcome: Outcome, key: BatchKey | undefined, done: (result: Decision<Receipt>) => void): void {
     const { planId, step, fencing } = outcome.lease;
     const logTail = outcome.logTail === "" ? this.#logs.tail(planId, step, fencing) : outcome.logTail;
-    this.#batcher.push({ kind: "outcome", orgId, planId, deferrals: 0, outcome: logTail === outcome.logTail ? outcome : { ...outcome, logTail }, executorId, actor, done });
+    this.#batcher.push({ kind: "outcome", orgId, planId, deferrals: 0, outcome: logTail === outcome.logTail ? outcome : { ...outcome, logTail }, executorId, actor, key, done });
   }
 
   #progress(orgId: OrgId, executorId: ExecutorId, renewal: RenewalReport): void {
@@ -340,3 +380,8 @@ class DispatcherImpl implements Dispatcher {
   }
 }
 
+function callOf(principal: Principal, idempotency: CallKey, operation: string): IdempotentCall {
+  return { orgId: principal.orgId, principal: principal.name, key: idempotency.key, operation, bodyDigest: idempotency.bodyDigest };
+}
+
+const KEY_CONFLICT = (key: string): Decision<never> => refused("IDEMPOTENCY_CONFLICT", `The idempotency key ${key} was used with another request.`, { metadata: { key } });

@@ -83,14 +83,14 @@ function handOver(draft: PlanDraft, options: ShareOptions, before: readonly Effe
     if (head !== undefined && row.orderKey - head.orderKey > HANDOVER_MS * 1_000) continue;
     // A window that does not hold everything may hide older work.
     if (window?.incomplete === true && head === undefined) continue;
-    const taker = options.takers.find((t) => t.credit > 0 && window !== undefined && t.windows(options.windows).includes(window));
+    const taker = options.takers.find((t) => t.keyFor === null && t.credit > 0 && window !== undefined && t.windows(options.windows).includes(window));
     if (taker === undefined) continue;
-    taker.reserved += 1;
+    taker.reserve();
     options.room.left -= 1;
     const item: Item = { kind: "claim", orgId: draft.plan.orgId, planId: draft.plan.planId, deferrals: 0, ordinal, taker, handover: true };
     for (const effect of decideItem(draft, item, options.sessionId)) {
       if (effect.kind === "not-leased") {
-        taker.reserved -= 1;
+        taker.release();
         options.room.left += 1;
       } else effects.push(effect);
     }
@@ -102,7 +102,7 @@ function handOver(draft: PlanDraft, options: ShareOptions, before: readonly Effe
 function giveBack(previous: Pick<PlanResult, "effects">, options: ShareOptions): void {
   for (const effect of previous.effects) {
     if (effect.kind === "leased" && effect.handedOver) {
-      effect.taker.reserved -= 1;
+      effect.taker.release();
       options.room.left += 1;
     }
   }

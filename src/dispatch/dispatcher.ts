@@ -9,6 +9,12 @@ import type { Principal } from "../domain/principal.ts";
 import type { Decision, Refusal } from "../domain/refusal.ts";
 import type { PlanState } from "../domain/plan.ts";
 
+/** A caller's idempotency key, with the digest of its request without the key. */
+export interface CallKey {
+  readonly key: string;
+  readonly bodyDigest: Uint8Array;
+}
+
 export interface NextCall {
   readonly principal: Principal;
   readonly executorId: ExecutorId;
@@ -18,6 +24,8 @@ export interface NextCall {
   readonly capabilities: readonly string[];
   /** Life of the leases without a renewal. */
   readonly leaseMs: number;
+  /** Null for none. A repeat is answered with what its leases have become. */
+  readonly idempotency: CallKey | null;
 }
 
 export interface LogLine {
@@ -114,7 +122,7 @@ export interface Dispatcher {
   /** Polite end: no new leases, goodbye to streams, waits for batches under way. */
   drain(signal?: AbortSignal): Promise<void>;
   next(call: NextCall, signal: AbortSignal): Promise<Decision<readonly Assignment[]>>;
-  report(principal: Principal, executorId: ExecutorId, outcomes: readonly Outcome[], signal: AbortSignal): Promise<readonly Decision<Receipt>[]>;
+  report(principal: Principal, executorId: ExecutorId, outcomes: readonly Outcome[], idempotency: CallKey | null, signal: AbortSignal): Promise<Decision<readonly Decision<Receipt>[]>>;
   renew(principal: Principal, executorId: ExecutorId, renewals: readonly RenewalReport[], leaseMs: number, signal: AbortSignal): Promise<Decision<Renewed>>;
   attach(hello: Hello, sink: StreamSink, options: { readonly acceptsOutcomes: boolean }): Promise<Decision<Attachment>>;
   /** Something was committed outside of the batches: tell watchers, offer what became ready, stop what is to stop. */

@@ -8,6 +8,7 @@ import { claim, isLive, loseLease } from "../domain/plan/lease.ts";
 import { report } from "../domain/plan/report.ts";
 import type { Decision, Refusal } from "../domain/refusal.ts";
 import type { StepRow } from "../domain/step.ts";
+import type { BatchKey } from "../store/ports/batches.ts";
 import type { Taker } from "./takers.ts";
 
 export type RenewState = "renewed" | "lost" | "stopping";
@@ -23,8 +24,8 @@ interface ItemBase {
 
 export type Item = ItemBase &
   (
-    | { readonly kind: "outcome"; readonly outcome: Outcome; readonly executorId: ExecutorId; readonly actor: string; readonly done: (result: Decision<Receipt>) => void }
-    | { readonly kind: "claim"; readonly ordinal: number; readonly taker: Taker; readonly handover: boolean }
+    | { readonly kind: "outcome"; readonly outcome: Outcome; readonly executorId: ExecutorId; readonly actor: string; readonly key?: BatchKey | undefined; readonly done: (result: Decision<Receipt>) => void }
+    | { readonly kind: "claim"; readonly ordinal: number; readonly taker: Taker; readonly handover: boolean; /** Only hands out again what was leased under this number. */ readonly recall?: number }
     | { readonly kind: "loss"; readonly ordinal: number; readonly fencing: number; readonly failure: Failure }
     /** A lease of a lapsed session: adopted when calls keep it alive, lost otherwise. */
     | { readonly kind: "sweep"; readonly ordinal: number; readonly fencing: number; readonly done: () => void }
@@ -94,6 +95,10 @@ export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): 
 function decideClaim(draft: PlanDraft, item: Extract<Item, { kind: "claim" }>, sessionId: SessionId): readonly Effect[] {
   const { taker, ordinal } = item;
   const before = draft.step(ordinal);
+  if (item.recall !== undefined) {
+    const mine = isLive(before, item.recall) && before.executorId === taker.executor.executorId;
+    return [mine ? { kind: "leased", taker, row: before, handedOver: false } : { kind: "not-leased", taker }];
+  }
   // After a COMMIT with unknown result the claim runs again: a lease that is ours already is adopted, not lost.
   if (before.state === "LEASED" && before.sessionId === sessionId && before.executorId === taker.executor.executorId && item.again === true) return [{ kind: "leased", taker, row: before, handedOver: false }];
   const row = claim(draft, { ordinal, executorId: taker.executor.executorId, sessionId, leaseMs: taker.leaseMs });
@@ -145,7 +150,7 @@ export function refuseItem(item: Item, no: Refusal): void {
       item.done();
       return;
     case "claim":
-      item.taker.reserved -= 1;
+      item.taker.release();
       return;
     case "loss":
     case "wake":

@@ -27,6 +27,12 @@ export class PullCall {
     });
   }
 
+  /** Takes no more than what is on its way. */
+  close(): void {
+    this.#open = false;
+    this.#settle();
+  }
+
   /** The first steps that it is given, in one batch; none when the time is over. */
   async wait(signal: AbortSignal): Promise<readonly Assignment[]> {
     return await new Promise((resolve) => {

@@ -1,7 +1,8 @@
 // Takers: whoever can be given steps now, a stream with credit or a waiting call. Not here: what they are given, see batcher.ts.
 import type { Executor } from "../domain/executor.ts";
 import type { OrgId } from "../domain/id.ts";
-import type { Assignment } from "../domain/outcome.ts";
+import type { Assignment, LeaseRef } from "../domain/outcome.ts";
+import type { BatchKey } from "../store/ports/batches.ts";
 import type { Window, Windows } from "./windows.ts";
 
 export class Taker {
@@ -9,8 +10,11 @@ export class Taker {
   readonly capabilities: readonly string[];
   /** Life of its leases without a renewal; null when its stream keeps them alive. */
   readonly leaseMs: number | null;
+  /** The key that is kept with its leases, once it is known what they are; only for calls. */
+  keyFor: ((leases: readonly LeaseRef[]) => BatchKey) | null = null;
   /** Steps that batches under way are about to give it. */
   reserved = 0;
+  #sealed = false;
   readonly #capacity: () => number;
   readonly #deliver: (assignments: readonly Assignment[]) => void;
   #windows: readonly Window[] = [];
@@ -26,7 +30,22 @@ export class Taker {
 
   /** Steps that it can be given now: derived from what it holds, never counted on its own. */
   get credit(): number {
-    return Math.max(0, this.#capacity() - this.reserved);
+    return this.#sealed ? 0 : Math.max(0, this.#capacity() - this.reserved);
+  }
+
+  /** Under a key all of its leases must be in one transaction: once a batch has some for it, it takes no more. */
+  seal(): void {
+    this.#sealed = this.keyFor !== null && this.reserved > 0;
+  }
+
+  reserve(): void {
+    this.reserved += 1;
+  }
+
+  /** A reservation became a lease, or came to nothing. */
+  release(): void {
+    this.reserved -= 1;
+    if (this.reserved === 0) this.#sealed = false;
   }
 
   deliver(assignments: readonly Assignment[]): void {

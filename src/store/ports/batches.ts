@@ -1,6 +1,7 @@
 // The hot path: many plans changed in one transaction, two round trips in the usual case.
 import type { OrgId, PlanId, PlanRef } from "../../domain/id.ts";
 import type { Needs, PlanChanges, PlanSlice } from "../../domain/plan/slice.ts";
+import type { IdempotentCall } from "./idempotency.ts";
 import type { Payload } from "../../domain/payload.ts";
 
 /** What a batch wants of a plan: rows that are loaded with the lock. */
@@ -44,14 +45,24 @@ export interface BatchResult {
   readonly nowMs: number;
 }
 
+/** An idempotency key that is kept in the batch's transaction. */
+export interface BatchKey {
+  readonly call: IdempotentCall;
+  readonly answer: Uint8Array;
+  readonly lifetimeMs: number;
+  /** True: a key that is there already rejects the batch. False: it stays as it is. */
+  readonly exclusive: boolean;
+}
+
 export interface BatchStore {
   /**
    * Locks the plans (sorted, SKIP LOCKED unless `wait`), loads their slices, calls `decide` once per plan that was locked
    * (again, with a completed slice, while it answers `needs`), writes all changes and commits.
+   * `keys` is asked after the last decision.
    * `decide` must be pure: when the transaction is retried it is called anew. Throws what the store throws;
    * a constraint violation or a bad value throws BatchRejectedError, upon which the caller bisects.
    */
-  run(plans: readonly BatchPlan[], decide: (slice: PlanSlice, nowMs: number) => PlanVerdict, options: { readonly wait: boolean; readonly signal?: AbortSignal }): Promise<BatchResult>;
+  run(plans: readonly BatchPlan[], decide: (slice: PlanSlice, nowMs: number) => PlanVerdict, options: { readonly wait: boolean; readonly keys?: () => readonly BatchKey[]; readonly signal?: AbortSignal }): Promise<BatchResult>;
 }
 
 /** The database refused what a batch wrote: a bug, or poison in one item. */

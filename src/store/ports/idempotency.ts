@@ -21,6 +21,8 @@ export type EarlierCall =
 export interface IdempotencyRepository {
   /** Inserts the key, first of all in the transaction; while another transaction holds it, waits for that one's end. Expired keys count as new. */
   begin(call: IdempotentCall, nowMs: number, lifetimeMs: number): Promise<EarlierCall>;
+  /** What became of these calls, in order; inserts and locks nothing. For calls whose effects are in batches. */
+  peek(calls: readonly IdempotentCall[], nowMs: number): Promise<readonly EarlierCall[]>;
   /** Keeps the answer, or the final refusal, of a call that `begin` called new. */
   finish(call: IdempotentCall, result: { readonly answer: Uint8Array } | { readonly refusal: string }): Promise<void>;
 }

@@ -16,7 +16,7 @@ import type { RawPlan } from "./plan-rows.ts";
 import { addChildren, completeSlice, emptySlice } from "./slice.ts";
 import { STEP_SELECT, stepRowOf } from "./step-rows.ts";
 import type { RawStep } from "./step-rows.ts";
-import { sendChanges } from "./write-changes.ts";
+import { sendChanges, sendKeys } from "./write-changes.ts";
 
 const KEYS = "unnest($1::uuid[], $2::uuid[]) AS v(org_id, plan_id)";
 const lockText = (tail: string): string =>
@@ -45,7 +45,7 @@ export function createBatchStore(client: Client): BatchStore {
     run: async (plans, decide, options) => {
       const connection = await client.reserve(options.signal);
       try {
-        return await runOn(connection, plans, decide, options.wait);
+        return await runOn(connection, plans, decide, options);
       } finally {
         connection.release();
       }
@@ -53,12 +53,12 @@ export function createBatchStore(client: Client): BatchStore {
   };
 }
 
-async function runOn(connection: Connection, plans: readonly BatchPlan[], decide: (slice: PlanSlice, nowMs: number) => PlanVerdict, wait: boolean): Promise<BatchResult> {
+async function runOn(connection: Connection, plans: readonly BatchPlan[], decide: (slice: PlanSlice, nowMs: number) => PlanVerdict, options: Parameters<BatchStore["run"]>[2]): Promise<BatchResult> {
   const run = async <Row>(text: string, parameters: readonly unknown[]): Promise<readonly Row[]> =>
     (await connection.unsafe(text, parameters as postgres.ParameterOrJSON<never>[], { prepare: true })) as unknown as readonly Row[];
   let committing = false;
   try {
-    const { slices, nowMs } = await load(run, plans, wait);
+    const { slices, nowMs } = await load(run, plans, options.wait);
     const changes: PlanChanges[] = [];
     const leased: Leased[] = [];
     for (const slice of slices.values()) {
@@ -72,11 +72,13 @@ async function runOn(connection: Connection, plans: readonly BatchPlan[], decide
     // Rarely any: tells plans that are held by another transaction from those that do not exist in this org.
     const existing = absent.length === 0 ? [] : run<{ org_id: string; plan_id: string }>(TEXT.exist, planArrays(absent));
     const writes = sendChanges(run, changes, { hotOnly: changes.every((c) => rareUnchanged(slices.get(c.plan.planId)?.plan, c.plan)), nowMs });
+    const keys = options.keys?.() ?? [];
+    if (keys.length > 0) writes.push(...sendKeys(run, keys, nowMs));
     const reads = readInputs(run, leased);
     // Everything before COMMIT is known to be well before it is sent only in this sense: a failed statement makes the
     // server answer COMMIT with a rollback, and its error rejects the batch here.
     committing = true;
-    const commit = connection.unsafe(changes.length === 0 ? "ROLLBACK" : "COMMIT", [], { prepare: false });
+    const commit = connection.unsafe(changes.length === 0 && keys.length === 0 ? "ROLLBACK" : "COMMIT", [], { prepare: false });
     const settled = await Promise.allSettled([...writes, reads, existing, commit]);
     for (const one of settled) if (one.status === "rejected") throw one.reason as Error;
     const found = new Set((await existing).map((r) => `${r.org_id}/${r.plan_id}`));

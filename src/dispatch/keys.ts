@@ -1,0 +1,56 @@
+// Idempotency keys of calls whose effects are in batches: looked up many at a time, repeats here wait for the first.
+// Not here: keys of operations, which are the engine's.
+import type { OrgId } from "../domain/id.ts";
+import type { EarlierCall, IdempotentCall } from "../store/ports/idempotency.ts";
+import type { Store } from "../store/ports/store.ts";
+
+export const KEY_LIFETIME_MS = 86_400_000;
+
+interface Question {
+  readonly call: IdempotentCall;
+  readonly resolve: (earlier: EarlierCall) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class KeyBook {
+  readonly #store: Store;
+  readonly #running = new Map<string, Promise<unknown>>();
+  #questions: Question[] = [];
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  /** Runs `work` with what became of earlier calls under the key; a repeat in this process waits for the one before it. */
+  async with<T>(call: IdempotentCall, work: (earlier: EarlierCall) => Promise<T>): Promise<T> {
+    const id = `${call.orgId}/${call.principal}/${call.key}`;
+    for (let before = this.#running.get(id); before !== undefined; before = this.#running.get(id)) await before.catch(() => undefined);
+    const running = this.#peek(call).then(work);
+    this.#running.set(id, running);
+    try {
+      return await running;
+    } finally {
+      this.#running.delete(id);
+    }
+  }
+
+  async #peek(call: IdempotentCall): Promise<EarlierCall> {
+    return await new Promise((resolve, reject) => {
+      this.#questions.push({ call, resolve, reject });
+      // All calls that arrive in one turn of the event loop are asked for in one statement.
+      if (this.#questions.length === 1) setImmediate(() => { void this.#ask(); });
+    });
+  }
+
+  async #ask(): Promise<void> {
+    const questions = this.#questions;
+    this.#questions = [];
+    const orgs: readonly OrgId[] = [...new Set(questions.map((q) => q.call.orgId))];
+    try {
+      const answers = await this.#store.transaction(orgs, async (tx) => await tx.idempotency.peek(questions.map((q) => q.call), await tx.nowMs()), { readOnly: true });
+      for (const [i, question] of questions.entries()) question.resolve(answers[i] ?? { kind: "new" });
+    } catch (error) {
+      for (const question of questions) question.reject(error);
+    }
+  }
+}

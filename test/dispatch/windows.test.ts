@@ -1,0 +1,73 @@
+// Windows and queues: order, bounds, fairness. Pure memory; the store is not involved.
+import { describe, expect, it } from "vitest";
+import { ItemQueue } from "../../src/dispatch/queue.ts";
+import type { Item } from "../../src/dispatch/items.ts";
+import { Window, WINDOW_LIMIT } from "../../src/dispatch/windows.ts";
+import type { DemandId, OrgId, PlanId, ReadyStep } from "../../src/domain/id.ts";
+
+const org = (n: number): OrgId => `00000000-0000-0000-0000-${String(n).padStart(12, "0")}` as OrgId;
+const plan = (n: number): PlanId => `10000000-0000-0000-0000-${String(n).padStart(12, "0")}` as PlanId;
+const demand = "20000000-0000-0000-0000-000000000001" as DemandId;
+const ready = (n: number, orderKey: number): ReadyStep => ({ orgId: org(1), planId: plan(n), ordinal: 1, demandId: demand, orderKey });
+const item = (orgN: number, planN: number): Item => ({ kind: "wake", orgId: org(orgN), planId: plan(planN), deferrals: 0, ordinal: 1 });
+
+describe("a window", () => {
+  it("gives steps by order key, whatever the order they came in", () => {
+    const window = new Window(org(1), demand);
+    const keys = [5, 3, 9, 1, 7, 2, 8, 6, 4, 0];
+    for (const key of keys) window.offer(ready(key, key));
+    const taken = keys.map(() => window.take()?.orderKey);
+    expect(taken).toEqual([...keys].sort((a, b) => a - b));
+    expect(window.take()).toBeUndefined();
+  });
+
+  it("holds a step once, and takes it again after it was taken", () => {
+    const window = new Window(org(1), demand);
+    window.offer(ready(1, 1));
+    window.offer(ready(1, 1));
+    expect(window.size).toBe(1);
+    window.take();
+    window.offer(ready(1, 2));
+    expect(window.size).toBe(1);
+  });
+
+  it("remembers that there is more when it is full", () => {
+    const window = new Window(org(1), demand);
+    window.incomplete = false;
+    for (let i = 0; i < WINDOW_LIMIT; i++) window.offer(ready(i, i));
+    expect(window.incomplete).toBe(false);
+    window.offer(ready(WINDOW_LIMIT, 0));
+    expect(window.incomplete).toBe(true);
+    expect(window.size).toBe(WINDOW_LIMIT);
+  });
+});
+
+describe("the queue of items", () => {
+  it("gives an org with little work its turn beside one with much", () => {
+    const queue = new ItemQueue();
+    for (let i = 0; i < 1_000; i++) queue.push(item(1, i));
+    queue.push(item(2, 5_000));
+    const taken = queue.take(32, new Set());
+    expect(taken.filter((i) => i.orgId === org(2))).toHaveLength(1);
+    expect(taken).toHaveLength(32);
+  });
+
+  it("passes over plans that are in a batch, and keeps their items in order", () => {
+    const queue = new ItemQueue();
+    const first = item(1, 1);
+    const second = item(1, 1);
+    queue.push(first);
+    queue.push(item(1, 2));
+    queue.push(second);
+    expect(queue.take(10, new Set([plan(1)])).map((i) => i.planId)).toEqual([plan(2)]);
+    expect(queue.take(10, new Set())).toEqual([first, second]);
+    expect(queue.size).toBe(0);
+  });
+
+  it("puts back what a batch could not carry out, before what came later", () => {
+    const queue = new ItemQueue();
+    queue.push(item(1, 3));
+    queue.unshift([item(1, 1)]);
+    expect(queue.take(10, new Set()).map((i) => i.planId)).toEqual([plan(1), plan(3)]);
+  });
+});
