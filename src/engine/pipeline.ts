@@ -41,6 +41,8 @@ export interface Pipeline {
   run<Req, Res, Answer>(call: EngineCall<Req, Res, Answer>): Promise<Decision<Answer>>;
   /** Stages 1 to 6, for streams and calls whose effects the dispatcher's batches carry out and record. */
   admit<Req>(call: AdmitCall<Req>): Promise<Decision<Admitted<Req>>>;
+  /** What the dispatcher does for an admitted call; its store trouble is answered alike. */
+  trouble<T>(work: () => Promise<Decision<T>>): Promise<Decision<T>>;
   /** A read in the caller's org, for streams that have been admitted. */
   read<T>(principal: Principal, work: (tx: Tx) => Promise<T>, signal: AbortSignal): Promise<Decision<T>>;
 }
@@ -108,6 +110,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   return {
     run: (call) => answeringTrouble(() => carryOut(call)),
     admit: (call) => answeringTrouble(() => admit(call)),
+    trouble: answeringTrouble,
     read: (principal, work, signal) =>
       answeringTrouble(async () => ({ ok: true, value: await store.transaction([principal.orgId], work, { signal, readOnly: true }) })),
   };

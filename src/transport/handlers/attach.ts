@@ -1,0 +1,151 @@
+// DispatchService.Attach: the bidirectional stream of an executor. Not here: what the dispatcher makes of it.
+import { AttachRequestSchema, DispatchService } from "../../../gen/maestro/v1/dispatch_service_pb.ts";
+import type { AttachRequest, AttachResponse, OutcomeAck } from "../../../gen/maestro/v1/dispatch_service_pb.ts";
+import { OutcomeSchema } from "../../../gen/maestro/v1/dispatch_pb.ts";
+import type { Outcome as WireOutcome } from "../../../gen/maestro/v1/dispatch_pb.ts";
+import type { Attachment, Hello } from "../../dispatch/dispatcher.ts";
+import type { Outcome } from "../../domain/outcome.ts";
+import { RefusedError, invalid } from "../../domain/refusal.ts";
+import type { Decision, Refusal } from "../../domain/refusal.ts";
+import { executorSpecOf } from "../mapping/executor.ts";
+import { leasesIn, outcomesIn, renewalsIn } from "../mapping/lease.ts";
+import { noProblems } from "../mapping/problems.ts";
+import { refusalToWire } from "../mapping/refusal.ts";
+import { methodSpec } from "../operation-table.ts";
+import { bidi } from "../route.ts";
+import type { CallInfo, Route } from "../route.ts";
+import { validate } from "../validate.ts";
+import { executorStream, welcome } from "./executor-stream.ts";
+import type { ExecutorMessage, ExecutorStream } from "./executor-stream.ts";
+import type { Kit } from "./kit.ts";
+
+const spec = methodSpec(DispatchService.method.attach);
+
+export function attachRoute(kit: Kit): Route {
+  return bidi(DispatchService.method.attach, (requests, info) => attach(kit, requests, info));
+}
+
+interface Opening {
+  readonly hello: Omit<Hello, "principal">;
+  readonly bad: readonly OutcomeAck[];
+}
+
+async function* attach(kit: Kit, requests: AsyncIterable<AttachRequest>, info: CallInfo): AsyncGenerator<AttachResponse> {
+  const incoming = requests[Symbol.asyncIterator]();
+  const opening = await incoming.next();
+  const admitted = await kit.pipeline.admit<Opening>({
+    method: spec,
+    caller: info.caller,
+    keyHeader: "",
+    keyField: "",
+    decode: () => openingOf(opening.done === true ? undefined : opening.value),
+  });
+  if (!admitted.ok) throw new RefusedError(admitted.refusal);
+  const { principal, request } = admitted.value;
+  const stream = executorStream(principal.orgId);
+  const attached = await kit.dispatcher.attach({ principal, ...request.hello }, stream.sink, { acceptsOutcomes: true });
+  if (!attached.ok) throw new RefusedError(attached.refusal);
+  const attachment = attached.value;
+  stream.messages.first(welcome(attachment, kit.silenceMs));
+  refuseOutcomes(stream, request.bad);
+
+  const state = { handled: 1 };
+  const gone = (): void => stream.messages.end();
+  info.signal.addEventListener("abort", gone, { once: true });
+  if (info.signal.aborted) gone();
+  void listen(kit, incoming, attachment, stream, state);
+  try {
+    for await (const message of stream.messages) yield { $typeName: "maestro.v1.AttachResponse", message, acknowledged: BigInt(state.handled) };
+  } finally {
+    info.signal.removeEventListener("abort", gone);
+    attachment.closed();
+  }
+}
+
+/** Takes the executor's messages, one after the other, until it ends the stream or says something that cannot be. */
+async function listen(kit: Kit, incoming: AsyncIterator<AttachRequest>, attachment: Attachment, stream: ExecutorStream, state: { handled: number }): Promise<void> {
+  try {
+    for (let next = await incoming.next(); next.done !== true; next = await incoming.next()) {
+      attachment.heard();
+      const trouble = await take(kit, next.value, attachment, stream, state.handled + 1);
+      if (trouble !== null) {
+        stream.sink.end(trouble, false);
+        return;
+      }
+      state.handled += 1;
+    }
+    stream.messages.end();
+  } catch {
+    // The stream broke; the dispatcher hears of it when the sending side ends.
+    stream.messages.end();
+  }
+}
+
+async function take(kit: Kit, request: AttachRequest, attachment: Attachment, stream: ExecutorStream, number: number): Promise<Refusal | null> {
+  if (request.number !== BigInt(number)) return invalid({ field: "number", description: `must be ${number}`, rule: "attach.number" }).refusal;
+  const { message } = request;
+  if (message.case === "outcomes") {
+    const { good, bad } = outcomesOf(request, message.value.outcomes, "outcomes.outcomes");
+    refuseOutcomes(stream, bad);
+    if (good.length > 0) await attachment.outcomes(good);
+    return null;
+  }
+  const valid = validate(AttachRequestSchema, request);
+  if (!valid.ok) return valid.refusal;
+  switch (message.case) {
+    case "renewals": {
+      const problems = noProblems();
+      const renewals = problems.judge(renewalsIn(problems, "renewals.renewals", message.value.renewals, kit.clock.nowMs()));
+      if (!renewals.ok) return renewals.refusal;
+      attachment.renewals(renewals.value);
+      return null;
+    }
+    case "slots":
+      attachment.slots(message.value.slots);
+      return null;
+    case "drain":
+      attachment.drain();
+      return null;
+    case "hello":
+    case undefined:
+      return invalid({ field: "hello", description: "may only come first", rule: "attach.hello" }).refusal;
+  }
+}
+
+function openingOf(request: AttachRequest | undefined): Decision<Opening> {
+  if (request?.message.case !== "hello") return invalid({ field: "hello", description: "must come first", rule: "attach.hello" });
+  if (request.number !== 1n) return invalid({ field: "number", description: "must be 1", rule: "attach.number" });
+  const hello = request.message.value;
+  // Without what it did not get rid of: an outcome that cannot be read must not keep an executor out for ever.
+  const valid = validate(AttachRequestSchema, { ...request, message: { case: "hello", value: { ...hello, unsent: [] } } });
+  if (!valid.ok) return valid;
+  const problems = noProblems();
+  const { good, bad } = outcomesOf(undefined, hello.unsent, "hello.unsent");
+  const parts = { spec: executorSpecOf(hello.spec), incarnation: hello.incarnation, held: leasesIn(problems, "hello.held", hello.held), unsent: good };
+  return problems.judge({ hello: parts, bad });
+}
+
+/** Outcomes that can be read, and acknowledgements that refuse the others one by one. The whole is judged first: usually all of it is good. */
+function outcomesOf(request: AttachRequest | undefined, wires: readonly WireOutcome[], field: string): { readonly good: readonly Outcome[]; readonly bad: readonly OutcomeAck[] } {
+  if (request !== undefined && validate(AttachRequestSchema, request).ok) {
+    const problems = noProblems();
+    const outcomes = problems.judge(outcomesIn(problems, field, wires));
+    if (outcomes.ok) return { good: outcomes.value, bad: [] };
+  }
+  const good: Outcome[] = [];
+  const bad: OutcomeAck[] = [];
+  for (const wire of wires) {
+    const valid = validate(OutcomeSchema, wire);
+    const problems = noProblems();
+    const outcomes: Decision<readonly Outcome[]> = valid.ok ? problems.judge(outcomesIn(problems, field, [wire])) : valid;
+    if (outcomes.ok) good.push(...outcomes.value);
+    else bad.push({ $typeName: "maestro.v1.OutcomeAck", lease: wire.lease, result: { case: "refusal", value: refusalToWire(outcomes.refusal) } });
+  }
+  return { good, bad };
+}
+
+function refuseOutcomes({ messages }: ExecutorStream, acks: readonly OutcomeAck[]): void {
+  if (acks.length === 0) return;
+  const message: ExecutorMessage = { case: "acks", value: { $typeName: "maestro.v1.OutcomeAcks", acks: [...acks] } };
+  messages.push(message);
+}

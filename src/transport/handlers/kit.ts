@@ -1,0 +1,100 @@
+// What handlers are built with, and how an rpc that is one operation becomes a route. Not here: which operation an rpc is.
+import { createHash } from "node:crypto";
+import { fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethodUnary, MessageShape } from "@bufbuild/protobuf";
+import type { Dispatcher } from "../../dispatch/dispatcher.ts";
+import type { Operation } from "../../engine/operation.ts";
+import type { AdmitCall } from "../../engine/call.ts";
+import type { Pipeline } from "../../engine/pipeline.ts";
+import type { Clock } from "../../support/clock.ts";
+import { noProblems } from "../mapping/problems.ts";
+import type { Problems } from "../mapping/problems.ts";
+import { methodSpec } from "../operation-table.ts";
+import type { PageTokens, SortKey } from "../page-token.ts";
+import { unary } from "../route.ts";
+import type { CallInfo, Route } from "../route.ts";
+import { validate } from "../validate.ts";
+import type { Operations } from "./operations.ts";
+
+export interface Kit {
+  readonly pipeline: Pipeline;
+  readonly operations: Operations;
+  readonly dispatcher: Dispatcher;
+  readonly tokens: PageTokens;
+  /** Longest silence of an executor on a stream. */
+  readonly silenceMs: number;
+  readonly clock: Clock;
+}
+
+export interface Page {
+  readonly limit: number;
+  readonly after: SortKey | null;
+}
+
+/** Entries of a page when the request does not say. */
+const PAGE_SIZE = 100;
+
+/** Reads and writes the page token of one call. */
+export interface Paging {
+  readonly page: Page;
+  next(after: SortKey | null): string;
+}
+
+export interface UnaryParts<I extends DescMessage, O extends DescMessage, Req, Res> {
+  readonly operation: Operation<Req, Res>;
+  readonly request: (message: MessageShape<I>, problems: Problems, paging: Paging) => Req;
+  readonly answer: (result: Res, message: MessageShape<I>, paging: Paging) => Fields<O>;
+  readonly dryRun?: (message: MessageShape<I>) => boolean;
+  /** What is kept of an answer for a repeat of the call; all of it unless given. */
+  readonly keep?: (answer: MessageShape<O>) => MessageShape<O>;
+}
+
+/** The fields of a message, without its name. */
+export type Fields<D extends DescMessage> = Omit<MessageShape<D>, "$typeName" | "$unknown">;
+
+/** A route that is one operation in one transaction. */
+export function operationRoute<I extends DescMessage, O extends DescMessage, Req, Res>(kit: Kit, method: DescMethodUnary<I, O>, parts: UnaryParts<I, O, Req, Res>): Route {
+  const spec = methodSpec(method);
+  return unary(method, (message, info) => {
+    const problems = noProblems();
+    // Looked at when the engine decodes, and again when it answers.
+    let paging: Paging = { page: { limit: PAGE_SIZE, after: null }, next: () => "" };
+    return kit.pipeline.run<Req, Res, MessageShape<O>>({
+      method: spec,
+      ...callParts(method.input, message, info),
+      decode: () => {
+        const valid = validate(method.input, message);
+        if (!valid.ok) return valid;
+        paging = pagingOf(kit.tokens, method, message, problems);
+        return problems.judge(parts.request(message, problems, paging));
+      },
+      operation: parts.operation,
+      traceparent: info.traceparent,
+      signal: info.signal,
+      dryRun: parts.dryRun?.(message) ?? false,
+      bodyDigest: () => createHash("sha256").update(toBinary(method.input, { ...message, idempotencyKey: "" })).digest(),
+      answer: (result) => ({ $typeName: method.output.typeName, ...parts.answer(result, message, paging) }) as MessageShape<O>,
+      encode: (answer) => toBinary(method.output, parts.keep?.(answer) ?? answer),
+      read: (bytes) => fromBinary(method.output, bytes),
+    });
+  });
+}
+
+/** The parts of a call that every route reads alike. */
+export function callParts<I extends DescMessage>(_schema: I, message: MessageShape<I>, info: CallInfo): Pick<AdmitCall<unknown>, "caller" | "keyHeader" | "keyField"> {
+  const field: unknown = "idempotencyKey" in message ? message.idempotencyKey : "";
+  return { caller: info.caller, keyHeader: info.key, keyField: typeof field === "string" ? field : "" };
+}
+
+function pagingOf<I extends DescMessage>(tokens: PageTokens, method: DescMethodUnary<I>, message: MessageShape<I>, problems: Problems): Paging {
+  const size: unknown = "pageSize" in message ? message.pageSize : 0;
+  const token: unknown = "pageToken" in message ? message.pageToken : "";
+  // All other fields: filter, order, and whose list it is.
+  const scope = (): readonly unknown[] => [method.parent.typeName, method.name, Buffer.from(toBinary(method.input, { ...message, pageSize: 0, pageToken: "" })).toString("base64")];
+  const after = typeof token === "string" && token !== "" ? tokens.read(scope(), token) : null;
+  if (after === undefined) problems.add("page_token", "is not a token of this list, or filter and order have changed", "page_token");
+  return {
+    page: { limit: typeof size === "number" && size > 0 ? size : PAGE_SIZE, after: after ?? null },
+    next: (next) => (next === null ? "" : tokens.write(scope(), next)),
+  };
+}

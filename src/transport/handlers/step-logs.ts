@@ -1,0 +1,96 @@
+// StepService.TailLogs: kept lines of a step's newest attempt, and new ones until it ends.
+import { StepService, TailLogsRequestSchema } from "../../../gen/maestro/v1/step_service_pb.ts";
+import type { TailLogsRequest, TailLogsResponse } from "../../../gen/maestro/v1/step_service_pb.ts";
+import type { LogLine } from "../../dispatch/dispatcher.ts";
+import { RefusedError, notFound, refusal } from "../../domain/refusal.ts";
+import { logLineToWire } from "../mapping/lease.ts";
+import { idIn, noProblems } from "../mapping/problems.ts";
+import { methodSpec } from "../operation-table.ts";
+import { server } from "../route.ts";
+import type { CallInfo, Route } from "../route.ts";
+import { validate } from "../validate.ts";
+import type { Kit } from "./kit.ts";
+import { createStirred } from "./stirred.ts";
+import { granted } from "./watch.ts";
+
+const spec = methodSpec(StepService.method.tailLogs);
+/** Lines that wait for a reader. */
+const WAITING = 20_000;
+/** Lines of one message: text of at most 16 KiB each stays below what a message may have. */
+const LINES = 128;
+const LOOK_MS = 1_000;
+
+export function tailLogsRoute(kit: Kit): Route {
+  return server(StepService.method.tailLogs, (request, info) => tail(kit, request, info));
+}
+
+const say = (lines: readonly LogLine[], dropped: number): TailLogsResponse => ({
+  $typeName: "maestro.v1.TailLogsResponse",
+  lines: lines.map(logLineToWire),
+  dropped: BigInt(dropped),
+});
+
+async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncGenerator<TailLogsResponse> {
+  const admitted = await kit.pipeline.admit({
+    method: spec,
+    caller: info.caller,
+    keyHeader: "",
+    keyField: "",
+    decode: () => {
+      const valid = validate(TailLogsRequestSchema, request);
+      if (!valid.ok) return valid;
+      const problems = noProblems();
+      return problems.judge({ planId: idIn(problems, "plan_id", "plan", request.planId), step: request.step });
+    },
+  });
+  const { principal, request: which } = granted(admitted);
+  const { planId, step } = which;
+  const look = async () =>
+    granted(
+      await kit.pipeline.read(
+        principal,
+        async (tx) => (await tx.plans.listSteps(principal.orgId, planId, { states: [], key: step }, { limit: 1, after: null }))[0],
+        info.signal,
+      ),
+    );
+  const view = await look();
+  if (view === undefined) throw new RefusedError(notFound("step", step).refusal);
+
+  const stirred = createStirred(info.signal);
+  let waiting: LogLine[] = [];
+  let slow = false;
+  const quiet = kit.dispatcher.listen(principal.orgId, planId, {
+    moved: stirred.stir,
+    passing: (event) => {
+      if (event.kind !== "step.log" || event.step !== step) return;
+      slow ||= waiting.length >= WAITING;
+      if (!slow) waiting.push(...event.lines);
+      stirred.stir();
+    },
+  });
+  try {
+    // No wait between listening and this: lines are either kept or heard, not both.
+    const kept = kit.dispatcher.logs(planId, step);
+    // The attempt's row has its last lines when memory has none: it ended, or ran elsewhere.
+    const ended = kept.lines.length === 0 && view.last !== null && view.last.logTail !== "" ? view.last : null;
+    const lines = ended === null ? kept.lines : ended.logTail.split("\n").map((text): LogLine => ({ atMs: ended.endedMs, stream: "", text }));
+    yield say(lines.slice(0, LINES), kept.dropped);
+    for (let at = LINES; at < lines.length; at += LINES) yield say(lines.slice(at, at + LINES), 0);
+    let { state } = view.row;
+    while (request.follow && !info.signal.aborted) {
+      // What was said before the attempt's end was heard before it: the state is read first, the lines after it.
+      const over = state !== "LEASED" && state !== "STOPPING";
+      const heard = waiting;
+      waiting = [];
+      for (let at = 0; at < heard.length; at += LINES) yield say(heard.slice(at, at + LINES), 0);
+      if (slow) throw new RefusedError(refusal("SLOW_READER", "The reader did not keep up; ask again for what is kept."));
+      if (over) return;
+      await stirred.wait(LOOK_MS);
+      const now = await look();
+      if (now === undefined) return;
+      state = now.row.state;
+    }
+  } finally {
+    quiet();
+  }
+}
