@@ -1,7 +1,7 @@
 // Kinds of values in a plan file. Each reads a YAML node, telling what is wrong with it and where, and says the same as
 // JSON Schema for editors: one description, two uses. Not here: which values a file has, see shape.ts.
 import { isAlias, isMap, isScalar, isSeq } from "yaml";
-import type { Document, LineCounter, Node, Pair } from "yaml";
+import type { Document, LineCounter, Node } from "yaml";
 import type { Mistake } from "./mistakes.ts";
 import { didYouMean } from "./suggest.ts";
 
