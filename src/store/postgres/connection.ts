@@ -61,6 +61,7 @@ interface Lane {
 }
 
 interface Waiter {
+  readonly place: number;
   readonly take: (lane: Lane) => void;
   readonly refuse: (trouble: Error) => void;
 }
@@ -78,6 +79,9 @@ export function openClient(options: ClientOptions): Client {
   const lanes = new Set<Lane>();
   const free: Lane[] = [];
   const waiting = new Set<Waiter>();
+  // Numbers waiters and attempts to connect in the order they began.
+  let place = 0;
+  let opening = 0;
   let ending: { readonly done: () => void } | undefined;
 
   const drop = (lane: Lane): void => {
@@ -94,14 +98,21 @@ export function openClient(options: ClientOptions): Client {
   const open = async (): Promise<Lane> => {
     const lane = newLane(options, () => drop(lane));
     lanes.add(lane);
+    const begun = ++place;
+    opening++;
     try {
       await lane.sql.unsafe("SELECT 1");
+      opening--;
     } catch (error) {
+      opening--;
       drop(lane);
       const trouble = toStoreTrouble(error);
-      // Whoever waits would find the same; one time-out is enough for all of them.
-      for (const waiter of waiting) waiter.refuse(trouble);
-      waiting.clear();
+      // Whoever waited all that time would find the same. Who came later may still hope for an attempt that began later.
+      for (const waiter of waiting) {
+        if (waiter.place > begun && opening > 0) continue;
+        waiting.delete(waiter);
+        waiter.refuse(trouble);
+      }
       throw trouble;
     }
     lane.life = setTimeout(() => {
@@ -135,6 +146,7 @@ export function openClient(options: ClientOptions): Client {
       };
       const settled = (): void => signal?.removeEventListener("abort", callOff);
       const waiter: Waiter = {
+        place: ++place,
         take: (lane) => {
           settled();
           resolve(lane);

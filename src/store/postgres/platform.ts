@@ -1,9 +1,9 @@
 // What the server asks of the store without an org. Each call is a transaction of its own that may read the platform's tables.
 // Not here: what happens inside orgs, see the repositories.
 import { and, asc, eq, gte, isNotNull } from "drizzle-orm";
-import type { DemandId, KeyId, OrgId, PlanId, SessionId } from "../../domain/id.ts";
+import type { DemandId, OrgId, PlanId, ReadyStep, SessionId } from "../../domain/id.ts";
 import type { Org } from "../../domain/principal.ts";
-import type { PlatformStore, ReadyStep, SessionInfo } from "../ports/platform.ts";
+import type { PlatformStore, SessionInfo } from "../ports/platform.ts";
 import { arrayLiteral } from "./columns.ts";
 import { apiKeyOf } from "./identity.ts";
 import { apiKeys, orgs as orgTable } from "./schema/identity.ts";

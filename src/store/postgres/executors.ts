@@ -1,0 +1,67 @@
+// Executors and demand classes. Not here: which executors are connected, which is in their servers' memory.
+import { and, asc, eq, gt } from "drizzle-orm";
+import { INITIAL_TRUST } from "../../domain/executor.ts";
+import type { Demand, Executor } from "../../domain/executor.ts";
+import type { ExecutorRepository } from "../ports/executors.ts";
+import { arrayLiteral, arraysOf } from "./columns.ts";
+import type { BulkColumn } from "./columns.ts";
+import { demands, executors } from "./schema/executors.ts";
+import type { Session } from "./transaction.ts";
+
+const DEMANDS: readonly BulkColumn<Demand>[] = [
+  { name: "org_id", type: "uuid", value: (d) => d.orgId },
+  { name: "demand_id", type: "uuid", value: (d) => d.demandId },
+  { name: "capability", type: "text", value: (d) => d.capability },
+  { name: "min_trust", type: "float8", value: (d) => d.minTrust },
+];
+// The labels travel as text and become jsonb in the statement: an array literal of jsonb would quote them twice.
+const ADD_DEMANDS =
+  "INSERT INTO maestro.demands (org_id, demand_id, capability, min_trust, labels) SELECT v.org_id, v.demand_id, v.capability, v.min_trust, v.labels::jsonb " +
+  "FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::text[]) AS v(org_id, demand_id, capability, min_trust, labels) ORDER BY v.demand_id ON CONFLICT DO NOTHING";
+
+type Row = typeof executors.$inferSelect;
+
+function executorOf(row: Row): Executor {
+  const { orgId, executorId, name, capabilities, labels, slots, buildId, state, trust, sessionId, registeredMs, lastSeenMs } = row;
+  return { orgId, executorId, spec: { name, capabilities, labels, slots, buildId }, state, trust, sessionId, registeredMs, lastSeenMs };
+}
+
+export function createExecutorRepository({ db, run }: Session): ExecutorRepository {
+  return {
+    register: async (orgId, executorId, spec, sessionId, nowMs) => {
+      const renewed = { capabilities: [...spec.capabilities], labels: spec.labels, slots: spec.slots, buildId: spec.buildId, state: "ACTIVE" as const, sessionId, lastSeenMs: nowMs };
+      const [row] = await db
+        .insert(executors)
+        .values({ orgId, executorId, name: spec.name, trust: INITIAL_TRUST, registeredMs: nowMs, ...renewed })
+        .onConflictDoUpdate({ target: [executors.orgId, executors.name], set: renewed })
+        .returning();
+      if (row === undefined) throw new Error("an executor was not written");
+      return executorOf(row);
+    },
+    find: async (orgId, executorId) => {
+      const [row] = await db.select().from(executors).where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId)));
+      return row === undefined ? undefined : executorOf(row);
+    },
+    list: async (orgId, page) => {
+      const [name] = (page.after ?? []) as [string?];
+      const after = name === undefined ? undefined : gt(executors.name, name);
+      const rows = await db.select().from(executors).where(and(eq(executors.orgId, orgId), after)).orderBy(asc(executors.name)).limit(page.limit);
+      return rows.map(executorOf);
+    },
+    setState: async (orgId, executorId, state) => {
+      await db.update(executors).set({ state }).where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId)));
+    },
+    setTrust: async (orgId, executorId, trust) => {
+      await db.update(executors).set({ trust }).where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId)));
+    },
+    setSession: async (orgId, executorId, sessionId, expected, nowMs) => {
+      const same = expected === null ? undefined : eq(executors.sessionId, expected);
+      await db.update(executors).set({ sessionId, lastSeenMs: nowMs }).where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId), same));
+    },
+    ensureDemands: async (wanted) => {
+      if (wanted.length === 0) return;
+      await run(ADD_DEMANDS, [...arraysOf(DEMANDS, wanted), arrayLiteral("text", wanted.map((d) => JSON.stringify(d.labels)))]);
+    },
+    demands: (orgId) => db.select().from(demands).where(eq(demands.orgId, orgId)).orderBy(asc(demands.demandId)),
+  };
+}

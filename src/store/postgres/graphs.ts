@@ -1,0 +1,163 @@
+// Graph versions with their steps and edges. Locks: the caller holds the plan row. Not here: the running rows of steps, see plans.ts.
+import { and, desc, eq, lt } from "drizzle-orm";
+import { parseDefinition } from "../../domain/graph/fingerprint.ts";
+import type { AnalysedEdge, Analysis, GraphStep, GraphVersion } from "../../domain/graph.ts";
+import type { Constraints } from "../../domain/goal.ts";
+import type { OrgId, PlanId } from "../../domain/id.ts";
+import type { GraphRepository } from "../ports/graphs.ts";
+import { arrayLiteral } from "./columns.ts";
+import { bulkInsert } from "./bulk.ts";
+import type { BulkColumn } from "./columns.ts";
+import { graphEdges, graphSteps, graphVersions } from "./schema/graphs.ts";
+import type { Session } from "./transaction.ts";
+
+interface OfVersion<T> {
+  readonly orgId: OrgId;
+  readonly planId: PlanId;
+  readonly version: number;
+  readonly it: T;
+}
+
+function keys<T>(): readonly BulkColumn<OfVersion<T>>[] {
+  return [
+    { name: "org_id", type: "uuid", value: (o) => o.orgId },
+    { name: "plan_id", type: "uuid", value: (o) => o.planId },
+    { name: "version", type: "int", value: (o) => o.version },
+  ];
+}
+
+const STEPS: readonly BulkColumn<OfVersion<GraphStep>>[] = [
+  ...keys<GraphStep>(),
+  { name: "key", type: "text", value: ({ it }) => it.definition.key },
+  { name: "definition", type: "text", value: ({ it }) => it.definitionText },
+  { name: "fingerprint", type: "text", value: ({ it }) => it.fingerprint },
+  { name: "level", type: "int", value: ({ it }) => it.level },
+  { name: "expected_ms", type: "bigint", value: ({ it }) => it.expectedMs },
+  { name: "earliest_ms", type: "bigint", value: ({ it }) => it.earliestMs },
+  { name: "latest_ms", type: "bigint", value: ({ it }) => it.latestMs },
+  { name: "total_slack_ms", type: "bigint", value: ({ it }) => it.totalSlackMs },
+  { name: "free_slack_ms", type: "bigint", value: ({ it }) => it.freeSlackMs },
+  { name: "critical", type: "boolean", value: ({ it }) => it.critical },
+];
+const EDGES: readonly BulkColumn<OfVersion<AnalysedEdge>>[] = [
+  ...keys<AnalysedEdge>(),
+  { name: "from_key", type: "text", value: ({ it }) => it.from },
+  { name: "to_key", type: "text", value: ({ it }) => it.to },
+  { name: "kind", type: "text", value: ({ it }) => it.kind },
+  { name: "regardless", type: "boolean", value: ({ it }) => it.regardless },
+  { name: "redundant", type: "boolean", value: ({ it }) => it.redundant },
+];
+
+export function createGraphRepository({ db, run }: Session): GraphRepository {
+  const insertSteps = async (orgId: OrgId, planId: PlanId, version: number, steps: readonly GraphStep[]): Promise<void> =>
+    bulkInsert(run, "graph_steps", STEPS, steps.map((it) => ({ orgId, planId, version, it })));
+  const ofVersion = (table: typeof graphVersions | typeof graphSteps | typeof graphEdges, orgId: OrgId, planId: PlanId, version: number) =>
+    and(eq(table.orgId, orgId), eq(table.planId, planId), eq(table.version, version));
+  const selectSteps = "SELECT key, definition, fingerprint, level, expected_ms, earliest_ms, latest_ms, total_slack_ms, free_slack_ms, critical FROM maestro.graph_steps WHERE org_id = $1 AND plan_id = $2 AND version = $3";
+  const selectEdges = "SELECT from_key, to_key, kind, regardless, redundant FROM maestro.graph_edges WHERE org_id = $1 AND plan_id = $2 AND version = $3";
+  return {
+    addVersion: async (version) => {
+      await db.insert(graphVersions).values(versionRow(version));
+    },
+    saveVersion: async (version) => {
+      const { state, digest, stepCount, edgeCount, analysis, constraints, reason } = versionRow(version);
+      await db.update(graphVersions).set({ state, digest, stepCount, edgeCount, analysis, constraints, reason }).where(ofVersion(graphVersions, version.orgId, version.planId, version.version));
+    },
+    setState: async (orgId, planId, version, state) => {
+      await db.update(graphVersions).set({ state }).where(ofVersion(graphVersions, orgId, planId, version));
+    },
+    findVersion: async (orgId, planId, version) => {
+      const [row] = await db.select().from(graphVersions).where(ofVersion(graphVersions, orgId, planId, version));
+      return row === undefined ? undefined : versionOf(row);
+    },
+    listVersions: async (orgId, planId, page) => {
+      const [version] = (page.after ?? []) as [number?];
+      const rows = await db
+        .select()
+        .from(graphVersions)
+        .where(and(eq(graphVersions.orgId, orgId), eq(graphVersions.planId, planId), version === undefined ? undefined : lt(graphVersions.version, version)))
+        .orderBy(desc(graphVersions.version))
+        .limit(page.limit);
+      return rows.map(versionOf);
+    },
+    addSteps: async (orgId, planId, version, steps) => {
+      const rows = await run<{ key: string }>(
+        "SELECT key FROM maestro.graph_steps WHERE org_id = $1 AND plan_id = $2 AND version = $3 AND key = ANY($4::text[]) ORDER BY key",
+        [orgId, planId, version, arrayLiteral("text", steps.map((step) => step.definition.key))],
+      );
+      if (rows.length > 0) return { taken: rows.map(({ key }) => key) };
+      await insertSteps(orgId, planId, version, steps);
+      return { taken: [] };
+    },
+    replace: async (orgId, planId, version, steps, edges) => {
+      await db.delete(graphSteps).where(ofVersion(graphSteps, orgId, planId, version));
+      await db.delete(graphEdges).where(ofVersion(graphEdges, orgId, planId, version));
+      await insertSteps(orgId, planId, version, steps);
+      await bulkInsert(run, "graph_edges", EDGES, edges.map((it) => ({ orgId, planId, version, it })));
+    },
+    // Whole graphs may have 100,000 rows: raw rows are mapped once.
+    steps: async (orgId, planId, version) => (await run<RawStep>(`${selectSteps} ORDER BY key`, [orgId, planId, version])).map(stepOf),
+    edges: async (orgId, planId, version) => (await run<RawEdge>(`${selectEdges} ORDER BY from_key, to_key`, [orgId, planId, version])).map(edgeOf),
+    listSteps: async (orgId, planId, version, page) => {
+      const [key = ""] = (page.after ?? []) as [string?];
+      return (await run<RawStep>(`${selectSteps} AND key > $4 ORDER BY key LIMIT $5`, [orgId, planId, version, key, page.limit])).map(stepOf);
+    },
+    listEdges: async (orgId, planId, version, page) => {
+      const [from = "", to = ""] = (page.after ?? []) as [string?, string?];
+      return (await run<RawEdge>(`${selectEdges} AND (from_key, to_key) > ($4, $5) ORDER BY from_key, to_key LIMIT $6`, [orgId, planId, version, from, to, page.limit])).map(edgeOf);
+    },
+  };
+}
+
+function versionRow(version: GraphVersion): typeof graphVersions.$inferInsert {
+  const { analysis, constraints } = version;
+  return { ...version, analysis: analysis === null ? null : JSON.stringify(analysis), constraints: constraints === null ? null : JSON.stringify(constraints) };
+}
+
+function versionOf(row: typeof graphVersions.$inferSelect): GraphVersion {
+  const { analysis, constraints } = row;
+  return {
+    ...row,
+    analysis: analysis === null ? null : (JSON.parse(analysis) as Analysis),
+    constraints: constraints === null ? null : (JSON.parse(constraints) as Constraints),
+  };
+}
+
+interface RawStep {
+  readonly definition: string;
+  readonly fingerprint: string;
+  readonly level: number;
+  readonly expected_ms: number;
+  readonly earliest_ms: number;
+  readonly latest_ms: number;
+  readonly total_slack_ms: number;
+  readonly free_slack_ms: number;
+  readonly critical: boolean;
+}
+
+function stepOf(raw: RawStep): GraphStep {
+  return {
+    definition: parseDefinition(raw.definition),
+    definitionText: raw.definition,
+    fingerprint: raw.fingerprint,
+    level: raw.level,
+    expectedMs: raw.expected_ms,
+    earliestMs: raw.earliest_ms,
+    latestMs: raw.latest_ms,
+    totalSlackMs: raw.total_slack_ms,
+    freeSlackMs: raw.free_slack_ms,
+    critical: raw.critical,
+  };
+}
+
+interface RawEdge {
+  readonly from_key: string;
+  readonly to_key: string;
+  readonly kind: AnalysedEdge["kind"];
+  readonly regardless: boolean;
+  readonly redundant: boolean;
+}
+
+function edgeOf(raw: RawEdge): AnalysedEdge {
+  return { from: raw.from_key, to: raw.to_key, kind: raw.kind, regardless: raw.regardless, redundant: raw.redundant };
+}

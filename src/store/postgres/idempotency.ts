@@ -1,0 +1,64 @@
+// Idempotency keys. Not here: which answers are kept, which is the engine's.
+import type { EarlierCall, IdempotencyRepository, IdempotentCall } from "../ports/idempotency.ts";
+import { arraysOf } from "./columns.ts";
+import type { BulkColumn } from "./columns.ts";
+import type { Session } from "./transaction.ts";
+
+interface Kept {
+  readonly operation: string;
+  readonly body_digest: Uint8Array;
+  readonly answer: Uint8Array | null;
+  readonly refusal: string | null;
+}
+
+// Lock: the key's row, and before it exists its place in the unique index; a second inserter waits there for the first one's
+// end. An expired row is taken over in place; its lock is held like a new one's.
+const BEGIN =
+  "INSERT INTO maestro.idempotency_keys AS k (org_id, principal, key, operation, body_digest, created_ms, expires_ms) VALUES ($1, $2, $3, $4, $5, $6, $7) " +
+  "ON CONFLICT (org_id, principal, key) DO UPDATE SET operation = excluded.operation, body_digest = excluded.body_digest, answer = NULL, refusal = NULL, " +
+  "created_ms = excluded.created_ms, expires_ms = excluded.expires_ms WHERE k.expires_ms <= excluded.created_ms RETURNING 1";
+const READ = "SELECT operation, body_digest, answer, refusal FROM maestro.idempotency_keys WHERE org_id = $1 AND principal = $2 AND key = $3";
+const KEYS: readonly BulkColumn<IdempotentCall>[] = [
+  { name: "org_id", type: "uuid", value: (call) => call.orgId },
+  { name: "principal", type: "text", value: (call) => call.principal },
+  { name: "key", type: "text", value: (call) => call.key },
+];
+const PEEK =
+  "SELECT v.place, k.operation, k.body_digest, k.answer, k.refusal FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS v(org_id, principal, key, place) " +
+  "JOIN maestro.idempotency_keys k USING (org_id, principal, key) WHERE k.expires_ms > $4";
+const FINISH = "UPDATE maestro.idempotency_keys SET answer = $4, refusal = $5 WHERE org_id = $1 AND principal = $2 AND key = $3";
+
+export function createIdempotencyRepository({ run }: Session): IdempotencyRepository {
+  return {
+    begin: async (call, nowMs, lifetimeMs) => {
+      const place = [call.orgId, call.principal, call.key];
+      const made = await run(BEGIN, [...place, call.operation, call.bodyDigest, nowMs, nowMs + lifetimeMs]);
+      if (made.length === 1) return { kind: "new" };
+      // A statement of its own: the one that waited returns what was there before its wait.
+      const [kept] = await run<Kept>(READ, place);
+      if (kept === undefined) throw new Error("an idempotency key vanished under its lock");
+      return answerOf(kept, call.operation, call.bodyDigest);
+    },
+    peek: async (calls, nowMs) => {
+      if (calls.length === 0) return [];
+      const rows = await run<Kept & { readonly place: number }>(PEEK, [...arraysOf(KEYS, calls), nowMs]);
+      const kept = new Map(rows.map((row) => [row.place, row]));
+      return calls.map((call, i) => {
+        const row = kept.get(i + 1);
+        return row === undefined ? { kind: "new" } : answerOf(row, call.operation, call.bodyDigest);
+      });
+    },
+    finish: async (call, result) => {
+      const [answer, refusal] = "answer" in result ? [result.answer, null] : [null, result.refusal];
+      await run(FINISH, [call.orgId, call.principal, call.key, answer, refusal]);
+    },
+  };
+}
+
+function answerOf(kept: Kept, operation: string, bodyDigest: Uint8Array): EarlierCall {
+  if (kept.operation !== operation || Buffer.compare(kept.body_digest, bodyDigest) !== 0) return { kind: "conflict" };
+  if (kept.answer !== null) return { kind: "answered", answer: kept.answer };
+  if (kept.refusal !== null) return { kind: "refused", refusal: kept.refusal };
+  // Its transaction ended without an answer, which never commits the key: the key stands for the same call begun twice.
+  throw new Error("an idempotency key was begun twice in one transaction");
+}

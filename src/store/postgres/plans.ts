@@ -1,0 +1,161 @@
+// Running plans for operations: locking, listing, and the rows a new version brings. Not here: the batches of dispatch
+// (batches.ts), loading slices (slice.ts) and writing decisions (write-changes.ts), which this repository shares with them.
+import { MOST } from "../../domain/amounts.ts";
+import { parseDefinition } from "../../domain/graph/fingerprint.ts";
+import type { OrgId, PlanId } from "../../domain/id.ts";
+import { payloadOf } from "../../domain/payload.ts";
+import type { PlanRow } from "../../domain/plan.ts";
+import { hasEnded, STEP_TRANSITIONS } from "../../domain/step.ts";
+import type { StepState } from "../../domain/step.ts";
+import type { NewEdge, NewStep, PlanRepository, StepView } from "../ports/plans.ts";
+import { ATTEMPT_SELECT, attemptOf } from "./attempts.ts";
+import type { RawAttempt } from "./attempts.ts";
+import { bulkInsert } from "./bulk.ts";
+import { arrayLiteral } from "./columns.ts";
+import type { BulkColumn } from "./columns.ts";
+import { PLAN_SELECT, planRowOf } from "./plan-rows.ts";
+import type { RawPlan } from "./plan-rows.ts";
+import { completeSlice, emptySlice } from "./slice.ts";
+import { STEP_ALL, STEP_SELECT, stepRowOf } from "./step-rows.ts";
+import type { RawStep } from "./step-rows.ts";
+import type { Session } from "./transaction.ts";
+import { sendChanges } from "./write-changes.ts";
+
+interface OfPlan<T> {
+  readonly orgId: OrgId;
+  readonly planId: PlanId;
+  readonly it: T;
+}
+
+const INPUTS: readonly BulkColumn<OfPlan<{ readonly ordinal: number; readonly input: NonNullable<NewStep["input"]> }>>[] = [
+  { name: "org_id", type: "uuid", value: (o) => o.orgId },
+  { name: "plan_id", type: "uuid", value: (o) => o.planId },
+  { name: "ordinal", type: "int", value: ({ it }) => it.ordinal },
+  { name: "undoing", type: "boolean", value: () => false },
+  { name: "input", type: "text", value: ({ it }) => it.input.text },
+  { name: "effective_digest", type: "text", value: ({ it }) => it.input.effectiveDigest },
+];
+const EDGES: readonly BulkColumn<OfPlan<NewEdge>>[] = [
+  { name: "org_id", type: "uuid", value: (o) => o.orgId },
+  { name: "plan_id", type: "uuid", value: (o) => o.planId },
+  { name: "from_ordinal", type: "int", value: ({ it }) => it.from },
+  { name: "to_ordinal", type: "int", value: ({ it }) => it.to },
+  { name: "regardless", type: "boolean", value: ({ it }) => it.regardless },
+];
+
+const FIND = `SELECT ${PLAN_SELECT} FROM maestro.plans p WHERE p.org_id = $1 AND p.plan_id = $2`;
+const UNFINISHED = (Object.keys(STEP_TRANSITIONS) as StepState[]).filter((state) => !hasEnded(state));
+
+type RawView = RawStep & {
+  readonly definition: string;
+  readonly input: string | null;
+  readonly used_tokens: number;
+  readonly used_money: number;
+  readonly used_wall: number;
+  readonly used_energy: number;
+};
+
+// Index: steps_by_key for the page, then primary keys. Sums may go beyond a bigint; they are cut off where amounts are.
+const used = (unit: string): string => `least(coalesce(sum(a.usage_${unit}), 0), ${String(MOST)})::bigint AS used_${unit}`;
+const STEP_VIEWS =
+  `SELECT ${STEP_SELECT}, g.definition, i.input, u.used_tokens, u.used_money, u.used_wall, u.used_energy FROM maestro.steps s ` +
+  "JOIN maestro.graph_steps g ON g.org_id = s.org_id AND g.plan_id = s.plan_id AND g.version = s.version AND g.key = s.key " +
+  "LEFT JOIN maestro.step_inputs i ON i.org_id = s.org_id AND i.plan_id = s.plan_id AND i.ordinal = s.ordinal AND i.undoing = s.undoing " +
+  `LEFT JOIN LATERAL (SELECT ${["tokens", "money", "wall", "energy"].map(used).join(", ")} FROM maestro.attempts a ` +
+  "WHERE a.org_id = s.org_id AND a.plan_id = s.plan_id AND a.ordinal = s.ordinal) u ON true " +
+  "WHERE s.org_id = $1 AND s.plan_id = $2 AND s.current AND s.key > $3 AND ($4::text[] IS NULL OR s.state = ANY($4::text[])) AND ($5::text IS NULL OR s.key = $5) " +
+  "ORDER BY s.key LIMIT $6";
+
+/** The newest ended attempt of each step, of the step's current purpose. */
+const LAST_ATTEMPTS =
+  `SELECT ${ATTEMPT_SELECT} FROM unnest($3::int[], $4::boolean[]) AS v(ordinal, undoing) CROSS JOIN LATERAL (` +
+  "SELECT * FROM maestro.attempts x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.ordinal = v.ordinal AND x.undoing = v.undoing ORDER BY x.fencing DESC LIMIT 1) a";
+
+export function createPlanRepository({ run }: Session, nowMs: () => Promise<number>): PlanRepository {
+  const one = async (text: string, orgId: OrgId, planId: PlanId): Promise<PlanRow | undefined> => {
+    const [row] = await run<RawPlan>(text, [orgId, planId]);
+    return row === undefined ? undefined : planRowOf(row);
+  };
+  const own = <T>(orgId: OrgId, planId: PlanId, list: readonly T[]): readonly OfPlan<T>[] => list.map((it) => ({ orgId, planId, it }));
+  return {
+    lock: (orgId, planId) => one(`${FIND} FOR NO KEY UPDATE OF p`, orgId, planId),
+    find: (orgId, planId) => one(FIND, orgId, planId),
+    list: async (orgId, { planId, states }, page) => {
+      const [ms = null, id = null] = (page.after ?? []) as [number?, string?];
+      // Index: plans_by_time, backwards.
+      const rows = await run<RawPlan>(
+        `SELECT ${PLAN_SELECT} FROM maestro.plans p WHERE p.org_id = $1 AND p.committed_ms IS NOT NULL AND ($2::uuid IS NULL OR p.plan_id = $2) ` +
+          "AND ($3::text[] IS NULL OR p.state = ANY($3::text[])) AND ($4::bigint IS NULL OR (p.created_ms, p.plan_id) < ($4::bigint, $5::uuid)) ORDER BY p.created_ms DESC, p.plan_id DESC LIMIT $6",
+        [orgId, planId, states.length === 0 ? null : arrayLiteral("text", states), ms, id, page.limit],
+      );
+      return rows.map(planRowOf);
+    },
+    slice: emptySlice,
+    complete: (slice, needs) => completeSlice(run, slice, needs),
+    save: async (changes) => {
+      const at = await nowMs();
+      await Promise.all(sendChanges(run, [changes], { hotOnly: false, nowMs: at }));
+    },
+    addSteps: async (orgId, planId, steps, edges) => {
+      await bulkInsert(run, "steps", STEP_ALL, steps.map(({ row }) => ({ orgId, row })));
+      const inputs = steps.flatMap(({ row, input }) => (input === null ? [] : [{ ordinal: row.ordinal, input }]));
+      await bulkInsert(run, "step_inputs", INPUTS, own(orgId, planId, inputs));
+      await bulkInsert(run, "step_edges", EDGES, own(orgId, planId, edges));
+    },
+    removeEdges: async (orgId, planId, edges) => {
+      if (edges.length === 0) return;
+      await run(
+        "DELETE FROM maestro.step_edges e USING unnest($3::int[], $4::int[]) AS v(from_ordinal, to_ordinal) " +
+          "WHERE e.org_id = $1 AND e.plan_id = $2 AND e.from_ordinal = v.from_ordinal AND e.to_ordinal = v.to_ordinal",
+        [orgId, planId, arrayLiteral("int", edges.map((e) => e.from)), arrayLiteral("int", edges.map((e) => e.to))],
+      );
+    },
+    listSteps: async (orgId, planId, query, page) => {
+      const [after = ""] = (page.after ?? []) as [string?];
+      const asked = query.states.length === 0 ? null : query.states;
+      const states = query.unfinishedOnly === true ? UNFINISHED.filter((state) => asked?.includes(state) ?? true) : asked;
+      const rows = await run<RawView>(STEP_VIEWS, [orgId, planId, after, states === null ? null : arrayLiteral("text", states), query.key ?? null, page.limit]);
+      if (rows.length === 0) return [];
+      const attempts = await run<RawAttempt>(LAST_ATTEMPTS, [orgId, planId, arrayLiteral("int", rows.map((r) => r.ordinal)), arrayLiteral("boolean", rows.map((r) => r.undoing))]);
+      const last = new Map(attempts.map((raw) => [raw.ordinal, raw]));
+      return rows.map((raw) => viewOf(raw, last.get(raw.ordinal)));
+    },
+    listAttempts: async (orgId, planId, key, page) => {
+      const [ordinal = 0, fencing = 0] = (page.after ?? []) as [number?, number?];
+      const rows = await run<RawAttempt>(
+        `SELECT ${ATTEMPT_SELECT} FROM maestro.attempts a WHERE a.org_id = $1 AND a.plan_id = $2 ` +
+          "AND a.ordinal = ANY(ARRAY(SELECT s.ordinal FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.key = $3)) " +
+          "AND (a.ordinal, a.fencing) > ($4::int, $5::bigint) ORDER BY a.ordinal, a.fencing LIMIT $6",
+        [orgId, planId, key, ordinal, fencing, page.limit],
+      );
+      return rows.map(attemptOf);
+    },
+    allAttempts: async (orgId, planId) => {
+      const rows = await run<RawAttempt>(
+        `SELECT ${ATTEMPT_SELECT} FROM maestro.attempts a WHERE a.org_id = $1 AND a.plan_id = $2 ORDER BY a.ended_ms, a.ordinal, a.fencing`,
+        [orgId, planId],
+      );
+      return rows.map(attemptOf);
+    },
+    allSteps: async (orgId, planId) => {
+      const [steps, edges] = await Promise.all([
+        run<RawStep>(`SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.current ORDER BY s.ordinal`, [orgId, planId]),
+        run<{ from_ordinal: number; to_ordinal: number; regardless: boolean }>(
+          "SELECT from_ordinal, to_ordinal, regardless FROM maestro.step_edges WHERE org_id = $1 AND plan_id = $2 ORDER BY from_ordinal, to_ordinal",
+          [orgId, planId],
+        ),
+      ]);
+      return { steps: steps.map(stepRowOf), edges: edges.map((e) => ({ from: e.from_ordinal, to: e.to_ordinal, regardless: e.regardless })) };
+    },
+  };
+}
+
+function viewOf(raw: RawView, last: RawAttempt | undefined): StepView {
+  return {
+    row: stepRowOf(raw),
+    definition: parseDefinition(raw.definition),
+    input: payloadOf(raw.input),
+    last: last === undefined ? null : attemptOf(last),
+    usage: { tokens: raw.used_tokens, moneyMicros: raw.used_money, wallMs: raw.used_wall, energyMillijoules: raw.used_energy },
+  };
+}
