@@ -1,7 +1,6 @@
 // Finds goals by charter, labels, attributes and state. Not here: the filter's language, see domain/filter/.
 import type { Operation } from "../engine/operation.ts";
-import { compileFilter } from "../domain/filter/filter.ts";
-import type { Filter } from "../domain/filter/filter.ts";
+import { parseFilter } from "../domain/filter/parse.ts";
 import type { GoalView } from "../domain/goal.ts";
 import { invalid, notFound } from "../domain/refusal.ts";
 import type { GoalOrder } from "../store/ports/goals.ts";
@@ -33,15 +32,11 @@ export const queryGoals: Operation<QueryGoalsRequest, Page<GoalView>> = async (t
   const { orgId } = context.principal;
   const order = Object.hasOwn(ORDERS, orderBy) ? ORDERS[orderBy] : undefined;
   if (order === undefined) return invalid({ field: "order_by", description: `must be one of: ${Object.keys(ORDERS).filter((o) => o !== "").join(", ")}`, rule: "query.order" });
-  let compiled: Filter | null = null;
-  if (filter !== "") {
-    const result = compileFilter(filter);
-    if (!result.ok) return result;
-    compiled = result.value;
-  }
+  const parsed = parseFilter(filter);
+  if (!parsed.ok) return parsed;
   const under = charter === "" ? null : await tx.charters.find(orgId, charter);
   if (under === undefined) return notFound("charter", charter);
-  const goals = await tx.goals.query(orgId, { charterId: under?.charterId ?? null, filter: compiled, order }, oneMore(page));
+  const goals = await tx.goals.query(orgId, { charterId: under?.charterId ?? null, filter: parsed.value, order }, oneMore(page));
   return read(pageOf(goals, page, sortKeyOf(order)));
 };
 

@@ -1,0 +1,212 @@
+// Committing a version inside of a transaction: guards, limits, ratification, activation. Shared by commit, re-plan, the
+// composite and the approval. Not here: what becomes of each row, see transition.ts.
+import type { OperationContext } from "../engine/operation.ts";
+import { DIMENSIONS, plus } from "../domain/amounts.ts";
+import type { Dimension } from "../domain/amounts.ts";
+import { digestOf } from "../domain/canonical.ts";
+import type { AnalysedEdge, GraphStep, GraphVersion } from "../domain/graph.ts";
+import { effectiveConstraints } from "../domain/goal.ts";
+import type { Constraints } from "../domain/goal.ts";
+import type { ComparedGraph } from "../domain/graph/diff.ts";
+import type { ApprovalId, RecordId } from "../domain/id.ts";
+import { planHasEnded } from "../domain/plan.ts";
+import type { PlanRow } from "../domain/plan.ts";
+import { decided, refused, RefusedError } from "../domain/refusal.ts";
+import type { Decision } from "../domain/refusal.ts";
+import type { BuiltEdge } from "../domain/plan/rows.ts";
+import type { Tx } from "../store/ports/store.ts";
+import type { HeavyWork } from "./heavy-work.ts";
+import type { GoalAtHand } from "./refine-goal.ts";
+import type { Transition } from "./transition.ts";
+import { decideContext, decideOn } from "./with-plan.ts";
+
+/** A refined version and the goal it is for. */
+export interface Candidate extends GoalAtHand {
+  readonly version: GraphVersion;
+  readonly steps: readonly GraphStep[];
+  readonly edges: readonly AnalysedEdge[];
+}
+
+export interface CommitWish {
+  /** For the record: graph.commit or graph.replan. */
+  readonly operation: string;
+  readonly reason: string;
+  readonly acceptLate: boolean;
+}
+
+export interface Committed {
+  readonly plan: PlanRow;
+  readonly recordId: RecordId;
+  /** The approval that it waits for. */
+  readonly approvalId: ApprovalId | null;
+}
+
+/** A commit that nothing speaks against. */
+export interface Prepared {
+  readonly candidate: Candidate;
+  readonly wish: CommitWish;
+  readonly constraints: Constraints;
+  readonly transition: Transition;
+}
+
+/** Refuses when another version is active than the caller saw. */
+export function expectActive(plan: PlanRow, expected: number): Decision<null> {
+  if (plan.activeVersion === expected) return decided(null);
+  return refused("VERSION_CONFLICT", `Version ${String(plan.activeVersion)} is active, not ${String(expected)}.`, {
+    rule: "plan.active_version", metadata: { expected: String(expected), actual: String(plan.activeVersion) }, remedy: "Look at the active version, and decide again.",
+  });
+}
+
+/** Checks everything that can refuse a commit, and works out what it does. Writes nothing. */
+export async function prepareCommit(heavy: HeavyWork, tx: Tx, context: OperationContext, candidate: Candidate, wish: CommitWish): Promise<Decision<Prepared>> {
+  const { plan, goal, charter, version } = candidate;
+  const open = openForVersions(plan);
+  if (!open.ok) return open;
+  const constraints = effectiveConstraints(charter.terms, version.constraints ?? goal.spec.constraints);
+  const affordable = allotmentFits(plan, constraints);
+  if (!affordable.ok) return affordable;
+  const late = wish.acceptLate ? decided(null) : meetsDeadline(version, constraints);
+  if (!late.ok) return late;
+  const transition = await transitionOf(heavy, tx, context, candidate, constraints);
+  const dear = holdsFit(transition, constraints);
+  return dear.ok ? decided({ candidate, wish, constraints, transition }) : dear;
+}
+
+/** Commits, or asks for ratification when the charter wants it. The plan must be locked. */
+export async function commit(tx: Tx, context: OperationContext, prepared: Prepared): Promise<Committed> {
+  return prepared.candidate.charter.terms.ratifyCommits ? requestRatification(tx, context, prepared) : activate(tx, context, prepared);
+}
+
+/** Makes the version the active one. */
+export async function activate(tx: Tx, context: OperationContext, { candidate, wish, constraints, transition }: Prepared): Promise<Committed> {
+  const { plan, version } = candidate;
+  const { orgId, planId } = plan;
+  const { succession } = transition;
+  await tx.executors.ensureDemands(succession.demands);
+  // First out, then in: an edge whose kind of waiting changed is both.
+  if (succession.removedEdges.length > 0) await tx.plans.removeEdges(orgId, planId, succession.removedEdges);
+  if (succession.added.length + succession.addedEdges.length > 0) await tx.plans.addSteps(orgId, planId, succession.added, succession.addedEdges);
+  if (plan.activeVersion > 0) await tx.graphs.setState(orgId, planId, plan.activeVersion, "SUPERSEDED");
+  await tx.graphs.setState(orgId, planId, version.version, "ACTIVE");
+  const { arrivals, settled, removed, rewired, readyAtOnce, added } = succession;
+  const command = {
+    kind: "activate" as const, operation: wish.operation, reason: wish.reason, version: version.version, constraints, added: added.length, arrivals, settled, removed, rewired, readyAtOnce,
+    traceparent: context.traceparent,
+  };
+  const decision = await decideOn(tx, plan, command, await decideContext(tx, context));
+  // Rows are written by now: a refusal here must undo them.
+  if (!decision.ok) throw new RefusedError(decision.refusal);
+  await tx.plans.save(decision.value.changes);
+  return { plan: decision.value.changes.plan, recordId: decision.value.recordId, approvalId: null };
+}
+
+/** What carrying out a ratified commit needs; kept with the approval. */
+export interface RatificationContext extends CommitWish {
+  readonly expectedActiveVersion: number;
+}
+
+async function requestRatification(tx: Tx, context: OperationContext, { candidate, wish, constraints }: Prepared): Promise<Committed> {
+  const { plan, version, goal } = candidate;
+  const { orgId, planId } = plan;
+  const kept: RatificationContext = { ...wish, expectedActiveVersion: plan.activeVersion };
+  const name = goal.spec.name === "" ? "this goal" : `goal ${goal.spec.name}`;
+  const command = {
+    kind: "request-ratification" as const, operation: wish.operation, version: version.version, digest: ratificationDigest(version, constraints),
+    question: `May version ${String(version.version)} of ${name} become active (${String(version.stepCount)} steps)?`, requestedBy: context.principal.name, context: JSON.stringify(kept),
+  };
+  const decision = await decideOn(tx, plan, command, await decideContext(tx, context));
+  if (!decision.ok) throw new RefusedError(decision.refusal);
+  // One question at a time: the version that waited before will not get an answer.
+  if (plan.pendingVersion > 0 && plan.pendingVersion !== version.version) await tx.graphs.setState(orgId, planId, plan.pendingVersion, "REJECTED");
+  if (version.state !== "AWAITING_RATIFICATION") await tx.graphs.setState(orgId, planId, version.version, "AWAITING_RATIFICATION");
+  await tx.plans.save(decision.value.changes);
+  return { plan: decision.value.changes.plan, recordId: decision.value.recordId, approvalId: decision.value.approvalId };
+}
+
+/** Digest of exactly what is ratified: the graph, and the limits under which it runs. */
+export function ratificationDigest(version: GraphVersion, constraints: Constraints): string {
+  return digestOf({ plan: version.planId, version: version.version, graph: version.digest, constraints });
+}
+
+/** The version as a commit needs it. */
+export async function loadCandidate(tx: Tx, at: GoalAtHand, version: GraphVersion): Promise<Candidate> {
+  const { orgId, planId } = at.plan;
+  return { ...at, version, steps: await tx.graphs.steps(orgId, planId, version.version), edges: await tx.graphs.edges(orgId, planId, version.version) };
+}
+
+/** What the candidate would do to the rows as they stand. */
+export async function transitionOf(heavy: HeavyWork, tx: Tx, context: OperationContext, { plan, version, steps, edges, charter }: Candidate, constraints: Constraints): Promise<Transition> {
+  if (version.analysis === null) throw new Error("a version without an analysis cannot be committed");
+  const slice = tx.plans.slice(plan);
+  let before: ComparedGraph | null = null;
+  if (plan.activeVersion > 0) {
+    before = await loadGraph(tx, plan, plan.activeVersion);
+    await tx.plans.complete(slice, { whole: true });
+  }
+  const rowEdges: BuiltEdge[] = [];
+  for (const [from, children] of slice.children) for (const { to, regardless } of children) rowEdges.push({ from, to, regardless });
+  const input = {
+    orgId: plan.orgId, planId: plan.planId, planState: plan.state, version: version.version, nextOrdinal: plan.nextOrdinal, minTrust: constraints.minTrust, staleRule: charter.terms.staleRule,
+    nowMs: await tx.nowMs(), before, after: { steps, edges, analysis: version.analysis }, rows: [...slice.steps.values()], rowEdges,
+  };
+  return heavy.transition(input, context.signal);
+}
+
+/** A version with its steps, edges and analysis. */
+export async function loadGraph(tx: Tx, { orgId, planId }: PlanRow, number: number): Promise<ComparedGraph> {
+  const version = await tx.graphs.findVersion(orgId, planId, number);
+  if (version?.analysis == null) throw new Error(`version ${String(number)} has no analysis`);
+  return { analysis: version.analysis, steps: await tx.graphs.steps(orgId, planId, number), edges: await tx.graphs.edges(orgId, planId, number) };
+}
+
+/** Whether another version may take over now. */
+export function openForVersions(plan: PlanRow): Decision<null> {
+  const ending = plan.ending !== null || plan.state === "COMPENSATING";
+  if (!ending && plan.state !== "CANCELLED") return decided(null);
+  return refused("STATE_CONFLICT", planHasEnded(plan.state) ? "The plan was cancelled." : "The plan is ending.", {
+    metadata: { kind: "plan", id: plan.planId, state: plan.state }, remedy: ending ? "Wait until it has ended, then re-plan." : "Refine a new goal.",
+  });
+}
+
+const WORDS: Readonly<Record<Dimension, string>> = { tokens: "tokens", moneyMicros: "money_micros", wallMs: "wall_ms", energyMillijoules: "energy_millijoules" };
+
+function overBudget(dimension: Dimension, needed: number, available: number, explanation: string, more: Readonly<Record<string, string>> = {}): Decision<never> {
+  return refused("BUDGET_EXHAUSTED", explanation, {
+    rule: `plan.budget.${WORDS[dimension]}`, metadata: { dimension: WORDS[dimension], needed: String(needed), available: String(available), ...more }, remedy: "Raise the budget, or ask for less.",
+  });
+}
+
+/** New limits must cover what is authorised already. */
+function allotmentFits({ account }: PlanRow, { budget }: Constraints): Decision<null> {
+  const used = plus(plus(account.held, account.spent), account.presumed);
+  for (const dimension of DIMENSIONS) {
+    const limit = budget[dimension];
+    if (limit !== null && used[dimension] > limit) {
+      return overBudget(dimension, used[dimension], limit, `${String(used[dimension])} ${WORDS[dimension]} are held or spent already; the budget would be ${String(limit)}.`);
+    }
+  }
+  return decided(null);
+}
+
+/** A step whose hold alone exceeds the budget could never be leased. */
+function holdsFit({ succession }: Transition, { budget }: Constraints): Decision<null> {
+  for (const { row } of succession.added) {
+    for (const dimension of DIMENSIONS) {
+      const limit = budget[dimension];
+      if (limit !== null && row.hold[dimension] > limit) {
+        return overBudget(dimension, row.hold[dimension], limit, `Step ${row.key} alone may use ${String(row.hold[dimension])} ${WORDS[dimension]}; the budget is ${String(limit)}.`, { step: row.key });
+      }
+    }
+  }
+  return decided(null);
+}
+
+function meetsDeadline({ analysis }: GraphVersion, { deadlineMs }: Constraints): Decision<null> {
+  if (analysis === null || deadlineMs === null || analysis.makespanMs <= deadlineMs) return decided(null);
+  const steps = analysis.counterExampleSteps.length > 0 ? analysis.counterExampleSteps : analysis.criticalPath;
+  const explanation = analysis.counterExample === "" ? `The steps that follow each other need ${String(analysis.makespanMs)} ms; the deadline is ${String(deadlineMs)} ms.` : analysis.counterExample;
+  return refused("DEADLINE_INFEASIBLE", explanation, {
+    rule: "plan.deadline", metadata: { needed_ms: String(analysis.makespanMs), allowed_ms: String(deadlineMs), steps: steps.slice(0, 100).join(", ") },
+    remedy: "Allow more time, shorten the critical path, or commit with accept_late.",
+  });
+}
