@@ -21,7 +21,7 @@ export interface AftermathOptions {
   readonly listeners: Listeners;
   /** Demand classes of these orgs are not known yet. */
   readonly unknownDemands: (orgs: ReadonlySet<OrgId>) => void;
-  readonly sendStop: (orgId: OrgId, stop: StopOrderDraft) => void;
+  readonly sendStop: (stop: StopOrderDraft) => void;
   readonly expectTimer: (dueMs: number) => void;
   readonly cascade: (orgId: OrgId, planId: PlanId) => void;
   readonly poke: () => void;
@@ -73,7 +73,7 @@ export function aftermath(results: readonly PlanResult[], inputs: ReadonlyMap<st
     if (unknown.size > 0) options.unknownDemands(unknown);
     if (result.nextTimerMs !== null) options.expectTimer(result.nextTimerMs);
     if (result.cascade) options.cascade(plan.orgId, plan.planId);
-    for (const stop of result.stops) options.sendStop(plan.orgId, stop);
+    for (const stop of result.stops) options.sendStop(stop);
     if (result.changed && options.listeners.has(plan.planId)) options.listeners.moved(plan.orgId, { planId: plan.planId, recordSeq: plan.recordSeq, state: plan.state });
   }
   // Acknowledgements first: an executor that gets its credit back sees why.

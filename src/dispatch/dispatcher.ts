@@ -124,7 +124,7 @@ export interface Dispatcher {
   next(call: NextCall, signal: AbortSignal): Promise<Decision<readonly Assignment[]>>;
   report(principal: Principal, executorId: ExecutorId, outcomes: readonly Outcome[], idempotency: CallKey | null, signal: AbortSignal): Promise<Decision<readonly Decision<Receipt>[]>>;
   renew(principal: Principal, executorId: ExecutorId, renewals: readonly RenewalReport[], leaseMs: number, signal: AbortSignal): Promise<Decision<Renewed>>;
-  attach(hello: Hello, sink: StreamSink, options: { readonly acceptsOutcomes: boolean }): Promise<Decision<Attachment>>;
+  attach(hello: Hello, sink: StreamSink): Promise<Decision<Attachment>>;
   /** Something was committed outside of the batches: tell watchers, offer what became ready, stop what is to stop. */
   committed(news: { readonly wake?: readonly PlanRef[]; readonly ready?: readonly ReadyStep[]; readonly stops?: readonly StopOrderDraft[] }): void;
   /** An executor's registration changed (drain, trust, spec). */

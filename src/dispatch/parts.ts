@@ -1,0 +1,77 @@
+// What the rooms of dispatch share: one set per server process. Not here: what they do with it.
+import { payloadText } from "../domain/payload.ts";
+import type { Executor } from "../domain/executor.ts";
+import type { ExecutorId, IdMaker, OrgId } from "../domain/id.ts";
+import type { Outcome, Receipt } from "../domain/outcome.ts";
+import type { Decision } from "../domain/refusal.ts";
+import type { BatchKey } from "../store/ports/batches.ts";
+import type { Store } from "../store/ports/store.ts";
+import type { Clock } from "../support/clock.ts";
+import type { Random } from "../support/random.ts";
+import type { Batcher } from "./batcher.ts";
+import type { RenewalReport } from "./dispatcher.ts";
+import type { LeaseTable } from "./leases.ts";
+import type { Listeners, Logs } from "./listeners.ts";
+import type { ServerSession } from "./session.ts";
+import type { Takers } from "./takers.ts";
+import type { DispatchUpkeep } from "./upkeep.ts";
+import type { Windows } from "./windows.ts";
+
+export interface DispatcherOptions {
+  readonly store: Store;
+  readonly session: ServerSession;
+  readonly storeEpoch: number;
+  readonly clock: Clock;
+  readonly ids: IdMaker;
+  readonly random: Random;
+  readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
+  /** Batches under way at once. */
+  readonly writers?: number;
+}
+
+export interface Parts {
+  readonly options: DispatcherOptions;
+  readonly windows: Windows;
+  readonly takers: Takers;
+  readonly leases: LeaseTable;
+  readonly listeners: Listeners;
+  readonly logs: Logs;
+  readonly batcher: Batcher;
+  readonly upkeep: DispatchUpkeep;
+  /** Set when the server goes down: nothing new is begun. */
+  draining: boolean;
+}
+
+/** Checkpoints of an attempt are written at most this often. */
+const CHECKPOINT_EVERY_MS = 10_000;
+
+/** Queues an outcome with the last lines of its attempt. */
+export function pushOutcome(parts: Parts, by: { readonly orgId: OrgId; readonly actor: string; readonly executorId: ExecutorId }, outcome: Outcome, key: BatchKey | undefined, done: (result: Decision<Receipt>) => void): void {
+  const { planId, step, fencing } = outcome.lease;
+  const logTail = outcome.logTail === "" ? parts.logs.tail(planId, step, fencing) : outcome.logTail;
+  const whole = logTail === outcome.logTail ? outcome : { ...outcome, logTail };
+  parts.batcher.push({ kind: "outcome", orgId: by.orgId, planId, deferrals: 0, outcome: whole, executorId: by.executorId, actor: by.actor, key, done });
+}
+
+/** Takes a sign of life of an attempt: lines and progress for watchers, a checkpoint for the next attempt. */
+export function takeProgress(parts: Parts, orgId: OrgId, executorId: ExecutorId, renewal: RenewalReport): void {
+  const { planId, ordinal, fencing, step } = renewal.lease;
+  const entry = parts.leases.get(planId, ordinal, fencing);
+  if (entry?.orgId !== orgId || entry.executorId !== executorId || entry.lease.step !== step) return;
+  if (renewal.lines.length > 0) parts.logs.append(planId, step, fencing, renewal.lines);
+  if (parts.listeners.has(planId)) {
+    parts.listeners.passing(orgId, {
+      planId, atMs: parts.options.clock.nowMs(), kind: renewal.lines.length > 0 ? "step.log" : "step.progress", step, attempt: entry.attempt, executorId, fencing,
+      message: renewal.message, progress: renewal.progress, lines: renewal.lines,
+    });
+  }
+  if (renewal.checkpoint !== null && entry.leaseUntilMs === null) {
+    entry.pendingCheckpoint = payloadText(renewal.checkpoint);
+    const nowMs = parts.options.clock.monotonicMs();
+    if (nowMs - entry.checkpointMs >= CHECKPOINT_EVERY_MS || entry.checkpointMs === 0) parts.upkeep.writeCheckpoint(entry);
+  }
+}
+
+export async function findExecutor(parts: Parts, orgId: OrgId, executorId: ExecutorId): Promise<Executor | undefined> {
+  return await parts.options.store.transaction([orgId], async (tx) => await tx.executors.find(orgId, executorId), { readOnly: true });
+}

@@ -1,0 +1,149 @@
+// Attached executors: hello, resumption, acknowledgements, stops, breaks. Not here: calls without a stream, see calls.ts.
+import type { ExecutorId, OrgId } from "../domain/id.ts";
+import type { LeaseRef, Outcome } from "../domain/outcome.ts";
+import type { Principal } from "../domain/principal.ts";
+import { decided, refusal, refused } from "../domain/refusal.ts";
+import type { Decision } from "../domain/refusal.ts";
+import type { StepRow } from "../domain/step.ts";
+import { ExecutorConnection, GRACE_MS, SLOW } from "./connection.ts";
+import type { Attachment, Hello, StreamSink } from "./dispatcher.ts";
+import { findExecutor, pushOutcome, takeProgress } from "./parts.ts";
+import type { Parts } from "./parts.ts";
+
+export class Streams {
+  readonly connections: Map<ExecutorId, ExecutorConnection>;
+  readonly #parts: Parts;
+
+  constructor(parts: Parts, connections: Map<ExecutorId, ExecutorConnection>) {
+    this.#parts = parts;
+    this.connections = connections;
+  }
+
+  /** Says goodbye to all; their leases stand, and they attach again elsewhere. */
+  endAll(): void {
+    for (const connection of this.connections.values()) connection.end(refusal("DRAINING", "The server is going down.", { retryAfterMs: 200 }), true);
+  }
+
+  async attach(hello: Hello, sink: StreamSink): Promise<Decision<Attachment>> {
+    if (this.#parts.draining) return refused("DRAINING", "The server is going down.", { retryAfterMs: 200 });
+    const { orgId } = hello.principal;
+    const { session, ids, store } = this.#parts.options;
+    const executor = await store.transaction([orgId], async (tx) => await tx.executors.register(orgId, ids.uuid() as ExecutorId, hello.spec, session.id, await tx.nowMs()));
+    await this.#parts.upkeep.demandsOf(orgId);
+    const before = this.connections.get(executor.executorId);
+    const connection = new ExecutorConnection(executor, sink, {
+      incarnation: hello.incarnation, keyId: hello.principal.keyId, nowMs: this.#parts.options.clock.monotonicMs(),
+      inFlight: () => this.#parts.leases.count(executor.executorId),
+      onSlow: (slow) => { this.lose(slow, "slow"); slow.end(SLOW, true); },
+    });
+    if (before !== undefined) {
+      this.#parts.takers.remove(before.taker);
+      before.end(refusal("EXECUTOR_UNFIT", "Another process attached under this name.", { metadata: { executor_id: executor.executorId } }), false);
+    }
+    this.connections.set(executor.executorId, connection);
+    // Outcomes first: what is done must not be called lost.
+    for (const outcome of hello.unsent) this.#reportFromStream(connection, hello.principal, outcome);
+    const { resumed, lost } = await this.#resume(connection, hello);
+    if (connection.sink !== null) this.#parts.takers.add(connection.taker);
+    this.#parts.upkeep.refillSoon(connection.taker);
+    this.#parts.batcher.poke();
+    return decided(this.#attachment(connection, hello.principal, resumed, lost));
+  }
+
+  #attachment(connection: ExecutorConnection, principal: Principal, resumed: readonly LeaseRef[], lost: readonly LeaseRef[]): Attachment {
+    return {
+      executor: connection.executor,
+      resumed,
+      lost,
+      outcomes: async (outcomes) => {
+        for (const outcome of outcomes) this.#reportFromStream(connection, principal, outcome);
+        await this.#parts.upkeep.room();
+      },
+      renewals: (renewals) => { for (const renewal of renewals) takeProgress(this.#parts, principal.orgId, connection.executor.executorId, renewal); },
+      slots: (slots) => {
+        connection.slots = slots;
+        this.#parts.batcher.poke();
+      },
+      drain: () => { connection.draining = true; },
+      heard: () => { connection.heardMs = this.#parts.options.clock.monotonicMs(); },
+      closed: () => { this.lose(connection, "closed"); },
+    };
+  }
+
+  /** Held leases carry on; leases that are not listed return at once: their executor does not know of them. */
+  async #resume(connection: ExecutorConnection, hello: Hello): Promise<{ readonly resumed: readonly LeaseRef[]; readonly lost: readonly LeaseRef[] }> {
+    const { executorId, orgId } = connection.executor;
+    const listed = new Set(hello.held.map((l) => `${l.planId}/${String(l.ordinal)}/${String(l.fencing)}`));
+    for (const outcome of hello.unsent) listed.add(`${outcome.lease.planId}/${String(outcome.lease.ordinal)}/${String(outcome.lease.fencing)}`);
+    for (const entry of this.#parts.leases.ofExecutor(executorId)) {
+      if (entry.leaseUntilMs === null && !listed.has(`${entry.lease.planId}/${String(entry.lease.ordinal)}/${String(entry.lease.fencing)}`)) {
+        this.#parts.upkeep.loseLease(entry, "the executor attached again without it");
+      }
+    }
+    const states = await Promise.all(hello.held.map(async (lease) => {
+      const row = await new Promise<StepRow | null>((done) => {
+        this.#parts.batcher.push({ kind: "rehome", orgId, planId: lease.planId, deferrals: 0, lease, executorId, done });
+      });
+      return { lease, row };
+    }));
+    for (const { row } of states) if (row?.state === "STOPPING") this.tellStop(executorId, { planId: row.planId, step: row.key, ordinal: row.ordinal, fencing: row.fencing }, "told to stop while it was away", true);
+    return { resumed: states.filter((s) => s.row !== null).map((s) => s.lease), lost: states.filter((s) => s.row === null).map((s) => s.lease) };
+  }
+
+  #reportFromStream(connection: ExecutorConnection, principal: Principal, outcome: Outcome): void {
+    pushOutcome(this.#parts, { orgId: principal.orgId, actor: principal.name, executorId: connection.executor.executorId }, outcome, undefined, (result) => {
+      const { sink } = connection;
+      if (sink === null) return;
+      connection.pendingAcks.push({ lease: outcome.lease, result });
+      // All acknowledgements of a commit leave in one message.
+      if (connection.pendingAcks.length === 1) queueMicrotask(() => {
+        const acks = connection.pendingAcks.splice(0);
+        if (connection.sink !== null && !connection.sink.sendAcks(acks)) {
+          this.lose(connection, "slow");
+          connection.end(SLOW, true);
+        }
+      });
+    });
+  }
+
+  lose(connection: ExecutorConnection, why: string): void {
+    if (connection.brokenMs !== null) return;
+    connection.brokenMs = this.#parts.options.clock.monotonicMs();
+    connection.sink = null;
+    this.#parts.takers.remove(connection.taker);
+    const { executorId, orgId } = connection.executor;
+    if (this.connections.get(executorId) !== connection) return;
+    if (this.#parts.leases.size > 0 && this.#parts.leases.count(executorId) > 0) this.#parts.options.log("executor.away", { executor: executorId, why, leases: this.#parts.leases.count(executorId) });
+    setTimeout(() => { this.#parts.upkeep.graceOver(connection, orgId); }, this.#parts.draining ? 0 : GRACE_MS).unref();
+  }
+
+  tellStop(executorId: ExecutorId, lease: LeaseRef, reason: string, outcomeWanted: boolean): void {
+    const connection = this.connections.get(executorId);
+    if (connection?.sink === undefined || connection.sink === null) return;
+    if (!connection.sink.sendStops([{ lease, reason, outcomeWanted }])) {
+      this.lose(connection, "slow");
+      connection.end(SLOW, true);
+    }
+  }
+
+  changed(orgId: OrgId, executorId: ExecutorId): void {
+    findExecutor(this.#parts, orgId, executorId).then(
+      (executor) => {
+        const connection = this.connections.get(executorId);
+        if (executor === undefined || connection?.executor.orgId !== orgId) return;
+        connection.taker.changed(executor);
+        this.#parts.batcher.poke();
+      },
+      () => undefined,
+    );
+  }
+
+  keyEnded(keyId: string): void {
+    for (const connection of this.connections.values()) {
+      if (connection.keyId !== keyId) continue;
+      const { sink } = connection;
+      this.lose(connection, "key ended");
+      sink?.end(refusal("UNAUTHENTICATED", "The API key was revoked or has expired."), false);
+    }
+  }
+}
