@@ -1,10 +1,10 @@
 // The stream itself: a native gRPC call with our generated messages. The fast lane and the wide port both take it.
 // Not here: what is said over it.
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import { AnySchema, anyUnpack } from "@bufbuild/protobuf/wkt";
-import { BinaryReader } from "@bufbuild/protobuf/wire";
+import { anyUnpack } from "@bufbuild/protobuf/wkt";
 import { Client, Metadata, credentials, status } from "@grpc/grpc-js";
 import type { ChannelCredentials, ClientDuplexStream, ServiceError } from "@grpc/grpc-js";
+import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { AttachRequestSchema, AttachResponseSchema } from "../../gen/maestro/v1/dispatch_service_pb.ts";
 import type { AttachRequest, AttachResponse } from "../../gen/maestro/v1/dispatch_service_pb.ts";
 import { RefusalReasonSchema, RefusalSchema } from "../../gen/maestro/v1/refusal_pb.ts";
@@ -133,18 +133,12 @@ function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && "code" in error && typeof error.code === "number" && "metadata" in error;
 }
 
-/** The refusal inside `google.rpc.Status`, whose third field holds the details; its first two are of no interest here. */
+/** The refusal among the details of `google.rpc.Status`. */
 function refusalIn(error: ServiceError): Refusal | undefined {
   const [bytes] = error.metadata.get("grpc-status-details-bin");
   if (!(bytes instanceof Uint8Array)) return undefined;
-  const reader = new BinaryReader(bytes);
-  while (reader.pos < reader.len) {
-    const [field, wireType] = reader.tag();
-    if (field !== 3) {
-      reader.skip(wireType, field);
-      continue;
-    }
-    const refusal = anyUnpack(fromBinary(AnySchema, reader.bytes()), RefusalSchema);
+  for (const detail of fromBinary(StatusSchema, bytes).details) {
+    const refusal = anyUnpack(detail, RefusalSchema);
     if (refusal !== undefined) return refusal;
   }
   return undefined;

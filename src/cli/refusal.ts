@@ -1,0 +1,56 @@
+// Refusals for people: why, what is wrong where, what would help, who can lift it, and where it is recorded.
+import { Code, ConnectError } from "@connectrpc/connect";
+import { LifterSchema, RefusalReasonSchema, RefusalSchema, StageSchema } from "../../gen/maestro/v1/refusal_pb.ts";
+import type { Refusal } from "../../gen/maestro/v1/refusal_pb.ts";
+import { harmless } from "./table.ts";
+import { msOf, spanText, word } from "./words.ts";
+
+/** The refusal that a failed call carries, if it carries one. */
+export function refusalOf(error: unknown): Refusal | undefined {
+  return error instanceof ConnectError ? error.findDetails(RefusalSchema)[0] : undefined;
+}
+
+/** The reason's word, such as `STATE_CONFLICT`. */
+export function reasonOf(error: unknown): string | undefined {
+  const refusal = refusalOf(error);
+  return refusal === undefined ? undefined : word(RefusalReasonSchema, refusal.reason);
+}
+
+export function describeRefusal(refusal: Refusal): string {
+  const { explanation, violations, remedy, recordUri, rule, metadata } = refusal;
+  const facts = Object.entries(metadata).map(([name, value]) => `${name}=${value}`);
+  const lines = [
+    `refused: ${word(RefusalReasonSchema, refusal.reason)} — ${explanation}`,
+    ...violations.map(({ field, description }) => `  ${field}: ${description}`),
+    ...(facts.length > 0 ? [`  evidence: ${facts.join(", ")}`] : []),
+    ...(remedy === "" ? [] : [`  what would help: ${remedy}`]),
+    `  decided by: ${word(StageSchema, refusal.stage).toLowerCase()}${rule === "" ? "" : `, rule ${rule}`}; can be lifted by: ${word(LifterSchema, refusal.lifter).toLowerCase().replaceAll("_", " ")}`,
+    ...(refusal.retryable
+      ? [
+          `  the same may be tried again${refusal.retryAfter === undefined ? "" : ` after ${spanText(msOf(refusal.retryAfter))}`}`,
+        ]
+      : []),
+    ...(recordUri === "" ? [] : [`  record: ${recordUri}`]),
+  ];
+  return lines.map(harmless).join("\n");
+}
+
+/** Any failed call in words. */
+export function describeError(error: unknown, url: string): string {
+  const refusal = refusalOf(error);
+  if (refusal !== undefined) return describeRefusal(refusal);
+  if (!(error instanceof ConnectError)) return error instanceof Error ? error.message : String(error);
+  if (error.code === Code.Unavailable || isConnectionTrouble(error)) {
+    return `no server answers at ${url}: ${harmless(error.rawMessage)}\n  start one with \`maestro serve\`, or name another with --server or MAESTRO_URL`;
+  }
+  return `${Code[error.code]}: ${harmless(error.rawMessage)}`;
+}
+
+function isConnectionTrouble(error: ConnectError): boolean {
+  return (
+    error.cause instanceof Error &&
+    "code" in error.cause &&
+    typeof error.cause.code === "string" &&
+    /^E[A-Z]+$/.test(error.cause.code)
+  );
+}
