@@ -1,0 +1,171 @@
+// The load process: executors and submitters outside of the server and of the one that measures. Steered over IPC, see remote.ts.
+// Not here: what is measured.
+import type { Assignment } from "../../../gen/maestro/v1/dispatch_pb.ts";
+import { nativeClient } from "./client.ts";
+import type { NativeClient } from "./client.ts";
+import { LoadExecutor } from "./executor.ts";
+import { openJournal } from "./journal.ts";
+import type { Journal } from "./journal.ts";
+import { CAPABILITY, chain, json200, manySteps, step, tenSteps } from "./shapes.ts";
+import { declareCharter, submitLarge, submitMany, submitPlan } from "./submit.ts";
+import { UnaryLoad } from "./unary.ts";
+
+export interface Counters {
+  readonly atMs: number;
+  readonly receipts: number;
+  readonly assigned: number;
+  readonly refusals: number;
+  readonly inFlight: number;
+  readonly attaches: number;
+  readonly submitted: number;
+  readonly cpuMs: number;
+}
+
+const executors: LoadExecutor[] = [];
+let submitters: NativeClient[] = [];
+let target = "";
+let keys: readonly string[] = [];
+let journal: Journal | undefined;
+let submitted = 0;
+let feeding: AbortController | undefined;
+let unary: UnaryLoad | undefined;
+let onAssigned: ((assignment: Assignment, atMs: number) => void) | undefined;
+let onReceipt: ((planId: string, atMs: number) => void) | undefined;
+
+/** What the process can be asked to do. */
+const actions = {
+  async connect(options: { readonly target: string; readonly keys: readonly string[]; readonly journal?: string; readonly charter?: boolean }): Promise<void> {
+    ({ target, keys } = options);
+    journal = openJournal(options.journal);
+    for (const client of submitters) client.close();
+    submitters = keys.map((key) => nativeClient(target, key));
+    if (options.charter !== false) await Promise.all(submitters.map(declareCharter));
+  },
+  /** Attaches executors, in turn over the keys; `each` shares a connection among so many streams. */
+  async executors(options: { readonly streams: number; readonly slots: number; readonly takes?: readonly [number, number]; readonly prefix?: string; readonly capability?: string }): Promise<void> {
+    const fresh = Array.from({ length: options.streams }, (_, i) => {
+      return new LoadExecutor({
+        client: nativeClient(target, keys[i % keys.length]),
+        name: `${options.prefix ?? "load"}-${i}`,
+        slots: options.slots,
+        capability: options.capability ?? CAPABILITY,
+        takes: options.takes ?? [0, 0],
+        journal,
+        onAssigned: (assignment, atMs) => onAssigned?.(assignment, atMs),
+        onReceipt: (planId, atMs) => onReceipt?.(planId, atMs),
+      });
+    });
+    executors.push(...fresh);
+    await Promise.all(fresh.map((executor) => executor.start()));
+  },
+  async leave(): Promise<void> {
+    for (const executor of executors.splice(0)) executor.stop();
+  },
+  async counters(): Promise<Counters> {
+    const { user, system } = process.cpuUsage();
+    const sum = (of: (executor: LoadExecutor) => number): number => executors.reduce((total, each) => total + of(each), 0);
+    return {
+      atMs: performance.now(),
+      receipts: sum((e) => e.receipts),
+      assigned: sum((e) => e.assigned),
+      refusals: sum((e) => e.refusals),
+      inFlight: sum((e) => e.inFlight),
+      attaches: sum((e) => e.attaches),
+      submitted,
+      cpuMs: (user + system) / 1_000,
+    };
+  },
+  /** Submits plans and returns when they are committed. */
+  async fill(options: { readonly plans: number; readonly scattered?: boolean; readonly capability?: string; readonly at?: number }): Promise<number> {
+    const done = await submitMany(submitters, options.plans, () => tenSteps(options.capability, options.scattered), { journal, at: options.at ?? 16 });
+    submitted += done;
+    return done;
+  },
+  /** Submits plans in the background, so many at a time, until `hush` or `plans` of them. */
+  async feed(options: { readonly at: number; readonly plans?: number }): Promise<void> {
+    const control = new AbortController();
+    feeding = control;
+    void submitMany(submitters, options.plans ?? Number.POSITIVE_INFINITY, () => { submitted += 1; return tenSteps(); }, { at: options.at, journal, signal: control.signal });
+  },
+  async hush(): Promise<void> {
+    feeding?.abort();
+  },
+  async large(options: { readonly steps: number }): Promise<{ readonly refineMs: number; readonly commitMs: number }> {
+    return await submitLarge(first(), `large-${options.steps}`, manySteps(options.steps));
+  },
+  /** Single steps at a steady rate: ready → received, and submitted → received, in ms. */
+  async latency(options: { readonly count: number; readonly perSecond: number }): Promise<{ readonly ready: readonly number[]; readonly submit: readonly number[] }> {
+    const ready: number[] = [];
+    const submit: number[] = [];
+    const calledMs = new Map<string, number>();
+    const receivedMs = new Map<string, number>();
+    onAssigned = ({ lease, readyAt }, atMs) => {
+      ready.push(atMs - Number(readyAt?.seconds ?? 0n) * 1_000 - (readyAt?.nanos ?? 0) / 1e6);
+      receivedMs.set(lease?.planId ?? "", atMs);
+    };
+    const calls: Promise<void>[] = [];
+    for (let i = 0; i < options.count; i++) {
+      const beganMs = performance.timeOrigin + performance.now();
+      calls.push(submitPlan(first(), `single-${i}`, [step("only")]).then((planId) => { calledMs.set(planId, beganMs); }));
+      await new Promise((resolve) => setTimeout(resolve, 1_000 / options.perSecond));
+    }
+    await Promise.all(calls);
+    await until(() => receivedMs.size >= options.count, 5_000);
+    onAssigned = undefined;
+    for (const [planId, beganMs] of calledMs) submit.push((receivedMs.get(planId) ?? Number.NaN) - beganMs);
+    return { ready, submit };
+  },
+  /** Chains of three steps, one after another: submitted → third outcome acknowledged, in ms. */
+  async chains(options: { readonly count: number }): Promise<readonly number[]> {
+    const taken: number[] = [];
+    for (let i = 0; i < options.count; i++) {
+      const beganMs = performance.timeOrigin + performance.now();
+      let left = 3;
+      const done = Promise.withResolvers<number>();
+      onReceipt = (_planId, atMs) => {
+        left -= 1;
+        if (left === 0) done.resolve(atMs);
+      };
+      await submitPlan(first(), `chain-${i}`, chain(3));
+      taken.push((await done.promise) - beganMs);
+    }
+    onReceipt = undefined;
+    return taken;
+  },
+  async unaryStart(options: { readonly inFlight: number; readonly capability: string }): Promise<void> {
+    unary = new UnaryLoad(first(), options.capability);
+    await unary.start(options.inFlight);
+  },
+  async unaryRead(): Promise<{ readonly operations: number; readonly atMs: number; readonly latencies: readonly number[]; readonly empty: number; readonly failed: number; readonly why: string }> {
+    if (unary === undefined) throw new Error("no unary load");
+    return unary.read();
+  },
+  async unaryStop(): Promise<void> {
+    await unary?.stop();
+  },
+  async outputBytes(): Promise<number> {
+    return json200("done").length;
+  },
+};
+
+export type Actions = typeof actions;
+
+function first(): NativeClient {
+  const [client] = submitters;
+  if (client === undefined) throw new Error("not connected");
+  return client;
+}
+
+async function until(holds: () => boolean, limitMs: number): Promise<void> {
+  const endMs = performance.now() + limitMs;
+  while (!holds() && performance.now() < endMs) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+process.on("message", (message: { readonly id: number; readonly act: keyof Actions; readonly options: never }) => {
+  actions[message.act](message.options).then(
+    (value) => process.send?.({ id: message.id, value }),
+    (error: unknown) => process.send?.({ id: message.id, trouble: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+  );
+});
+// Without its master it has no one to load for.
+process.on("disconnect", () => process.exit(0));

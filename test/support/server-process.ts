@@ -1,0 +1,150 @@
+// A Maestro server as a process of its own, on ports that stay the same over its lives, to be measured, killed and started
+// again. Not here: what it is asked.
+import { fork } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { createServer } from "node:net";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { IdentityService } from "../../gen/maestro/v1/identity_service_pb.ts";
+import { nativeClient } from "./load/client.ts";
+
+export interface ServerOptions {
+  /** The folder of the embedded engine; absent when there is a database URL. */
+  readonly dataDir?: string;
+  readonly databaseUrl?: string;
+  /** Where its words go; nowhere unless given. */
+  readonly logFile?: string;
+  /** A module that is loaded before the server's own. */
+  readonly preload?: string;
+  readonly ports?: { readonly wide: number; readonly fast: number };
+}
+
+/** What the preloaded probe knows of the server's process. */
+export interface ProbeReading {
+  readonly loopP50Ms: number;
+  readonly loopP99Ms: number;
+  readonly rssMb: number;
+  readonly cpuMs: number;
+}
+
+export interface ServerProcess {
+  readonly pid: number;
+  /** `host:port` of the fast lane. */
+  readonly target: string;
+  readonly ports: { readonly wide: number; readonly fast: number };
+  readonly exited: Promise<number | null>;
+  /** SIGKILL, and waits for the end. */
+  kill(): Promise<void>;
+  /** SIGTERM, and waits for the end; SIGKILL after a while. */
+  stop(): Promise<void>;
+  /** Reads the probe and, with `reset`, begins its histogram anew. */
+  probe(reset?: boolean): Promise<ProbeReading>;
+}
+
+const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const READY_MS = 40_000;
+
+export async function startServer(options: ServerOptions): Promise<ServerProcess> {
+  const ports = options.ports ?? { wide: await freePort(), fast: await freePort() };
+  const log = options.logFile === undefined ? undefined : openSync(options.logFile, "a");
+  const words = log ?? "ignore";
+  const child = fork(MAIN, ["serve"], {
+    execArgv: [
+      "--experimental-strip-types",
+      "--disable-warning=ExperimentalWarning",
+      ...(options.preload === undefined ? [] : ["--import", pathToFileURL(options.preload).href]),
+    ],
+    stdio: ["ignore", words, words, "ipc"],
+    env: environment(options, ports),
+  });
+  if (log !== undefined) closeSync(log);
+  const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => { resolve(code); }));
+  const server: ServerProcess = {
+    pid: child.pid ?? 0,
+    target: `127.0.0.1:${ports.fast}`,
+    ports,
+    exited,
+    kill: async () => {
+      child.kill("SIGKILL");
+      await exited;
+    },
+    stop: async () => {
+      child.kill("SIGTERM");
+      const timer = setTimeout(() => child.kill("SIGKILL"), 15_000);
+      await exited;
+      clearTimeout(timer);
+    },
+    probe: (reset = false) => ask(child, reset),
+  };
+  await ready(server, child);
+  return server;
+}
+
+function environment({ dataDir, databaseUrl }: ServerOptions, ports: { readonly wide: number; readonly fast: number }): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("MAESTRO_") && name !== "DATABASE_URL");
+  return {
+    ...Object.fromEntries(inherited),
+    MAESTRO_HOST: "127.0.0.1",
+    MAESTRO_PORT: String(ports.wide),
+    MAESTRO_GRPC_PORT: String(ports.fast),
+    ...(dataDir === undefined ? {} : { MAESTRO_DATA_DIR: dataDir }),
+    ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+  };
+}
+
+/** Asks until it answers: that the port is open says little. */
+async function ready(server: ServerProcess, child: ChildProcess): Promise<void> {
+  const client = nativeClient(server.target, undefined);
+  const untilMs = performance.now() + READY_MS;
+  let trouble: unknown;
+  try {
+    while (performance.now() < untilMs) {
+      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the server ended while starting (${child.exitCode ?? child.signalCode})`);
+      try {
+        await client.call(IdentityService.method.whoAmI, {}, { deadlineMs: 1_000 });
+        return;
+      } catch (error) {
+        trouble = error;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+      }
+    }
+    throw new Error(`the server does not answer: ${String(trouble)}`);
+  } catch (error) {
+    child.kill("SIGKILL");
+    throw error;
+  } finally {
+    client.close();
+  }
+}
+
+async function ask(child: ChildProcess, reset: boolean): Promise<ProbeReading> {
+  return await new Promise((resolve, reject) => {
+    child.once("message", (message) => { resolve(message as ProbeReading); });
+    child.once("exit", () => { reject(new Error("the server ended")); });
+    child.send({ probe: true, reset });
+  });
+}
+
+/** An API key of the local org, made as the local caller. */
+export async function makeKey(target: string, principal: string): Promise<string> {
+  const client = nativeClient(target, undefined);
+  try {
+    const answer = await client.call(IdentityService.method.createApiKey, { principal, grants: ["*"], idempotencyKey: crypto.randomUUID() });
+    return answer.secret;
+  } finally {
+    client.close();
+  }
+}
+
+export async function freePort(): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const probe = createServer().once("error", reject);
+    probe.listen(0, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => {
+        if (typeof address === "object" && address !== null) resolve(address.port);
+        else reject(new Error("no port"));
+      });
+    });
+  });
+}
