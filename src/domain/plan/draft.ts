@@ -47,6 +47,8 @@ export class PlanDraft {
   readonly stops: StopOrderDraft[] = [];
   cascade: Cascade | null | undefined = undefined;
   readonly #steps = new Map<number, StepRow>();
+  /** Of the changed rows, those that only wait for less. */
+  readonly #waits = new Set<number>();
   readonly #attempts: Attempt[] = [];
   readonly #late: LateReport[] = [];
   readonly #inputs = new Map<string, ResolvedInput>();
@@ -130,6 +132,14 @@ export class PlanDraft {
   /** Changes a step without changing its state. */
   patch(ordinal: number, patch: Partial<StepRow>): void {
     this.#put(this.step(ordinal), { ...this.step(ordinal), ...patch });
+  }
+
+  /** A step waits for one less. Kept apart: most rows that a batch touches change in nothing else. */
+  waitFor(ordinal: number, waitingOn: number): void {
+    const before = this.step(ordinal);
+    if (!this.#steps.has(ordinal)) this.#waits.add(ordinal);
+    this.#steps.set(ordinal, { ...before, waitingOn });
+    this.#touched = true;
   }
 
   /** Moves a step to another state. A transition that the table does not know is a bug, never a silent change. */
@@ -219,7 +229,8 @@ export class PlanDraft {
     this.plan.rev = this.slice.plan.rev + 1;
     return {
       plan: this.plan,
-      steps: [...this.#steps.values()],
+      steps: [...this.#steps.values()].filter((row) => !this.#waits.has(row.ordinal)),
+      waits: [...this.#waits].map((ordinal) => ({ ordinal, waitingOn: this.step(ordinal).waitingOn })),
       attempts: this.#attempts,
       late: this.#late,
       inputs: [...this.#inputs.values()],
@@ -239,6 +250,7 @@ export class PlanDraft {
 
   #put(before: StepRow, after: StepRow): void {
     this.#steps.set(after.ordinal, after);
+    this.#waits.delete(after.ordinal);
     this.#touched = true;
     const plan = this.plan;
     plan.stepsEnded += ended(after) - ended(before);

@@ -41,7 +41,7 @@ export function settleDependents(draft: PlanDraft, endedOrdinals: readonly numbe
           next.push(edge.to);
           continue;
         }
-        draft.patch(edge.to, { waitingOn: child.waitingOn - 1 });
+        draft.waitFor(edge.to, child.waitingOn - 1);
         if (child.waitingOn === 1 && arrive(draft, edge.to) === "ended") next.push(edge.to);
         if (draft.plan.ending !== null) return;
       }

@@ -110,6 +110,8 @@ export interface Cascade {
 export interface PlanChanges {
   readonly plan: PlanRow;
   readonly steps: readonly StepRow[];
+  /** Steps of which nothing else changed. */
+  readonly waits: readonly { readonly ordinal: number; readonly waitingOn: number }[];
   readonly attempts: readonly Attempt[];
   readonly late: readonly LateReport[];
   readonly inputs: readonly ResolvedInput[];

@@ -28,6 +28,9 @@ function owned<T>(): readonly BulkColumn<Owned<T>>[] {
   ];
 }
 
+const WAIT_KEYS: readonly BulkColumn<Owned<PlanChanges["waits"][number]>>[] = [...owned<PlanChanges["waits"][number]>(), { name: "ordinal", type: "int", value: ({ it }) => it.ordinal }];
+const WAITS: readonly BulkColumn<Owned<PlanChanges["waits"][number]>>[] = [{ name: "waiting_on", type: "int", value: ({ it }) => it.waitingOn }];
+
 const ATTEMPTS: readonly BulkColumn<Owned<Attempt>>[] = [
   ...owned<Attempt>(),
   { name: "ordinal", type: "int", value: ({ it }) => it.ordinal },
@@ -122,6 +125,7 @@ const GOALS: readonly BulkColumn<Owned<NonNullable<PlanChanges["goal"]>>>[] = [
 
 const TEXT = {
   steps: updateText("steps", STEP_KEYS, STEP_MUTABLE),
+  waits: updateText("steps", WAIT_KEYS, WAITS),
   plansHot: updateText("plans", PLAN_KEYS, PLAN_WRITTEN_HOT),
   plansAll: updateText("plans", PLAN_KEYS, PLAN_WRITTEN_ALL),
   attempts: insertText("attempts", ATTEMPTS),
@@ -147,6 +151,7 @@ export function sendChanges(run: Run, changes: readonly PlanChanges[], options: 
   };
   const own = <T>(of: (c: PlanChanges) => readonly T[]): Owned<T>[] => changes.flatMap((c) => of(c).map((it) => ({ orgId: c.plan.orgId, planId: c.plan.planId, it })));
   bulk(TEXT.steps, [...STEP_KEYS, ...STEP_MUTABLE], changes.flatMap((c) => c.steps.map((row) => ({ orgId: c.plan.orgId, row }))));
+  bulk(TEXT.waits, [...WAIT_KEYS, ...WAITS], own((c) => c.waits));
   if (options.hotOnly) bulk(TEXT.plansHot, [...PLAN_KEYS, ...PLAN_WRITTEN_HOT], changes.map((c) => c.plan));
   else bulk(TEXT.plansAll, [...PLAN_KEYS, ...PLAN_WRITTEN_ALL], changes.map((c) => c.plan));
   bulk(TEXT.attempts, ATTEMPTS, own((c) => c.attempts));
