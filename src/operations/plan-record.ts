@@ -3,17 +3,22 @@
 import type { OperationContext } from "../engine/operation.ts";
 import type { RecordId } from "../domain/id.ts";
 import type { PlanRow } from "../domain/plan.ts";
-import { RECORD_SALT_BYTES, storeRecord } from "../domain/record.ts";
-import type { RecordDraft } from "../domain/record.ts";
+import { PlanDraft } from "../domain/plan/draft.ts";
 import type { Tx } from "../store/ports/store.ts";
+import { decideContext } from "./with-plan.ts";
 
-/** Saves the plan with one more record; the plan must be locked. Answers with the plan as it is now. */
-export async function recordOnPlan(tx: Tx, context: OperationContext, plan: PlanRow, draft: RecordDraft): Promise<{ readonly plan: PlanRow; readonly recordId: RecordId }> {
-  const recordId = context.ids.uuid() as RecordId;
-  const seq = plan.recordSeq + 1;
-  const changed: PlanRow = { ...plan, recordSeq: seq, rev: plan.rev + 1 };
-  const place = { orgId: plan.orgId, stream: plan.planId, seq, atMs: await tx.nowMs() };
-  const record = storeRecord(draft, place, recordId, context.random.bytes(RECORD_SALT_BYTES));
-  await tx.plans.save({ plan: changed, steps: [], attempts: [], late: [], inputs: [], records: [record], timers: [], approvals: [], checkpoints: [], cascade: undefined, goal: null });
-  return { plan: changed, recordId };
+/** Saves the plan with its newest version and one more record; the plan must be locked. Answers with the plan as it is now. */
+export async function recordOnPlan(
+  tx: Tx,
+  context: OperationContext,
+  plan: PlanRow,
+  newestVersion: number,
+  said: { readonly kind: string; readonly body: Readonly<Record<string, unknown>> },
+): Promise<{ readonly plan: PlanRow; readonly recordId: RecordId }> {
+  const draft = new PlanDraft(tx.plans.slice(plan), await decideContext(tx, context));
+  draft.plan.newestVersion = newestVersion;
+  const recordId = draft.record(said.kind, said.body);
+  const changes = draft.changes();
+  await tx.plans.save(changes);
+  return { plan: changes.plan, recordId };
 }

@@ -114,7 +114,7 @@ async function continueDraft(heavy: HeavyWork, tx: Tx, request: RefineRequest, a
   await tx.graphs.replace(plan.orgId, plan.planId, version.version, graph.value.steps, graph.value.edges);
   await tx.graphs.saveVersion(version);
   const after = await goalRefined(tx, at.goal);
-  const recorded = await recordOnPlan(tx, context, plan, recordOf("goal.refine", context, version));
+  const recorded = await recordOnPlan(tx, context, plan, plan.newestVersion, recordOf("goal.refine", version));
   return decided({ ...at, goal: after, plan: recorded.plan, recordId: recorded.recordId, version, steps: graph.value.steps, edges: graph.value.edges });
 }
 
@@ -132,7 +132,7 @@ export async function addToDraft(tx: Tx, context: OperationContext, at: GoalAtHa
   }
   const version: GraphVersion = { ...draft, stepCount: draft.stepCount + steps.length };
   await tx.graphs.saveVersion(version);
-  const recorded = await recordOnPlan(tx, context, plan, recordOf("graph.add_steps", context, version));
+  const recorded = await recordOnPlan(tx, context, plan, plan.newestVersion, recordOf("graph.add_steps", version));
   return decided({ ...at, plan: recorded.plan, recordId: recorded.recordId, version, steps: [], edges: [] });
 }
 
@@ -206,7 +206,7 @@ export async function addVersion(tx: Tx, context: OperationContext, at: GoalAtHa
     await tx.graphs.replace(plan.orgId, plan.planId, number, wanted.graph.steps, wanted.graph.edges);
     goal = await goalRefined(tx, goal);
   }
-  const recorded = await recordOnPlan(tx, context, { ...plan, newestVersion: number }, recordOf(wanted.operation, context, version));
+  const recorded = await recordOnPlan(tx, context, plan, number, recordOf(wanted.operation, version));
   return decided({ ...at, goal, plan: recorded.plan, recordId: recorded.recordId, version, steps: wanted.graph?.steps ?? [], edges: wanted.graph?.edges ?? [] });
 }
 
@@ -273,7 +273,7 @@ function unanalysed(definition: StepDefinition): GraphStep {
   };
 }
 
-function recordOf(kind: string, context: OperationContext, version: GraphVersion): { readonly kind: string; readonly actor: string; readonly body: Readonly<Record<string, unknown>> } {
+function recordOf(kind: string, version: GraphVersion): { readonly kind: string; readonly body: Readonly<Record<string, unknown>> } {
   const { state, digest, stepCount, edgeCount, parentVersion, reason } = version;
-  return { kind, actor: context.principal.name, body: { version: version.version, state, digest, steps: stepCount, edges: edgeCount, parent: parentVersion, ...(reason === "" ? {} : { reason }) } };
+  return { kind, body: { version: version.version, state, digest, steps: stepCount, edges: edgeCount, parent: parentVersion, ...(reason === "" ? {} : { reason }) } };
 }
