@@ -7,6 +7,7 @@ import { payloadOf, payloadText } from "../../domain/payload.ts";
 import type { GoalOrder, GoalQuery, GoalRepository } from "../ports/goals.ts";
 import type { PageRequest } from "../ports/paging.ts";
 import { attributesOf, attributesText } from "./attributes.ts";
+import { filterText } from "./filter.ts";
 import { goals } from "./schema/goals.ts";
 import type { Session } from "./transaction.ts";
 
@@ -44,7 +45,7 @@ const ADD_PLAN =
   "steps_total, steps_ended, steps_succeeded, steps_failed, steps_running, steps_starved, min_trust, traceparent, created_ms) " +
   "VALUES ($1, $2, $3, $4, 'UNCOMMITTED', 0, 0, 0, 0, 0, 1, false, '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', $5)";
 
-export function createGoalRepository({ db, run }: Session): GoalRepository {
+export function createGoalRepository({ db, run, runOnce }: Session): GoalRepository {
   return {
     add: async (goal) => {
       const { orgId, planId, charterId, charterRevision, spec, state, createdMs, createdBy, finishedMs } = goal;
@@ -70,7 +71,9 @@ export function createGoalRepository({ db, run }: Session): GoalRepository {
       for (const part of partsOf(query.order, page)) {
         if (found.length >= page.limit) break;
         const { text, parameters } = queryText(orgId, query, part, page.limit - found.length);
-        found.push(...(await run<RawGoal>(text, parameters)));
+        // There is no end of different filters, and a prepared statement stays for as long as its connection.
+        const send = query.filter === null ? run : runOnce;
+        found.push(...(await send<RawGoal>(text, parameters)));
       }
       return found.map(goalOf);
     },
@@ -111,6 +114,7 @@ export function queryText(orgId: OrgId, query: GoalQuery, part: Part, limit: num
   const where = ["g.org_id = $1"];
   if (query.charterId !== null) where.push(`g.charter_id = ${add(query.charterId)}`);
   if (part.only !== null) where.push(part.only);
+  if (query.filter !== null) where.push(filterText(query.filter, add));
   if (part.after !== null) where.push(`(${part.columns.join(", ")}) ${part.descending ? "<" : ">"} (${part.after.map(add).join(", ")})`);
   const order = part.columns.map((column) => (part.descending ? `${column} DESC` : column)).join(", ");
   return { text: `${SELECT} WHERE ${where.join(" AND ")} ORDER BY ${order} LIMIT ${add(limit)}`, parameters };

@@ -16,6 +16,8 @@ export type Run = <Row>(text: string, parameters?: readonly unknown[]) => Promis
 /** A transaction at work. */
 export interface Session {
   readonly run: Run;
+  /** The same for a text that will not come again, which is not worth preparing. */
+  readonly runOnce: Run;
   /** The query builder, on the same connection. */
   readonly db: PostgresJsDatabase;
 }
@@ -116,13 +118,15 @@ async function commit(connection: Connection, readOnly: boolean): Promise<void> 
 }
 
 function sessionOn(connection: Connection, prepare: boolean, signal?: AbortSignal): Session {
-  const unsafe = (text: string, parameters: readonly unknown[]) => {
+  const send = (text: string, parameters: readonly unknown[], keep: boolean) => {
     signal?.throwIfAborted();
-    return connection.unsafe(text, parameters as postgres.ParameterOrJSON<never>[], { prepare });
+    return connection.unsafe(text, parameters as postgres.ParameterOrJSON<never>[], { prepare: keep });
   };
+  const unsafe = (text: string, parameters: readonly unknown[]) => send(text, parameters, prepare);
   let db: PostgresJsDatabase | undefined;
   return {
     run: async <Row>(text: string, parameters: readonly unknown[] = []) => (await unsafe(text, parameters)) as unknown as readonly Row[],
+    runOnce: async <Row>(text: string, parameters: readonly unknown[] = []) => (await send(text, parameters, false)) as unknown as readonly Row[],
     get db() {
       // The builder changes how the client it is given reads and writes dates and JSON: it is given options of its own to
       // change. It also leaves statements unprepared, which costs a round trip and a plan each.
