@@ -1,6 +1,5 @@
 // Runs the eight stages, in order, for every operation on every surface. Not here: what a stage does, see the file named after it.
-import type { SessionId } from "../domain/id.ts";
-import type { IdMaker, PlanRef } from "../domain/id.ts";
+import type { IdMaker, SessionId } from "../domain/id.ts";
 import type { Principal } from "../domain/principal.ts";
 import { refusal, refused } from "../domain/refusal.ts";
 import type { Decision, Refusal } from "../domain/refusal.ts";
@@ -15,7 +14,7 @@ import type { AdmitCall, Admitted, EngineCall } from "./call.ts";
 import { decode } from "./decode.ts";
 import type { Identify } from "./identify.ts";
 import { invoke } from "./invoke.ts";
-import type { OperationContext } from "./operation.ts";
+import type { Done, OperationContext } from "./operation.ts";
 import { policy } from "./policy.ts";
 import { treaty } from "./treaty.ts";
 
@@ -32,8 +31,8 @@ export interface PipelineOptions {
   readonly storeEpoch: number;
   /** How long idempotency keys are kept. */
   readonly keyLifeMs: number;
-  /** Hears after a commit which plans to look at. */
-  readonly wake: (plans: readonly PlanRef[]) => void;
+  /** Hears after a commit what dispatch must know. */
+  readonly committed: (news: Pick<Done<unknown>, "wake" | "ready" | "stops">) => void;
 }
 
 export interface Pipeline {
@@ -99,7 +98,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       const { decision, done } = await invoke(options, call, admitted.value, context);
       if (done !== null) {
         done.afterCommit?.();
-        if (done.wake !== undefined && done.wake.length > 0) options.wake(done.wake);
+        if (done.wake !== undefined || done.ready !== undefined || done.stops !== undefined) options.committed(done);
       }
       return decision;
     } finally {

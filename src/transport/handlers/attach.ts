@@ -43,7 +43,7 @@ async function* attach(kit: Kit, requests: AsyncIterable<AttachRequest>, info: C
   if (!admitted.ok) throw new RefusedError(admitted.refusal);
   const { principal, request } = admitted.value;
   const stream = executorStream(principal.orgId);
-  const attached = await kit.dispatcher.attach({ principal, ...request.hello }, stream.sink, { acceptsOutcomes: true });
+  const attached = await kit.dispatcher.attach({ principal, ...request.hello }, stream.sink);
   if (!attached.ok) throw new RefusedError(attached.refusal);
   const attachment = attached.value;
   stream.messages.first(welcome(attachment, kit.silenceMs));

@@ -1,4 +1,5 @@
 // The operations that handlers run, handed in by the composition root: handlers know their types only.
+import type { approvalDecide } from "../../operations/approval-decide.ts";
 import type { approvalGet } from "../../operations/approval-get.ts";
 import type { approvalList } from "../../operations/approval-list.ts";
 import type { charterDeclare } from "../../operations/charter-declare.ts";
@@ -11,15 +12,21 @@ import type { executorList } from "../../operations/executor-list.ts";
 import type { executorRegister } from "../../operations/executor-register.ts";
 import type { executorTrust } from "../../operations/executor-trust.ts";
 import type { goalGet } from "../../operations/goal-get.ts";
+import type { goalRefine } from "../../operations/goal-refine.ts";
+import type { graphAddSteps } from "../../operations/graph-add-steps.ts";
+import type { graphCommit } from "../../operations/graph-commit.ts";
+import type { graphDiff } from "../../operations/graph-diff.ts";
 import type { graphGet } from "../../operations/graph-get.ts";
 import type { graphListEdges } from "../../operations/graph-list-edges.ts";
 import type { graphListSteps } from "../../operations/graph-list-steps.ts";
 import type { graphList } from "../../operations/graph-list.ts";
+import type { graphReplan } from "../../operations/graph-replan.ts";
 import type { identityCreateKey } from "../../operations/identity-create-key.ts";
 import type { identityCreateOrg } from "../../operations/identity-create-org.ts";
 import type { identityListKeys } from "../../operations/identity-list-keys.ts";
 import type { identityRevokeKey } from "../../operations/identity-revoke-key.ts";
 import type { identityWho } from "../../operations/identity-who.ts";
+import type { maestroPlan } from "../../operations/maestro-plan.ts";
 import type { planCancel } from "../../operations/plan-cancel.ts";
 import type { planExplain } from "../../operations/plan-explain.ts";
 import type { planGet } from "../../operations/plan-get.ts";
@@ -36,6 +43,7 @@ import type { stepRetry } from "../../operations/step-retry.ts";
 import type { stepSkip } from "../../operations/step-skip.ts";
 
 export interface Operations {
+  readonly approvalDecide: ReturnType<typeof approvalDecide>;
   readonly approvalGet: typeof approvalGet;
   readonly approvalList: typeof approvalList;
   readonly charterDeclare: typeof charterDeclare;
@@ -48,15 +56,21 @@ export interface Operations {
   readonly executorRegister: ReturnType<typeof executorRegister>;
   readonly executorTrust: ReturnType<typeof executorTrust>;
   readonly goalGet: typeof goalGet;
+  readonly goalRefine: ReturnType<typeof goalRefine>;
+  readonly graphAddSteps: typeof graphAddSteps;
+  readonly graphCommit: ReturnType<typeof graphCommit>;
+  readonly graphDiff: ReturnType<typeof graphDiff>;
   readonly graphGet: typeof graphGet;
   readonly graphListEdges: typeof graphListEdges;
   readonly graphListSteps: typeof graphListSteps;
   readonly graphList: typeof graphList;
+  readonly graphReplan: ReturnType<typeof graphReplan>;
   readonly identityCreateKey: typeof identityCreateKey;
   readonly identityCreateOrg: typeof identityCreateOrg;
   readonly identityListKeys: typeof identityListKeys;
   readonly identityRevokeKey: ReturnType<typeof identityRevokeKey>;
   readonly identityWho: typeof identityWho;
+  readonly maestroPlan: ReturnType<typeof maestroPlan>;
   readonly planCancel: typeof planCancel;
   readonly planExplain: ReturnType<typeof planExplain>;
   readonly planGet: typeof planGet;

@@ -1,0 +1,188 @@
+// Settings of the server: flags before environment before file; every mistake is said at once. The only reader of the environment.
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join, resolve } from "node:path";
+import { parse } from "yaml";
+
+export interface Config {
+  readonly host: string;
+  /** 0 for a free one. */
+  readonly port: number;
+  readonly grpcPort: number;
+  readonly dataDir: string;
+  /** Null for the embedded engine. */
+  readonly databaseUrl: string | null;
+  /** Straight to the server, when `databaseUrl` names a pooler. */
+  readonly directUrl: string | null;
+  readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
+  readonly allowedHosts: readonly string[];
+  readonly allowedOrigins: readonly string[];
+  readonly requireAuth: boolean;
+  readonly logLevel: string;
+  readonly poolSize: number;
+}
+
+export type ConfigResult = { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly mistakes: readonly string[] };
+
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
+
+interface Setting {
+  readonly env: string;
+  readonly kind: "text" | "number" | "flag" | "list";
+  readonly help: string;
+}
+
+/** Every setting, by its name in the file; its flag is the same in kebab case. */
+export const SETTINGS = {
+  host: { env: "MAESTRO_HOST", kind: "text", help: "address to listen on (127.0.0.1)" },
+  port: { env: "MAESTRO_PORT", kind: "number", help: "port for gRPC, gRPC-Web and Connect (8001; 0 for a free one)" },
+  grpcPort: { env: "MAESTRO_GRPC_PORT", kind: "number", help: "port of the native gRPC listener (port + 1)" },
+  dataDir: { env: "MAESTRO_DATA_DIR", kind: "text", help: "folder of the embedded database" },
+  databaseUrl: { env: "DATABASE_URL", kind: "text", help: "Postgres 15 or newer instead of the embedded one" },
+  directUrl: { env: "MAESTRO_DIRECT_URL", kind: "text", help: "the same database past a pooler, for migrations" },
+  poolSize: { env: "MAESTRO_POOL_SIZE", kind: "number", help: "connections to the database for operations (10)" },
+  tlsCert: { env: "MAESTRO_TLS_CERT", kind: "text", help: "certificate chain, PEM file" },
+  tlsKey: { env: "MAESTRO_TLS_KEY", kind: "text", help: "private key, PEM file" },
+  allowedHosts: { env: "MAESTRO_ALLOWED_HOSTS", kind: "list", help: "host names under which browsers may call, separated by commas" },
+  allowedOrigins: { env: "MAESTRO_ALLOWED_ORIGINS", kind: "list", help: "origins of other sites that may call, separated by commas" },
+  requireAuth: { env: "MAESTRO_REQUIRE_AUTH", kind: "flag", help: "no call without an API key, not even from this machine" },
+  allowPlaintext: { env: "MAESTRO_ALLOW_PLAINTEXT", kind: "flag", help: "listen beyond this machine without TLS" },
+  logLevel: { env: "MAESTRO_LOG_LEVEL", kind: "text", help: `one of ${LOG_LEVELS.join(", ")} (info)` },
+} as const satisfies Readonly<Record<string, Setting>>;
+
+export type SettingName = keyof typeof SETTINGS;
+type Values = Partial<Record<SettingName, unknown>>;
+
+export interface ConfigSources {
+  /** By setting name; what a flag without a value says is true. */
+  readonly flags: Values;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  /** JSON or YAML. */
+  readonly file?: string | undefined;
+}
+
+export function flagOf(name: SettingName): string {
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}
+
+export function readConfig({ flags, environment, file }: ConfigSources): ConfigResult {
+  const mistakes: string[] = [];
+  const filed = file === undefined ? {} : readFile(file, mistakes);
+  const names = Object.keys(SETTINGS) as SettingName[];
+  /** A setting with where it came from, for the mistake that it may be. */
+  const given = new Map<SettingName, { readonly value: unknown; readonly from: string }>();
+  for (const name of names) {
+    const { env } = SETTINGS[name];
+    // An empty variable is how a shell says none.
+    const inEnvironment = environment[env] === "" ? undefined : environment[env];
+    if (flags[name] !== undefined) given.set(name, { value: flags[name], from: flagOf(name) });
+    else if (inEnvironment !== undefined) given.set(name, { value: inEnvironment, from: env });
+    else if (filed[name] !== undefined && filed[name] !== null) given.set(name, { value: filed[name], from: `${name} in ${file ?? ""}` });
+  }
+  const say = (name: SettingName, what: string): void => void mistakes.push(`${given.get(name)?.from ?? SETTINGS[name].env} ${what}`);
+
+  const text = (name: SettingName): string | null => {
+    const value = given.get(name)?.value;
+    if (value === undefined) return null;
+    if (typeof value === "string" || typeof value === "number") return String(value);
+    say(name, "must be a text");
+    return null;
+  };
+  const number = (name: SettingName, usual: number, least: number, most: number): number => {
+    const value = text(name);
+    if (value === null) return usual;
+    if (/^\d+$/.test(value) && Number(value) >= least && Number(value) <= most) return Number(value);
+    say(name, `must be a whole number from ${least} to ${most}, not ${JSON.stringify(value)}`);
+    return usual;
+  };
+  const flag = (name: SettingName): boolean => {
+    const value = given.get(name)?.value;
+    if (value === undefined) return false;
+    if (typeof value === "boolean") return value;
+    if (/^(1|true|yes|on)$/i.test(String(value))) return true;
+    if (!/^(0|false|no|off)$/i.test(String(value))) say(name, `must be true or false, not ${JSON.stringify(value)}`);
+    return false;
+  };
+  const list = (name: SettingName): readonly string[] => {
+    const value = given.get(name)?.value;
+    if (value === undefined) return [];
+    const parts = Array.isArray(value) ? value : String(value).split(",");
+    return parts.map((part) => String(part).trim()).filter((part) => part !== "");
+  };
+
+  const host = text("host") ?? "127.0.0.1";
+  const port = number("port", 8001, 0, 65_535);
+  const grpcPort = number("grpcPort", port === 0 ? 0 : port + 1, 0, 65_535);
+  if (grpcPort !== 0 && grpcPort === port) say("grpcPort", `must not be ${port}, which is the other listener's port`);
+  if (grpcPort > 65_535) say("port", "leaves no port after it: set MAESTRO_GRPC_PORT as well");
+  const logLevel = text("logLevel") ?? "info";
+  if (!LOG_LEVELS.includes(logLevel)) say("logLevel", `must be one of ${LOG_LEVELS.join(", ")}, not ${JSON.stringify(logLevel)}`);
+  const databaseUrl = postgresUrl("databaseUrl", text, say);
+  const directUrl = postgresUrl("directUrl", text, say);
+  if (directUrl !== null && databaseUrl === null) say("directUrl", "needs DATABASE_URL");
+  const certFile = text("tlsCert");
+  const keyFile = text("tlsKey");
+  if ((certFile === null) !== (keyFile === null)) say(certFile === null ? "tlsKey" : "tlsCert", "needs the other of certificate and key");
+  const allowedOrigins = list("allowedOrigins");
+  for (const origin of allowedOrigins) if (!/^https?:\/\/[^/\s]+$/.test(origin)) say("allowedOrigins", `must hold origins such as https://app.example.org, not ${JSON.stringify(origin)}`);
+  const requireAuth = flag("requireAuth");
+  if (!isLoopbackHost(host)) {
+    if (!requireAuth) say("host", `${JSON.stringify(host)} is reached from other machines: set MAESTRO_REQUIRE_AUTH=true (make an API key first, on 127.0.0.1)`);
+    if (certFile === null && !flag("allowPlaintext")) say("host", `${JSON.stringify(host)} would be served without TLS: set MAESTRO_TLS_CERT and MAESTRO_TLS_KEY, or MAESTRO_ALLOW_PLAINTEXT=true behind a proxy that has it`);
+  }
+  const poolSize = number("poolSize", 10, 2, 200);
+  if (mistakes.length > 0) return { ok: false, mistakes };
+  return {
+    ok: true,
+    config: {
+      host,
+      port,
+      grpcPort,
+      dataDir: resolve(text("dataDir") ?? defaultDataDir(environment)),
+      databaseUrl,
+      directUrl,
+      tls: certFile === null || keyFile === null ? null : { certFile, keyFile },
+      allowedHosts: list("allowedHosts"),
+      allowedOrigins,
+      requireAuth,
+      logLevel,
+      poolSize,
+    },
+  };
+}
+
+/** Where programs of this system keep their data. */
+export function defaultDataDir(environment: Readonly<Record<string, string | undefined>>, platform: NodeJS.Platform = process.platform): string {
+  if (platform === "win32") return join(environment["LOCALAPPDATA"] ?? join(homedir(), "AppData", "Local"), "maestro");
+  if (platform === "darwin") return join(homedir(), "Library", "Application Support", "maestro");
+  return join(environment["XDG_DATA_HOME"] ?? join(homedir(), ".local", "share"), "maestro");
+}
+
+function isLoopbackHost(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
+
+function postgresUrl(name: "databaseUrl" | "directUrl", text: (name: SettingName) => string | null, say: (name: SettingName, what: string) => void): string | null {
+  const url = text(name);
+  // Without repeating it: it may hold a password.
+  if (url !== null && !/^postgres(ql)?:\/\/./.test(url)) say(name, "must be written as postgres://user:password@host:5432/database");
+  return url;
+}
+
+function readFile(file: string, mistakes: string[]): Values {
+  let content: unknown;
+  try {
+    // JSON is YAML.
+    content = parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    mistakes.push(`${file} cannot be read: ${error instanceof Error ? (error.message.split("\n")[0] ?? "") : "unknown"}`);
+    return {};
+  }
+  if (content === null) return {};
+  if (typeof content !== "object" || Array.isArray(content)) {
+    mistakes.push(`${file} must hold settings by name`);
+    return {};
+  }
+  for (const name of Object.keys(content)) if (!Object.hasOwn(SETTINGS, name)) mistakes.push(`${name} in ${file} is not a setting; there are ${Object.keys(SETTINGS).join(", ")}`);
+  return content as Values;
+}
