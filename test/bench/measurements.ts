@@ -1,0 +1,158 @@
+// The measurements, one function each: what they print and the flat keys they give. Not here: the stage they stand on.
+import { shapeCeiling } from "./shape-ceiling.ts";
+import { sqlCeiling } from "./sql-ceiling.ts";
+import { measureStream, median, pause, quantile } from "./stage.ts";
+import type { Stage } from "./stage.ts";
+
+export interface Figure {
+  readonly key: string;
+  readonly value: number;
+  readonly unit: string;
+  /** Key of the ceiling it is printed beside. */
+  readonly ceiling?: string;
+  readonly note?: string;
+}
+
+export interface Measurement {
+  readonly name: string;
+  run(stage: Stage): Promise<readonly Figure[]>;
+}
+
+/** Steps a second that a backlog is made for; a faster server gets shorter windows. */
+const EXPECTED = 7_000;
+
+/** Plans of ten steps that last for a warm-up and all windows. */
+function backlogOf(stage: Stage): number {
+  return Math.ceil((EXPECTED * (stage.seconds * stage.windows + 1)) / 0.9 / 10);
+}
+
+async function fill(stage: Stage, load: Parameters<Parameters<Stage["withLoad"]>[1]>[0], options: { readonly plans: number; readonly capability: string; readonly scattered?: boolean }): Promise<number> {
+  const beganMs = performance.now();
+  await load.ask("fill", options);
+  const perS = (options.plans * 1_000) / (performance.now() - beganMs);
+  stage.say(`  ${options.plans} plans committed, ${perS.toFixed(0)}/s`);
+  return perS;
+}
+
+interface Variant {
+  readonly name: string;
+  readonly key: string;
+  readonly streams: number;
+  readonly slots: number;
+  readonly orgs: number;
+  readonly scattered?: boolean;
+  readonly steps?: number;
+}
+
+function stream(variant: Variant): Measurement {
+  return {
+    name: variant.name,
+    run: async (stage) =>
+      await stage.withLoad(variant.orgs, async (load) => {
+        const capability = variant.steps === undefined ? `bench.${variant.name}` : "load.work";
+        const plans = variant.steps === undefined ? backlogOf(stage) : variant.steps / 10;
+        let fillPerS = Number.NaN;
+        if (variant.steps !== undefined) await load.ask("large", { steps: variant.steps });
+        else fillPerS = await fill(stage, load, { plans, capability, scattered: variant.scattered === true });
+        await load.ask("executors", { streams: variant.streams, slots: variant.slots, capability, prefix: variant.name });
+        const figures = await measureStream(stage, load, plans * 10);
+        const { refusals, attaches } = await load.ask("counters");
+        if (refusals > 0 || attaches > variant.streams) stage.say(`  ${refusals} outcomes refused, ${attaches} attachments for ${variant.streams} streams`);
+        await load.ask("leave");
+        const note = `windows ${figures.windows.map((w) => w.toFixed(0)).join(" ")}; server ${figures.serverUs.toFixed(0)} µs, client ${figures.clientUs.toFixed(0)} µs a step; loop p99 ${figures.loopP99Ms.toFixed(1)} ms`;
+        const out: Figure[] = [{ key: variant.key, value: figures.stepsPerS, unit: "steps/s", ceiling: "shape_ceiling_steps_per_s", note }];
+        if (variant.name === "stream") {
+          out.push({ key: "event_loop_p99_ms", value: figures.loopP99Ms, unit: "ms", note: "in the server, during the windows of 8 × 64" });
+          out.push({ key: "rss_mb", value: figures.rssMb, unit: "MB", note: "of the server, after the windows of 8 × 64" });
+          out.push({ key: "plans_committed_per_s", value: fillPerS, unit: "plans/s", note: "Plan calls of ten steps, 16 in flight, no executors" });
+        }
+        return out;
+      }),
+  };
+}
+
+const shape: Measurement = {
+  name: "shape",
+  run: async (stage) => {
+    await stage.withLoad(1, async (load) => { await fill(stage, load, { plans: backlogOf(stage) * 2, capability: "bench.shape" }); });
+    await stage.stopServer();
+    const { best, windows } = await shapeCeiling(stage.url, stage.seconds, stage.windows);
+    return [{ key: "shape_ceiling_steps_per_s", value: best, unit: "steps/s", ceiling: "sql_ceiling_steps_per_s", note: `the batch in process, 2 writers × 128; windows ${windows.map((w) => w.toFixed(0)).join(" ")}` }];
+  },
+};
+
+const sql: Measurement = {
+  name: "sql",
+  run: async (stage) => {
+    const { best, by100, by1000 } = await sqlCeiling(stage.url, Math.min(1.5, stage.seconds), stage.windows);
+    return [{ key: "sql_ceiling_steps_per_s", value: best, unit: "steps/s", note: `bare claim and complete; by 100 ${by100.toFixed(0)}, by 1,000 ${by1000.toFixed(0)}` }];
+  },
+};
+
+const unary: Measurement = {
+  name: "unary",
+  run: async (stage) =>
+    await stage.withLoad(1, async (load) => {
+      await fill(stage, load, { plans: Math.ceil((1_500 * 0.4 * (stage.seconds * stage.windows + 1)) / 10), capability: "bench.unary" });
+      await load.ask("unaryStart", { inFlight: 32, capability: "bench.unary" });
+      await pause(700);
+      let last = await load.ask("unaryRead");
+      const rates: number[] = [];
+      const latencies: number[] = [];
+      for (let i = 0; i < stage.windows; i++) {
+        await pause(stage.seconds * 1_000);
+        const now = await load.ask("unaryRead");
+        rates.push(((now.operations - last.operations) * 1_000) / (now.atMs - last.atMs));
+        latencies.push(...now.latencies);
+        last = now;
+      }
+      await load.ask("unaryStop");
+      if (last.failed > 0) stage.say(`  ${last.failed} calls failed, the last with: ${last.why}`);
+      return [
+        { key: "unary_ops_per_s", value: median(rates), unit: "calls/s", note: `32 in flight; ${last.empty} empty DispatchNext, ${last.failed} failed` },
+        { key: "unary_p50_ms", value: median(latencies), unit: "ms", note: `p99 ${quantile(latencies, 0.99).toFixed(1)} ms` },
+      ];
+    }),
+};
+
+const latency: Measurement = {
+  name: "latency",
+  run: async (stage) =>
+    await stage.withLoad(1, async (load) => {
+      await load.ask("executors", { streams: 8, slots: 64, prefix: "latency" });
+      await load.ask("latency", { count: 20, perSecond: 20 });
+      const { ready, submit } = await load.ask("latency", { count: Math.round(60 * stage.seconds), perSecond: 20 });
+      await load.ask("chains", { count: 10 });
+      const chains = await load.ask("chains", { count: Math.round(30 * stage.seconds) });
+      await load.ask("leave");
+      return [
+        { key: "ready_received_p50_ms", value: median(ready), unit: "ms", note: `${ready.length} single steps at 20/s; Plan called → received p50 ${median(submit).toFixed(1)} ms` },
+        { key: "ready_received_p99_ms", value: quantile(ready, 0.99), unit: "ms" },
+        { key: "chain3_p50_ms", value: median(chains), unit: "ms", note: `${chains.length} chains in turn, Plan called → third outcome acknowledged; p99 ${quantile(chains, 0.99).toFixed(1)} ms` },
+      ];
+    }),
+};
+
+const large: Measurement = {
+  name: "commit",
+  run: async (stage) =>
+    await stage.withLoad(1, async (load) => {
+      const runs = [await load.ask("large", { steps: 10_000 }), await load.ask("large", { steps: 10_000 }), await load.ask("large", { steps: 10_000 })];
+      const refine = median(runs.map((run) => run.refineMs)) / 1_000;
+      return [{ key: "commit_10k_steps_s", value: median(runs.map((run) => run.commitMs)) / 1_000, unit: "s", note: `refined in ${refine.toFixed(2)} s before, in pages of 2,000` }];
+    }),
+};
+
+/** In the order in which they are run: what may leave a backlog behind comes after what must be idle. */
+export const MEASUREMENTS: readonly Measurement[] = [
+  sql,
+  latency,
+  stream({ name: "stream", key: "stream_steps_per_s", streams: 8, slots: 64, orgs: 1 }),
+  stream({ name: "8x16", key: "stream_steps_per_s_8x16", streams: 8, slots: 16, orgs: 1 }),
+  stream({ name: "scattered", key: "stream_steps_per_s_scattered", streams: 8, slots: 64, orgs: 1, scattered: true }),
+  stream({ name: "orgs", key: "stream_steps_per_s_100_orgs", streams: 100, slots: 8, orgs: 100 }),
+  unary,
+  stream({ name: "one-plan", key: "stream_steps_per_s_one_plan", streams: 8, slots: 64, orgs: 1, steps: 20_000 }),
+  large,
+  shape,
+];

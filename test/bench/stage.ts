@@ -1,0 +1,123 @@
+// What every measurement stands on: a server with a probe, a load process, keys, and windows to measure in. Not here: the measurements.
+import { fileURLToPath } from "node:url";
+import { IdentityService } from "../../gen/maestro/v1/identity_service_pb.ts";
+import { nativeClient } from "../support/load/client.ts";
+import type { Counters } from "../support/load/process.ts";
+import { startLoad } from "../support/load/remote.ts";
+import type { LoadProcess } from "../support/load/remote.ts";
+import { makeKey, startServer } from "../support/server-process.ts";
+import type { ServerProcess } from "../support/server-process.ts";
+
+export interface Stage {
+  readonly url: string;
+  /** Length of a window. */
+  readonly seconds: number;
+  readonly windows: number;
+  /** The running server; started when it is first needed. */
+  server(): Promise<ServerProcess>;
+  stopServer(): Promise<void>;
+  /** A fresh load process, connected as so many orgs (1: the local one). Ends with `work`. */
+  withLoad<T>(orgs: number, work: (load: LoadProcess) => Promise<T>): Promise<T>;
+  say(text: string): void;
+}
+
+export function makeStage(options: { readonly url: string; readonly seconds: number; readonly windows: number; readonly logFile?: string | undefined }): Stage {
+  let server: ServerProcess | undefined;
+  const orgKeys: string[] = [];
+  let homeKey = "";
+  const stage: Stage = {
+    url: options.url,
+    seconds: options.seconds,
+    windows: options.windows,
+    server: async () => {
+      server ??= await startServer({
+        databaseUrl: options.url,
+        preload: fileURLToPath(new URL("./probe.ts", import.meta.url)),
+        ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
+      });
+      if (homeKey === "") homeKey = await makeKey(server.target, "bench");
+      return server;
+    },
+    stopServer: async () => {
+      await server?.stop();
+      server = undefined;
+    },
+    withLoad: async (orgs, work) => {
+      const { target } = await stage.server();
+      while (orgs > 1 && orgKeys.length < orgs) orgKeys.push(await newOrg(target, homeKey, orgKeys.length));
+      const load = startLoad();
+      try {
+        await load.ask("connect", { target, keys: orgs === 1 ? [homeKey] : orgKeys.slice(0, orgs) });
+        return await work(load);
+      } finally {
+        await load.kill();
+      }
+    },
+    say: (text) => { process.stderr.write(`${text}\n`); },
+  };
+  return stage;
+}
+
+async function newOrg(target: string, key: string, index: number): Promise<string> {
+  const client = nativeClient(target, key);
+  try {
+    return (await client.call(IdentityService.method.createOrg, { name: `bench-${index}`, idempotencyKey: crypto.randomUUID() })).secret;
+  } finally {
+    client.close();
+  }
+}
+
+export interface StreamFigures {
+  readonly stepsPerS: number;
+  readonly windows: readonly number[];
+  readonly loopP99Ms: number;
+  readonly rssMb: number;
+  readonly serverUs: number;
+  readonly clientUs: number;
+  readonly fillPerS: number;
+}
+
+/** Receipts a second while executors work a backlog off: after half a second of warming up, the median of the windows. */
+export async function measureStream(stage: Stage, load: LoadProcess, backlog: number): Promise<Omit<StreamFigures, "fillPerS">> {
+  const server = await stage.server();
+  await pause(500);
+  const warm = await load.ask("counters");
+  await pause(500);
+  const before = await load.ask("counters");
+  const pace = rate(warm, before);
+  // The backlog must outlast the windows: what is left when it runs dry is another thing.
+  const affordable = (backlog * 0.9 - before.receipts) / Math.max(pace, 1) / stage.windows;
+  const seconds = Math.max(0.3, Math.min(stage.seconds, affordable));
+  const probeBefore = await server.probe(true);
+  const rates: number[] = [];
+  let last = before;
+  for (let i = 0; i < stage.windows; i++) {
+    await pause(seconds * 1_000);
+    const now = await load.ask("counters");
+    rates.push(rate(last, now));
+    last = now;
+  }
+  const probe = await server.probe();
+  const steps = Math.max(1, last.receipts - before.receipts);
+  return {
+    stepsPerS: median(rates), windows: rates, loopP99Ms: probe.loopP99Ms, rssMb: probe.rssMb,
+    serverUs: ((probe.cpuMs - probeBefore.cpuMs) * 1_000) / steps, clientUs: ((last.cpuMs - before.cpuMs) * 1_000) / steps,
+  };
+}
+
+function rate(a: Counters, b: Counters): number {
+  return ((b.receipts - a.receipts) * 1_000) / (b.atMs - a.atMs);
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+export function quantile(values: readonly number[], q: number): number {
+  const sorted = values.filter((value) => !Number.isNaN(value)).sort((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))] ?? Number.NaN;
+}
+
+export async function pause(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
