@@ -19,7 +19,7 @@ export function report(draft: PlanDraft, outcome: Outcome, executorId: ExecutorI
   const { ordinal, fencing, step } = outcome.lease;
   const row = draft.find(ordinal);
   if (row === undefined) {
-    if (ordinal >= draft.plan.nextOrdinal) return notFound("step", step);
+    if (ordinal < 1 || ordinal >= draft.plan.nextOrdinal) return notFound("step", step);
     throw new MissingRows({ steps: [ordinal] });
   }
   if (row.key !== step) return notFound("step", step);
