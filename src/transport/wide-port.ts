@@ -1,4 +1,5 @@
 // The wide port: gRPC, gRPC-Web and Connect over HTTP/1.1, h2c and TLS, on one port, through connect-node. Not here: what routes do.
+import { once } from "node:events";
 import { createServer as createHttp1 } from "node:http";
 import { createSecureServer, createServer as createHttp2 } from "node:http2";
 import type { Http2Server, ServerHttp2Session } from "node:http2";
@@ -27,8 +28,10 @@ export interface WidePortOptions {
 export interface WidePort {
   /** Listens; `localhost` names ::1 as well as 127.0.0.1, see listen.ts. */
   readonly servers: () => Server;
-  /** No new connections or streams; open calls may end until the signal fires. */
+  /** No new connections or calls. */
   close(): void;
+  /** Resolves when the last connection is gone. */
+  closed(): Promise<void>;
   /** Cuts every connection. */
   destroy(): void;
 }
@@ -106,6 +109,9 @@ export function createWidePort({ routes, guard, ready, onBug, tls }: WidePortOpt
       for (const server of opened) server.close();
       for (const session of sessions) session.close();
       http1.closeIdleConnections();
+    },
+    async closed() {
+      await Promise.all([...sockets].map((socket) => (socket.destroyed ? undefined : once(socket, "close"))));
     },
     destroy() {
       for (const socket of sockets) socket.destroy();

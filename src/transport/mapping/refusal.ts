@@ -1,12 +1,19 @@
 // Refusals as messages. Not here: wire codes, see transport/refusals.ts.
 import type { Refusal as WireRefusal } from "../../../gen/maestro/v1/refusal_pb.ts";
-import type { RecordId } from "../../domain/id.ts";
+import { ID_PREFIX } from "../../domain/id.ts";
+import type { IdKind, RecordId } from "../../domain/id.ts";
 import type { Refusal } from "../../domain/refusal.ts";
 import { recordUri } from "../../engine/record.ts";
+import { typeidOf } from "../../support/typeid.ts";
 import { optionalDuration } from "./time.ts";
 import { lifters, refusalReasons, refusalStages } from "./words.ts";
 
-export function refusalToWire(refusal: Refusal): WireRefusal {
+/** Metadata that hold an id, with what it is the id of; `id` itself goes by its `kind`. */
+const ID_NAMES: Readonly<Record<string, IdKind>> = { executor_id: "executor", approval_id: "approval" };
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+export function refusalToWire(decided: Refusal): WireRefusal {
+  const refusal = withWireIds(decided);
   const uri = refusal.recordUri ?? "";
   return {
     $typeName: "maestro.v1.Refusal",
@@ -23,4 +30,18 @@ export function refusalToWire(refusal: Refusal): WireRefusal {
     recordUri: uri === "" || uri.includes(":") ? uri : recordUri(uri as RecordId),
     violations: refusal.violations.map(({ field, description, rule }) => ({ $typeName: "maestro.v1.Violation", field, description, rule })),
   };
+}
+
+/** Decisions speak of ids in the store's form; whoever reads them knows the wire's. */
+function withWireIds(refusal: Refusal): Refusal {
+  const { metadata } = refusal;
+  let { explanation } = refusal;
+  const named = Object.entries(metadata).map(([name, value]) => {
+    const kind = name === "id" ? metadata["kind"] : ID_NAMES[name];
+    if (kind === undefined || !Object.hasOwn(ID_PREFIX, kind) || !UUID.test(value)) return [name, value] as const;
+    const typeid = typeidOf(ID_PREFIX[kind as IdKind], value);
+    explanation = explanation.replaceAll(value, typeid);
+    return [name, typeid] as const;
+  });
+  return { ...refusal, explanation, metadata: Object.fromEntries(named) };
 }

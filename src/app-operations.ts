@@ -1,0 +1,94 @@
+// Every operation with what it needs, for the composition root. Not here: what they do, and which rpc they are.
+import { approvalDecide } from "./operations/approval-decide.ts";
+import { approvalGet } from "./operations/approval-get.ts";
+import { approvalList } from "./operations/approval-list.ts";
+import { charterDeclare } from "./operations/charter-declare.ts";
+import { charterGet } from "./operations/charter-get.ts";
+import { charterList } from "./operations/charter-list.ts";
+import { creditTrace } from "./operations/credit-trace.ts";
+import { executorDrain } from "./operations/executor-drain.ts";
+import { executorGet } from "./operations/executor-get.ts";
+import { executorList } from "./operations/executor-list.ts";
+import { executorRegister } from "./operations/executor-register.ts";
+import { executorTrust } from "./operations/executor-trust.ts";
+import { goalGet } from "./operations/goal-get.ts";
+import { goalRefine } from "./operations/goal-refine.ts";
+import { graphAddSteps } from "./operations/graph-add-steps.ts";
+import { graphCommit } from "./operations/graph-commit.ts";
+import { graphDiff } from "./operations/graph-diff.ts";
+import { graphGet } from "./operations/graph-get.ts";
+import { graphListEdges } from "./operations/graph-list-edges.ts";
+import { graphListSteps } from "./operations/graph-list-steps.ts";
+import { graphList } from "./operations/graph-list.ts";
+import { graphReplan } from "./operations/graph-replan.ts";
+import { identityCreateKey } from "./operations/identity-create-key.ts";
+import { identityCreateOrg } from "./operations/identity-create-org.ts";
+import { identityListKeys } from "./operations/identity-list-keys.ts";
+import { identityRevokeKey } from "./operations/identity-revoke-key.ts";
+import { identityWho } from "./operations/identity-who.ts";
+import { maestroPlan } from "./operations/maestro-plan.ts";
+import { planCancel } from "./operations/plan-cancel.ts";
+import { planExplain } from "./operations/plan-explain.ts";
+import { planGet } from "./operations/plan-get.ts";
+import { planList } from "./operations/plan-list.ts";
+import { planResume } from "./operations/plan-resume.ts";
+import { planSuspend } from "./operations/plan-suspend.ts";
+import { queryGoals } from "./operations/query-goals.ts";
+import { stepGet } from "./operations/step-get.ts";
+import { stepHold } from "./operations/step-hold.ts";
+import { stepListAttempts } from "./operations/step-list-attempts.ts";
+import { stepList } from "./operations/step-list.ts";
+import { stepRelease } from "./operations/step-release.ts";
+import { stepRetry } from "./operations/step-retry.ts";
+import { stepSkip } from "./operations/step-skip.ts";
+import type { KeyId } from "./domain/id.ts";
+import type { HeavyWork } from "./operations/heavy-work.ts";
+import type { Dispatcher } from "./dispatch/dispatcher.ts";
+import type { Operations } from "./transport/handlers/operations.ts";
+
+export function allOperations(heavy: HeavyWork, dispatcher: Dispatcher, keyEnded: (keyId: KeyId) => void): Operations {
+  return {
+    approvalDecide: approvalDecide(heavy),
+    approvalGet,
+    approvalList,
+    charterDeclare,
+    charterGet,
+    charterList,
+    creditTrace: creditTrace(heavy),
+    executorDrain: executorDrain(dispatcher),
+    executorGet,
+    executorList,
+    executorRegister: executorRegister(dispatcher),
+    executorTrust: executorTrust(dispatcher),
+    goalGet,
+    goalRefine: goalRefine(heavy),
+    graphAddSteps,
+    graphCommit: graphCommit(heavy),
+    graphDiff: graphDiff(heavy),
+    graphGet,
+    graphListEdges,
+    graphListSteps,
+    graphList,
+    graphReplan: graphReplan(heavy),
+    identityCreateKey,
+    identityCreateOrg,
+    identityListKeys,
+    identityRevokeKey: identityRevokeKey({ keyEnded: (keyId) => keyEnded(keyId as KeyId) }),
+    identityWho,
+    maestroPlan: maestroPlan(heavy),
+    planCancel,
+    planExplain: planExplain(dispatcher),
+    planGet,
+    planList,
+    planResume,
+    planSuspend,
+    queryGoals,
+    stepGet,
+    stepHold,
+    stepListAttempts,
+    stepList,
+    stepRelease,
+    stepRetry,
+    stepSkip,
+  };
+}

@@ -1,0 +1,189 @@
+// The composition root: the only file that knows every concrete class. Puts a server together, and takes it apart again.
+import { readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import type { Logger } from "pino";
+import { allOperations } from "./app-operations.ts";
+import type { Config } from "./config.ts";
+import { createDispatcher } from "./dispatch/create.ts";
+import { SILENCE_MS } from "./dispatch/connection.ts";
+import { ServerSession } from "./dispatch/session.ts";
+import type { IdMaker, OrgId } from "./domain/id.ts";
+import { DEFAULT_ORG } from "./domain/principal.ts";
+import { createAccount } from "./engine/account.ts";
+import { createAdmissions } from "./engine/admissions.ts";
+import { createIdentify } from "./engine/identify.ts";
+import { createPipeline } from "./engine/pipeline.ts";
+import { heavyWork } from "./operations/heavy-work.ts";
+import type { Store } from "./store/ports/store.ts";
+import { startEmbedded } from "./store/postgres/engines/embedded.ts";
+import { checkServer } from "./store/postgres/engines/server.ts";
+import { createPostgresStore } from "./store/postgres/store.ts";
+import { systemClock } from "./support/clock.ts";
+import { systemRandom } from "./support/random.ts";
+import { uuidv7 } from "./support/typeid.ts";
+import { createFastLane } from "./transport/fast-lane.ts";
+import { createGuard } from "./transport/guard.ts";
+import { allRoutes } from "./transport/handlers/routes.ts";
+import { listen, listenOn } from "./transport/listen.ts";
+import { operationTable } from "./transport/operation-table.ts";
+import { createPageTokens } from "./transport/page-token.ts";
+import { createTurnAway } from "./transport/turn-away.ts";
+import { createWidePort } from "./transport/wide-port.ts";
+import { createLoop } from "./upkeep/loop.ts";
+
+export interface App {
+  /** Where Connect, gRPC-Web and gRPC are served, such as `http://127.0.0.1:8001`. */
+  readonly wideUrl: string;
+  /** Where native gRPC is served. */
+  readonly grpcUrl: string;
+  /** Who calls without a credential from this machine; empty when nobody may. */
+  readonly principal: string;
+  readonly org: string;
+  /** Such as `embedded PostgreSQL 18`. */
+  readonly engine: string;
+  /** Settles when the database ended by itself: nothing can be done any more. */
+  readonly failed: Promise<string>;
+  /** Drains: no new work, goodbye to streams, answers to calls under way; then takes all apart. */
+  close(): Promise<void>;
+}
+
+const KEY_LIFE_MS = 24 * 3_600_000;
+const HOUSEKEEPING_MS = 1_000;
+const RARE_MS = 60_000;
+/** How long open calls may take to end. */
+const GRACE_MS = 5_000;
+const PARTITION_MONTHS = 3;
+const { version: BUILD } = createRequire(import.meta.url)("maestro/package.json") as { readonly version: string };
+
+export async function startApp(config: Config, { log }: { readonly log: Logger }): Promise<App> {
+  const undo: (() => Promise<unknown> | void)[] = [];
+  try {
+    return await start(config, log, undo);
+  } catch (error) {
+    for (const step of undo.reverse()) await Promise.resolve(step()).catch(() => undefined);
+    throw error;
+  }
+}
+
+async function start(config: Config, log: Logger, undo: (() => Promise<unknown> | void)[]): Promise<App> {
+  const clock = systemClock;
+  const random = systemRandom();
+  const ids: IdMaker = { uuid: () => uuidv7(clock.nowMs(), random.bytes(10)) };
+  const say = (event: string, fields: Readonly<Record<string, unknown>>): void => log.info(fields, event);
+  const onTrouble = (what: string) => (error: unknown) => log.warn({ error: textOf(error) }, what);
+  // Certificates are read first: what is wrong with them is known before anything was started.
+  const tls = config.tls === null ? null : { cert: await readFile(config.tls.certFile, "utf8"), key: await readFile(config.tls.keyFile, "utf8") };
+
+  const engine = await startEngine(config, log);
+  undo.push(() => engine.stop());
+  const store: Store = await createPostgresStore({
+    url: engine.url,
+    ...(config.directUrl === null ? {} : { directUrl: config.directUrl }),
+    poolSize: config.poolSize,
+    prepare: config.directUrl === null,
+    log: (line) => log.debug(line),
+    ids,
+    random,
+  });
+  undo.push(() => store.close());
+  const { installationId, storeEpoch } = await store.platform.installation();
+  await store.platform.ensurePartitions(PARTITION_MONTHS);
+  const org = await store.platform.ensureOrg({ orgId: ids.uuid() as OrgId, name: DEFAULT_ORG, createdMs: clock.nowMs() });
+
+  const session = new ServerSession(store.platform, clock, () => ids.uuid(), { address: config.host, build: BUILD });
+  await session.open();
+  const dispatcher = createDispatcher({ store, session, storeEpoch, clock, ids, random, log: say });
+  const heavy = heavyWork();
+  undo.push(() => heavy.close());
+  await dispatcher.start();
+  undo.push(() => dispatcher.drain());
+
+  const local = config.requireAuth ? null : { orgId: org.orgId, name: "local", grants: ["*"], keyId: null };
+  const identify = createIdentify({ platform: store.platform, clock, local });
+  const admissions = createAdmissions(store, () => session.id, org.orgId);
+  const pipeline = createPipeline({
+    store, clock, ids, random, identify, admissions, storeEpoch,
+    account: createAccount(),
+    sessionId: () => session.id,
+    keyLifeMs: KEY_LIFE_MS,
+    committed: (news) => dispatcher.committed(news),
+  });
+  const operations = allOperations(heavy, dispatcher, (keyId) => {
+    // A key that was revoked here is not believed for a moment longer than its transaction.
+    identify.forget(keyId);
+    dispatcher.keyEnded(keyId);
+  });
+
+  let draining = false;
+  let reachable = true;
+  const ready = (): boolean => !draining && reachable && session.isAlive;
+  const routes = allRoutes({ pipeline, operations, dispatcher, tokens: createPageTokens(installationId), clock, silenceMs: SILENCE_MS }, ready);
+  const guard = createGuard({ hosts: [config.host, ...config.allowedHosts], origins: config.allowedOrigins });
+  const onBug = (where: string, error: unknown): void => log.error({ where, error: textOf(error) }, "bug");
+  const wide = createWidePort({ routes, guard, ready, onBug, tls });
+  const fast = createFastLane({ routes, guard, onBug, tls, turnAway: createTurnAway(pipeline, operationTable()) });
+  undo.push(() => { wide.destroy(); fast.destroy(); });
+  const widePort = await listen(config.host, config.port, (address, port) => listenOn(wide.servers(), address, port));
+  const grpcPort = await listen(config.host, config.grpcPort, (address, port) => fast.bind(address, port));
+
+  const housekeeping = createLoop(HOUSEKEEPING_MS, async () => {
+    await store.platform.installation().then(() => (reachable = true), () => (reachable = false));
+    if (!reachable) return;
+    await admissions.flush();
+    for (const keyId of await identify.refresh()) dispatcher.keyEnded(keyId);
+  }, onTrouble("housekeeping failed"));
+  const rare = createLoop(RARE_MS, async () => {
+    await store.platform.dropExpiredKeys(10_000);
+    await store.platform.ensurePartitions(PARTITION_MONTHS);
+  }, onTrouble("housekeeping failed"));
+  housekeeping.start();
+  rare.start();
+
+  const close = async (): Promise<void> => {
+    draining = true;
+    // Streams end with a goodbye first: only then can their calls end.
+    await dispatcher.drain();
+    wide.close();
+    await Promise.race([Promise.all([fast.close(), wide.closed()]), new Promise((resolve) => setTimeout(resolve, GRACE_MS).unref())]);
+    fast.destroy();
+    wide.destroy();
+    await Promise.all([rare.stop(), housekeeping.stop()]);
+    await admissions.flush();
+    await heavy.close();
+    await store.close();
+    await engine.stop();
+  };
+  let closing: Promise<void> | undefined;
+  const scheme = tls === null ? "http" : "https";
+  const hostText = config.host.includes(":") ? `[${config.host}]` : config.host;
+  return {
+    wideUrl: `${scheme}://${hostText}:${widePort}`,
+    grpcUrl: `${hostText}:${grpcPort}`,
+    principal: local?.name ?? "",
+    org: org.name,
+    engine: engine.name,
+    failed: engine.failed,
+    close: () => (closing ??= close()),
+  };
+}
+
+interface Engine {
+  readonly url: string;
+  readonly name: string;
+  readonly failed: Promise<string>;
+  stop(): Promise<void>;
+}
+
+async function startEngine(config: Config, log: Logger): Promise<Engine> {
+  if (config.databaseUrl !== null) {
+    const { major } = await checkServer(config.databaseUrl);
+    return { url: config.databaseUrl, name: `PostgreSQL ${major}`, failed: new Promise(() => undefined), stop: async () => undefined };
+  }
+  const handle = await startEmbedded({ dataDir: config.dataDir, log: (line) => log.info(line) });
+  const failed = handle.exited.then((exit) => `The embedded database ended by itself (${exit.cause}).`);
+  return { url: handle.url, name: `embedded PostgreSQL ${handle.major}`, failed, stop: () => handle.stop() };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
