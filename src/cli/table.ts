@@ -2,7 +2,6 @@
 
 /** Without control characters, which could move the cursor or pretend to be our own words. */
 export function harmless(text: string): string {
-   
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, (character) => (character === "\t" ? "  " : "�"));
 }
 

@@ -1,0 +1,248 @@
+// `maestro apply`: makes what a plan file says come true, and shows it. An unchanged file changes nothing; a changed one
+// re-plans. Not here: the server and executor of `--local`, see ../local.ts.
+import { equals } from "@bufbuild/protobuf";
+import { ConstraintsSchema, GoalSpecSchema, GoalState } from "../../../gen/maestro/v1/goal_pb.ts";
+import type { Goal, GoalSpec } from "../../../gen/maestro/v1/goal_pb.ts";
+import { StepFateSchema } from "../../../gen/maestro/v1/graph_pb.ts";
+import type { DiffSummary, StepDifference } from "../../../gen/maestro/v1/graph_pb.ts";
+import { PlanSchema, PlanState } from "../../../gen/maestro/v1/plan_pb.ts";
+import type { Plan } from "../../../gen/maestro/v1/plan_pb.ts";
+import { create } from "@bufbuild/protobuf";
+import type { ServerClient } from "../client.ts";
+import { jsonLine } from "../context.ts";
+import type { Context } from "../context.ts";
+import { CommandEnd, FAILED, INTERRUPTED } from "../io.ts";
+import type { Requests } from "../plan-file/requests.ts";
+import { planTable, refine } from "../refine.ts";
+import { reasonOf } from "../refusal.ts";
+import { endLine, failures, showPlan } from "../show.ts";
+import { harmless, table } from "../table.ts";
+import { msOf, spanText, word } from "../words.ts";
+import { readRequests } from "./validate.ts";
+
+export interface ApplyFlags {
+  /** Only show what would happen. */
+  readonly dryRun?: boolean;
+  /** Do not wait for the plan's end. */
+  readonly detach?: boolean;
+  /** A new goal, even if one of this name exists. */
+  readonly again?: boolean;
+  readonly acceptLate?: boolean;
+}
+
+/** A plan that was begun or found, and whether anything was changed. */
+interface Applied {
+  readonly planId: string;
+  readonly changed: boolean;
+}
+
+export async function apply(file: string, flags: ApplyFlags, context: Context): Promise<void> {
+  const { requests } = readRequests(file);
+  await context.withClient(async (client) => {
+    const applied = await converge(client, requests, flags, context);
+    if (applied === undefined || flags.detach === true) return;
+    await awaitEnd(client, applied, context);
+  });
+}
+
+async function converge(
+  client: ServerClient,
+  requests: Requests,
+  flags: ApplyFlags,
+  context: Context,
+): Promise<Applied | undefined> {
+  const { terms, charterName } = requests;
+  if (terms !== undefined && flags.dryRun !== true) {
+    const { charter, changed } = await client.maestro.declareCharter({
+      name: charterName,
+      terms,
+      idempotencyKey: client.newKey(),
+    });
+    say(context, `charter ${charterName} at revision ${charter?.revision ?? 0}${changed ? " (new)" : ""}`);
+  }
+  const found = flags.again === true ? undefined : await findGoal(client, requests);
+  if (found === undefined || !sameGoal(found, requests.goal)) {
+    if (found !== undefined)
+      say(context, `goal ${found.goalId} of this name asked for something else; this is a new goal`);
+    return begin(client, undefined, requests, flags, context);
+  }
+  if (found.state === GoalState.DRAFT || found.state === GoalState.REFINED)
+    return begin(client, found, requests, flags, context);
+  return replan(client, found, requests, flags, context);
+}
+
+/** The newest goal of that name under that charter: this is how a file finds what it made before. */
+async function findGoal(client: ServerClient, { charterName, goal }: Requests): Promise<Goal | undefined> {
+  try {
+    const filter = `name == ${JSON.stringify(goal.name)}`;
+    const { goals } = await client.maestro.queryGoals({
+      charter: charterName,
+      filter,
+      orderBy: "created_at desc",
+      pageSize: 1,
+    });
+    return goals[0];
+  } catch (error) {
+    if (reasonOf(error) === "NOT_FOUND") return undefined;
+    throw error;
+  }
+}
+
+/** Constraints may be changed by a re-plan; anything else of a goal makes it another goal. */
+function sameGoal({ spec }: Goal, wanted: GoalSpec): boolean {
+  if (spec === undefined) return false;
+  const plain = (goal: GoalSpec): GoalSpec => {
+    const copy = create(GoalSpecSchema, {
+      name: goal.name,
+      intent: goal.intent,
+      labels: goal.labels,
+      attributes: goal.attributes,
+    });
+    const inputs = goal.inputs?.value.case === "json" ? (JSON.parse(goal.inputs.value.value) as object) : {};
+    return { ...copy, intent: `${copy.intent}\n${JSON.stringify(sorted(inputs))}` };
+  };
+  return equals(GoalSpecSchema, plain(spec), plain(wanted));
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, inner]) => [name, sorted(inner)]),
+  );
+}
+
+async function begin(
+  client: ServerClient,
+  goal: Goal | undefined,
+  requests: Requests,
+  flags: ApplyFlags,
+  context: Context,
+): Promise<Applied | undefined> {
+  const version = await refine(client, goal?.goalId, requests);
+  if (!context.json && !context.quiet) context.io.out(`${await planTable(client, version, context.io)}\n`);
+  if (flags.dryRun === true) return undefined;
+  const { plan, approvalId } = await client.maestro.commitGraph({
+    goalId: version.goalId,
+    version: version.version,
+    expectedActiveVersion: 0,
+    acceptLate: flags.acceptLate ?? false,
+    idempotencyKey: client.newKey(),
+  });
+  if (approvalId !== "") say(context, `waits for ratification: ${approvalId}`);
+  const planId = plan?.planId ?? version.planId;
+  say(context, `committed as ${planId}`);
+  return { planId, changed: true };
+}
+
+async function replan(
+  client: ServerClient,
+  goal: Goal,
+  requests: Requests,
+  flags: ApplyFlags,
+  context: Context,
+): Promise<Applied | undefined> {
+  const { planId, activeVersion } = goal;
+  const kept = new Set(requests.steps.map(({ key }) => key));
+  const remove = (await stepKeys(client, goal)).filter((key) => !kept.has(key));
+  const { constraints } = requests.goal;
+  const limitsChanged = !equals(
+    ConstraintsSchema,
+    constraints ?? create(ConstraintsSchema),
+    goal.spec?.constraints ?? create(ConstraintsSchema),
+  );
+  const patch = {
+    planId,
+    upsert: [...requests.steps],
+    remove,
+    expectedActiveVersion: activeVersion,
+    reason: "the plan file changed",
+    ...(limitsChanged && { constraints: constraints ?? create(ConstraintsSchema) }),
+  };
+  const trial = await client.maestro.replanGraph({ ...patch, dryRun: true }).catch((error: unknown) => {
+    // A plan that has ended cannot be re-planned: the changed file is a new goal.
+    if (reasonOf(error) === "STATE_CONFLICT") return undefined;
+    throw error;
+  });
+  if (trial === undefined) {
+    say(context, `${planId} has ended; this is a new goal`);
+    return begin(client, undefined, requests, flags, context);
+  }
+  if (!differs(trial.summary) && !limitsChanged) {
+    say(context, `nothing changed: ${planId} stays as it is`);
+    return { planId, changed: false };
+  }
+  if (!context.json && !context.quiet) context.io.out(`${diffText(trial.summary, trial.steps, context)}\n`);
+  if (flags.dryRun === true) return undefined;
+  const expectedRevision = trial.plan?.revision ?? 0n;
+  const done = await client.maestro
+    .replanGraph({ ...patch, expectedRevision, idempotencyKey: client.newKey() })
+    .catch(async (error: unknown) => {
+      // The plan moved on since the dry run, as plans do; what is shown is what the server says it did.
+      if (reasonOf(error) !== "VERSION_CONFLICT") throw error;
+      return client.maestro.replanGraph({ ...patch, idempotencyKey: client.newKey() });
+    });
+  if (done.approvalId !== "") say(context, `waits for ratification: ${done.approvalId}`);
+  say(context, `re-planned ${planId} to version ${done.version?.version ?? 0}`);
+  return { planId, changed: true };
+}
+
+async function stepKeys(client: ServerClient, { goalId, activeVersion }: Goal): Promise<string[]> {
+  const keys: string[] = [];
+  for (let pageToken = ""; ;) {
+    const page = await client.graphs.listGraphSteps({ goalId, version: activeVersion, pageSize: 1000, pageToken });
+    keys.push(...page.steps.flatMap(({ definition }) => definition?.key ?? []));
+    pageToken = page.nextPageToken;
+    if (pageToken === "") return keys;
+  }
+}
+
+function differs(summary: DiffSummary | undefined): boolean {
+  if (summary === undefined) return false;
+  const { addedSteps, removedSteps, changedSteps, addedEdges, removedEdges } = summary;
+  return addedSteps + removedSteps + changedSteps + addedEdges + removedEdges > 0;
+}
+
+function diffText(summary: DiffSummary | undefined, steps: readonly StepDifference[], { io }: Context): string {
+  const rows = steps.map(({ key, fields, fate }) => [
+    key,
+    word(StepFateSchema, fate),
+    fields.map(({ path, beforeJson, afterJson }) => `${path}: ${beforeJson || "—"} → ${afterJson || "—"}`).join("; "),
+  ]);
+  const span =
+    summary === undefined
+      ? ""
+      : `makespan ${spanText(msOf(summary.makespanBefore))} → ${spanText(msOf(summary.makespanAfter))}`;
+  const counts =
+    summary === undefined
+      ? ""
+      : `${summary.reused} reused, ${summary.rerun} to run again, ${summary.stopped} to stop, ${summary.compensated} to undo`;
+  return `${table(["STEP", "BECOMES", "WHAT CHANGED"], rows, io.columns)}\n${span}; ${counts}`;
+}
+
+async function awaitEnd(client: ServerClient, { planId, changed }: Applied, context: Context): Promise<void> {
+  const { io, json } = context;
+  const ended = await showPlan(client, planId, io, context);
+  if (ended === undefined)
+    throw new CommandEnd(INTERRUPTED, `stopped watching; the plan goes on: maestro watch ${planId}`);
+  await reportEnd(client, ended, context);
+  if (!json && !context.quiet && changed) io.out(`more: maestro trace ${planId} · maestro explain ${planId}\n`);
+}
+
+/** Says how a plan ended, and ends the command unsuccessfully when it did not complete. */
+export async function reportEnd(client: ServerClient, plan: Plan, context: Context): Promise<void> {
+  const { io, json, quiet } = context;
+  if (json) io.out(jsonLine(PlanSchema, plan));
+  if (plan.state === PlanState.COMPLETED) {
+    if (!json && !quiet) io.out(`${endLine(plan)}\n`);
+    return;
+  }
+  const told = await failures(client, plan.planId, io.signal);
+  throw new CommandEnd(FAILED, [...told, endLine(plan)].join("\n"));
+}
+
+function say({ io, json, quiet }: Context, text: string): void {
+  if (!json && !quiet) io.out(`${harmless(text)}\n`);
+}

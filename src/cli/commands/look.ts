@@ -1,0 +1,124 @@
+// `maestro watch`, `explain`, `logs` and `trace`: looking at plans. Not here: changing them.
+import { CreditTraceSchema } from "../../../gen/maestro/v1/credit_pb.ts";
+import type { CreditTrace } from "../../../gen/maestro/v1/credit_pb.ts";
+import { LogLineSchema } from "../../../gen/maestro/v1/dispatch_pb.ts";
+import { ExplainPlanResponseSchema, WaitCauseSchema } from "../../../gen/maestro/v1/plan_service_pb.ts";
+import { StepStateSchema } from "../../../gen/maestro/v1/step_pb.ts";
+import { jsonLine } from "../context.ts";
+import type { Context } from "../context.ts";
+import { CommandEnd, INTERRUPTED } from "../io.ts";
+import { showPlan } from "../show.ts";
+import { harmless, table } from "../table.ts";
+import { amountsText, msOf, spanText, word } from "../words.ts";
+import { reportEnd } from "./apply.ts";
+
+export async function watch(planId: string, context: Context): Promise<void> {
+  await context.withClient(async (client) => {
+    const ended = await showPlan(client, planId, context.io, context);
+    if (ended === undefined) throw new CommandEnd(INTERRUPTED);
+    await reportEnd(client, ended, context);
+  });
+}
+
+/** Says what a step, or each unfinished step, waits for. */
+export async function explain(
+  planId: string,
+  step: string | undefined,
+  { io, json, withClient }: Context,
+): Promise<void> {
+  await withClient(async (client) => {
+    for (let pageToken = "", first = true; first || pageToken !== ""; first = false) {
+      const page = await client.plans.explainPlan({ planId, step: step ?? "", pageToken }, { signal: io.signal });
+      pageToken = page.nextPageToken;
+      if (json) {
+        io.out(jsonLine(ExplainPlanResponseSchema, page));
+        continue;
+      }
+      if (first && page.summary !== "") io.out(`${harmless(page.summary)}\n`);
+      if (first && page.waiting.length === 0 && page.summary === "") io.out("nothing waits\n");
+      for (const { step: key, state, cause, explanation } of page.waiting) {
+        io.out(
+          `${harmless(`${key}  ${word(StepStateSchema, state)}  ${word(WaitCauseSchema, cause)}: ${explanation}`)}\n`,
+        );
+      }
+    }
+  });
+}
+
+export async function logs(
+  planId: string,
+  step: string,
+  follow: boolean,
+  { io, json, withClient }: Context,
+): Promise<void> {
+  await withClient(async (client) => {
+    try {
+      for await (const { lines, dropped } of client.steps.tailLogs({ planId, step, follow }, { signal: io.signal })) {
+        if (dropped > 0n && !json) io.err(`… ${dropped} lines dropped\n`);
+        for (const line of lines) {
+          if (json) io.out(jsonLine(LogLineSchema, line));
+          else io.out(`${harmless(line.text)}\n`);
+        }
+      }
+    } catch (error) {
+      if (!io.signal.aborted) throw error;
+      throw new CommandEnd(INTERRUPTED);
+    }
+  });
+}
+
+export async function trace(
+  planId: string,
+  step: string | undefined,
+  { io, json, withClient }: Context,
+): Promise<void> {
+  await withClient(async (client) => {
+    const { trace: found } = await client.maestro.traceCredit({ planId, step: step ?? "" }, { signal: io.signal });
+    if (found === undefined) throw new Error("the server traced nothing");
+    io.out(json ? jsonLine(CreditTraceSchema, found) : `${traceText(found, io.columns)}\n`);
+  });
+}
+
+/** The trace as tables: steps, executors, root causes. */
+export function traceText(trace: CreditTrace, columns: number): string {
+  const steps = trace.steps.map((step) => [
+    `${step.critical ? "*" : " "} ${step.key}`,
+    word(StepStateSchema, step.state),
+    ...[step.planned, step.waiting, step.queueing, step.executing, step.retrying].map((span) => spanText(msOf(span))),
+    String(step.attempts),
+    spanText(Number(step.deviationMs)),
+  ]);
+  const executors = trace.executors.map(({ executorId, name, attempts, succeeded, executing, usage }) => [
+    name === "" ? executorId : name,
+    `${succeeded}/${attempts}`,
+    spanText(msOf(executing)),
+    amountsText(usage, ""),
+  ]);
+  const causes = trace.rootCauses.map(
+    ({ step, failure, affectedCount }) =>
+      `root cause: ${step}: ${failure?.message ?? "unknown"} (${affectedCount} steps did not succeed because of it)`,
+  );
+  return [
+    table(
+      [
+        "STEP (* on the critical path)",
+        "STATE",
+        "PLANNED",
+        "WAITING",
+        "QUEUEING",
+        "EXECUTING",
+        "RETRYING",
+        "ATTEMPTS",
+        "DEVIATION",
+      ],
+      steps,
+      columns,
+    ),
+    "",
+    table(["EXECUTOR", "SUCCEEDED", "EXECUTING", "USED"], executors, columns),
+    "",
+    `critical path: ${harmless(trace.criticalPath.join(" → "))}`,
+    `realized in ${spanText(msOf(trace.realized))}, planned ${spanText(msOf(trace.planned))}; used ${amountsText(trace.usage, "")}`,
+    ...causes.map(harmless),
+  ].join("\n");
+}

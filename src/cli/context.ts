@@ -1,0 +1,51 @@
+// What every command needs: its process, the flags that all commands share, and a server when it asks for one.
+import { toJsonString } from "@bufbuild/protobuf";
+import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
+import { connectTo } from "./client.ts";
+import type { ServerClient } from "./client.ts";
+import type { CliIo } from "./io.ts";
+
+export interface GlobalFlags {
+  readonly server?: string;
+  readonly apiKey?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+export interface Context {
+  readonly io: CliIo;
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly server: string;
+  readonly apiKey: string | undefined;
+  /** Runs with a client, and closes its connection. */
+  readonly withClient: <T>(use: (client: ServerClient) => Promise<T>) => Promise<T>;
+}
+
+export const DEFAULT_SERVER = "http://127.0.0.1:8001";
+
+export function contextOf(io: CliIo, flags: GlobalFlags, server?: string): Context {
+  const set = (name: string): string | undefined => (io.env[name] === "" ? undefined : io.env[name]);
+  const at = server ?? flags.server ?? set("MAESTRO_URL") ?? DEFAULT_SERVER;
+  const apiKey = flags.apiKey ?? set("MAESTRO_API_KEY");
+  return {
+    io,
+    json: flags.json ?? false,
+    quiet: flags.quiet ?? false,
+    server: at,
+    apiKey,
+    withClient: async (use) => {
+      const client = connectTo(at, apiKey);
+      try {
+        return await use(client);
+      } finally {
+        client.close();
+      }
+    },
+  };
+}
+
+/** A message as one line of JSON, in the contract's own names. */
+export function jsonLine<D extends DescMessage>(schema: D, message: MessageShape<D>): string {
+  return `${toJsonString(schema, message, { useProtoFieldName: true })}\n`;
+}

@@ -1,0 +1,48 @@
+// `maestro serve`: the server as a process, with its ready line and its end. Not here: what it is made of, see app.ts.
+import { pino } from "pino";
+import { startApp } from "../app.ts";
+import type { App } from "../app.ts";
+import { readConfig } from "../config.ts";
+import type { Config, ConfigSources } from "../config.ts";
+import { CommandEnd, FAILED, MISUSED } from "./io.ts";
+import type { CliIo } from "./io.ts";
+
+export interface ServeFlags {
+  readonly settings: ConfigSources["flags"];
+  readonly configFile?: string;
+}
+
+/** Serves until it is told to end, and drains; a database that ends by itself ends it as well. */
+export async function serve(flags: ServeFlags, io: CliIo): Promise<void> {
+  const config = configOf(flags, io);
+  const app = await startServer(config);
+  const who = app.principal === "" ? "an API key is needed" : `org ${app.org}, caller ${app.principal}`;
+  io.out(`maestro ready on ${app.wideUrl} (gRPC ${app.grpcUrl}), ${who}, engine ${app.engine}\n`);
+  const reason = await Promise.race([app.failed, toldToEnd(io.signal)]);
+  await app.close();
+  if (reason !== "") throw new CommandEnd(FAILED, reason);
+}
+
+/** The settings; wrong ones end the command with every mistake. */
+export function configOf({ settings, configFile }: ServeFlags, io: CliIo): Config {
+  const read = readConfig({ flags: settings, environment: io.env, file: configFile });
+  if (!read.ok) throw new CommandEnd(MISUSED, read.mistakes.join("\n"));
+  return read.config;
+}
+
+export async function startServer(config: Config): Promise<App> {
+  const log = pino({ level: config.logLevel }, pino.destination({ dest: 2, sync: true }));
+  try {
+    return await startApp(config, { log });
+  } catch (error) {
+    log.debug({ error }, "start failed");
+    throw new CommandEnd(FAILED, error instanceof Error ? error.message : String(error));
+  }
+}
+
+function toldToEnd(signal: AbortSignal): Promise<""> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve("");
+    signal.addEventListener("abort", () => resolve(""), { once: true });
+  });
+}

@@ -1,0 +1,156 @@
+// Shows a plan until it ends: a display that is redrawn on a terminal, plain lines anywhere else. Not here: what it says.
+import type { Plan } from "../../gen/maestro/v1/plan_pb.ts";
+import { PlanState, PlanStateSchema } from "../../gen/maestro/v1/plan_pb.ts";
+import { StepState } from "../../gen/maestro/v1/step_pb.ts";
+import type { Step } from "../../gen/maestro/v1/step_pb.ts";
+import { isoTime, systemClock } from "../support/clock.ts";
+import type { ServerClient } from "./client.ts";
+import { follow } from "./follow.ts";
+import type { CliIo } from "./io.ts";
+import { PlanView } from "./plan-view.ts";
+import { harmless } from "./table.ts";
+import { amountsText, epochMs, spanText, word } from "./words.ts";
+
+const REDRAW_MS = 200;
+
+export interface ShowOptions {
+  readonly quiet: boolean;
+  readonly json: boolean;
+}
+
+/** The plan as it ended; undefined when the user ended the watch. */
+export async function showPlan(
+  client: ServerClient,
+  planId: string,
+  io: CliIo,
+  options: ShowOptions,
+): Promise<Plan | undefined> {
+  const view = new PlanView();
+  const display = new Display(io, options, view);
+  view.begin(await allSteps(client, planId, io.signal));
+  display.start();
+  try {
+    for await (const followed of follow(client, planId, io.signal)) {
+      switch (followed.kind) {
+        case "snapshot":
+          view.plan(followed.plan);
+          break;
+        case "event":
+          for (const line of view.take(followed.event))
+            display.say(`${clockTime(epochMs(followed.event.at))}  ${line}`);
+          break;
+        case "broken":
+          display.say(`the stream broke (${followed.reason}); resuming`);
+          break;
+        case "ended":
+          return followed.plan;
+      }
+    }
+    return undefined;
+  } finally {
+    display.stop();
+  }
+}
+
+class Display {
+  readonly #io: CliIo;
+  readonly #view: PlanView;
+  readonly #live: boolean;
+  readonly #silent: boolean;
+  #timer: NodeJS.Timeout | undefined;
+  #drawn = 0;
+
+  constructor(io: CliIo, { quiet, json }: ShowOptions, view: PlanView) {
+    this.#io = io;
+    this.#view = view;
+    this.#silent = quiet || json;
+    this.#live = io.terminal && !this.#silent;
+  }
+
+  start(): void {
+    if (this.#live) this.#timer = setInterval(() => this.#draw(), REDRAW_MS);
+  }
+
+  say(line: string): void {
+    if (this.#silent) return;
+    this.#erase();
+    this.#io.out(`${harmless(line)}\n`);
+    if (this.#live) this.#draw();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#erase();
+  }
+
+  #draw(): void {
+    this.#erase();
+    const lines = this.#view.live(systemClock.nowMs(), this.#io.columns);
+    this.#io.out(`${lines.join("\n")}\n`);
+    this.#drawn = lines.length;
+  }
+
+  /** Up over what was drawn, and clear to the end of the screen. */
+  #erase(): void {
+    if (this.#drawn > 0) this.#io.out(`\u001b[${this.#drawn}A\u001b[J`);
+    this.#drawn = 0;
+  }
+}
+
+export async function allSteps(client: ServerClient, planId: string, signal: AbortSignal): Promise<Step[]> {
+  const steps: Step[] = [];
+  for (let pageToken = ""; ;) {
+    const page = await client.steps.listSteps({ planId, pageSize: 1000, pageToken }, { signal });
+    steps.push(...page.steps);
+    pageToken = page.nextPageToken;
+    if (pageToken === "") return steps;
+  }
+}
+
+/** How it ended, in one line. */
+export function endLine(plan: Plan): string {
+  const { progress, ledger, reason } = plan;
+  const began = epochMs(plan.committedAt);
+  const ended = epochMs(plan.finishedAt);
+  const took = began === undefined || ended === undefined ? "" : ` in ${spanText(ended - began)}`;
+  const done = progress === undefined ? "" : `; ${progress.succeeded} of ${progress.total} steps succeeded`;
+  const why = reason === "" || plan.state === PlanState.COMPLETED ? "" : `: ${harmless(reason)}`;
+  return `plan ${plan.planId} ${word(PlanStateSchema, plan.state)}${took}${done}; used ${amountsText(ledger?.spent, ledger?.currency ?? "")}${why}`;
+}
+
+const FAILED_STATES: ReadonlySet<StepState> = new Set([
+  StepState.FAILED,
+  StepState.REFUSED,
+  StepState.COMPENSATION_FAILED,
+]);
+const LAST_LINES = 30;
+
+/** What went wrong, step by step, with the last lines of each. */
+export async function failures(client: ServerClient, planId: string, signal: AbortSignal): Promise<string[]> {
+  const failed = (await allSteps(client, planId, signal)).filter(({ state }) => FAILED_STATES.has(state));
+  const told: string[] = [];
+  for (const { key, failure, attempt } of failed) {
+    told.push(
+      `✗ ${key} failed after ${attempt} ${attempt === 1 ? "attempt" : "attempts"}: ${harmless(failure?.message ?? "no reason given")}`,
+    );
+    for (const line of await lastLines(client, planId, key, signal)) told.push(`    ${line}`);
+  }
+  return told;
+}
+
+async function lastLines(client: ServerClient, planId: string, step: string, signal: AbortSignal): Promise<string[]> {
+  const lines: string[] = [];
+  try {
+    for await (const { lines: some } of client.steps.tailLogs({ planId, step }, { signal })) {
+      lines.push(...some.map(({ text }) => harmless(text)));
+    }
+  } catch (error) {
+    if (signal.aborted) throw error;
+    lines.push(`(its lines cannot be read: ${harmless(error instanceof Error ? error.message : String(error))})`);
+  }
+  return lines.slice(-LAST_LINES);
+}
+
+export function clockTime(ms: number | undefined): string {
+  return ms === undefined ? "        " : isoTime(ms).slice(11, 19);
+}
