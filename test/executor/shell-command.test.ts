@@ -42,6 +42,12 @@ posix("how a command ends", () => {
     expect((await run({ run: "cat" })).stdoutBytes).toBe(0);
   });
 
+  test.runIf(existsSync("/bin/bash"))("does not make bash read its user's settings", async () => {
+    writeFileSync(join(folder, ".bashrc"), "echo settings");
+    const spec = { run: "cat", shell: "/bin/bash", stdin: "input\n", env: { HOME: folder } };
+    expect((await run(spec)).stdoutTail).toBe("input\n");
+  });
+
   test("works in the folder it is given", async () => {
     expect((await run({ run: 'basename "$(pwd)"', cwd: folder })).stdoutTail.trim()).toBe(folder.split("/").at(-1));
   });
@@ -100,7 +106,11 @@ posix("many commands at once", () => {
 
 posix("commands that cannot be started", () => {
   test.each([
-    ["a missing program", { run: ["no-such-program-here"] }, /^ENOENT: program not found: no-such-program-here$/],
+    [
+      "a missing program",
+      { run: ["no-such-program-here"], env: { PATH: "/usr/bin:/bin" } },
+      /^ENOENT: program not found: no-such-program-here$/,
+    ],
     ["a missing shell", { run: "true", shell: "/no/such/shell" }, /^ENOENT: program not found/],
     ["a program without the right to run", { run: [join(folder, "plain")] }, /^EACCES: not allowed/],
     ["a missing folder", { run: "true", cwd: join(folder, "none") }, /^ENOENT: cwd does not exist/],

@@ -3,7 +3,8 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { rm } from "node:fs/promises";
+import { open, rm, writeFile } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../../support/clock.ts";
@@ -84,21 +85,33 @@ async function inFolder(spec: CommandSpec, io: CommandIo): Promise<Course> {
   const problem = await folderProblem(spec.cwd);
   if (problem !== undefined) return notRun(problem);
   let folder: string;
+  let input: FileHandle | undefined;
   try {
     guard.ready();
     folder = await guard.newFolder();
+    if (spec.stdin !== undefined) input = await inputFile(join(folder, "stdin"), spec.stdin);
   } catch (error) {
-    return notRun(`A private folder cannot be made: ${(error as Error).message}`);
+    return notRun(`The command's private folder cannot be made: ${(error as Error).message}`);
   }
   try {
-    return await start(spec, io, folder);
+    return await start(spec, io, folder, input?.fd);
   } finally {
+    await input?.close();
     // What is left in it is of no use to anybody; a file that cannot be removed is no reason to fail the step.
     await rm(folder, { recursive: true, force: true, maxRetries: 2 }).catch(() => undefined);
   }
 }
 
-async function start(spec: CommandSpec, io: CommandIo, folder: string): Promise<Course> {
+/**
+ * Input comes from a file: there is no end to break when the command does not read it, and no socket, from which bash would
+ * conclude that it was called over the network and read its user's .bashrc.
+ */
+async function inputFile(path: string, text: string): Promise<FileHandle> {
+  await writeFile(path, text, { mode: 0o600 });
+  return open(path, "r");
+}
+
+async function start(spec: CommandSpec, io: CommandIo, folder: string, input: number | undefined): Promise<Course> {
   const outputsPath = spec.outputsFile === false ? undefined : join(folder, "outputs.json");
   const { mark, variable } = guard.newMark();
   const set = { [MARK]: variable, [OUTPUTS]: outputsPath };
@@ -116,11 +129,7 @@ async function start(spec: CommandSpec, io: CommandIo, folder: string): Promise<
       env: commandEnvironment(process.env, spec.env ?? {}, set),
       // A session and a group of its own, so that all of it can be signalled at once.
       detached: process.platform !== "win32",
-      stdio: [
-        spec.stdin === undefined ? "ignore" : "pipe",
-        pipes?.stdout.theirs ?? "pipe",
-        pipes?.stderr.theirs ?? "pipe",
-      ],
+      stdio: [input ?? "ignore", pipes?.stdout.theirs ?? "pipe", pipes?.stderr.theirs ?? "pipe"],
       windowsHide: true,
       windowsVerbatimArguments: verbatim,
     });
@@ -138,8 +147,6 @@ async function start(spec: CommandSpec, io: CommandIo, folder: string): Promise<
   guard.watch(child.pid);
   const stdout = new Output("stdout", sources[0], spec.tailBytes ?? TAIL_BYTES);
   const stderr = new Output("stderr", sources[1], spec.tailBytes ?? TAIL_BYTES);
-  // Whoever does not read its input closes it; that is no trouble of ours.
-  child.stdin?.on("error", () => undefined).end(spec.stdin);
   const budget = new LogBudget(io.clock);
   stdout.read(io.onLog, budget, io.clock);
   stderr.read(io.onLog, budget, io.clock);
