@@ -9,8 +9,7 @@ export interface JsonObject {
 
 /** A value, or what is wrong with its text in one sentence for people. */
 export type ParsedJson =
-  | { readonly ok: true; readonly value: JsonValue }
-  | { readonly ok: false; readonly problem: string };
+  { readonly ok: true; readonly value: JsonValue } | { readonly ok: false; readonly problem: string };
 
 /**
  * Reads JSON (RFC 8259). Refused: numbers beyond ±(2^53 − 1), NUL characters, lone surrogates, a member name twice in one
