@@ -195,6 +195,23 @@ describe("diff", () => {
     ]);
   });
 
+  it("does not see a need beside a reference that says the same, and sees one that says something else", () => {
+    const b = (needs: StepDefinition["needs"]): ComparedGraph =>
+      graphOf([
+        workStep("a"),
+        workStep("b", { needs, input: { kind: "json", text: '{"x":"${{ steps.a.outputs.x }}"}' } }),
+      ]);
+    const [none, success, end] = [b([]), b([{ step: "a", regardless: false }]), b([{ step: "a", regardless: true }])];
+    expect(isEmpty(diff(none, success)) && isEmpty(diff(success, none))).toBe(true);
+    for (const other of [none, success]) {
+      expect(diff(other, end)).toMatchObject({
+        steps: [{ key: "b", change: "CHANGED" }],
+        addedEdges: [{}],
+        removedEdges: [{}],
+      });
+    }
+  });
+
   it("says what becomes of each step", () => {
     const changed = (key: string): StepDefinition => workStep(key, { capability: "other" });
     const keys = ["same", "changed", "gone"];
