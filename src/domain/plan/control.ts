@@ -1,4 +1,6 @@
 // Verbs of operators and approvers on a running plan, and the activation of a graph version. Not here: what executors cause.
+import { exceeded, plus } from "../amounts.ts";
+import type { Limits } from "../amounts.ts";
 import type { Approval } from "../approval.ts";
 import type { Constraints } from "../goal.ts";
 import type { ApprovalId } from "../id.ts";
@@ -9,7 +11,8 @@ import { hasEnded, hasNotBegun, STEP_FLAGS } from "../step.ts";
 import type { StepRow } from "../step.ts";
 import type { PlanDraft } from "./draft.ts";
 import { beginEnding, maybeFinish, stop, undoNext } from "./ending.ts";
-import { arrive, makeReady, settleDependents, unpark } from "./ready.ts";
+import { makeReady, requeue, unpark } from "./queue.ts";
+import { arrive, CASCADE_LIMIT, settleDependents, withdraw } from "./ready.ts";
 import { reviveStep } from "./revive.ts";
 import { MissingRows } from "./slice.ts";
 
@@ -22,6 +25,7 @@ function conflict(kind: string, id: string, state: string, explanation: string):
 
 export function suspend(draft: PlanDraft): Outcome {
   if (draft.plan.state !== "ACTIVE") return conflict("plan", draft.plan.planId, draft.plan.state, `A plan that is ${draft.plan.state} cannot be suspended.`);
+  if (draft.plan.ending !== null) return conflict("plan", draft.plan.planId, draft.plan.ending, "The plan is ending; it cannot be suspended.");
   // Ready steps leave the ready set one by one, when somebody would lease them: suspending stays O(1).
   draft.movePlan("SUSPENDED");
   return undefined;
@@ -63,13 +67,25 @@ export function retry(draft: PlanDraft, ordinal: number): Outcome {
   const { plan } = draft;
   if (row.state === "BACKING_OFF" && plan.ending === null) {
     draft.setTimer(ordinal, null);
-    if (row.undoing) draft.move(ordinal, "COMPENSATING", { orderKey: draft.context.nowMs * 1_000 });
-    else makeReady(draft, ordinal);
+    requeue(draft, ordinal);
+    draft.patch(ordinal, { notBeforeMs: null });
     return undefined;
   }
   if (!row.current || (row.state !== "FAILED" && row.state !== "REFUSED")) return conflict("step", row.key, row.state, `Step ${row.key} is ${row.state}: there is nothing to retry.`);
   if (plan.ending !== null || (planHasEnded(plan.state) && plan.state !== "FAILED")) return conflict("plan", plan.planId, plan.ending ?? plan.state, "The plan has ended otherwise, or is ending.");
-  return reviveStep(draft, ordinal);
+  const no = stillCascading(draft) ?? reviveStep(draft, ordinal);
+  if (no === undefined) maybeFinish(draft);
+  return no;
+}
+
+/** While a cascade is under way, rows do not yet show who waits for whom. */
+function stillCascading(draft: PlanDraft): Refusal | undefined {
+  const { plan } = draft;
+  // Where few steps are, none is ever left over.
+  if (plan.nextOrdinal <= CASCADE_LIMIT) return undefined;
+  if (draft.slice.cascade === undefined) throw new MissingRows({ cascade: true });
+  if ((draft.slice.cascade?.frontier.length ?? 0) === 0) return undefined;
+  return refused("STATE_CONFLICT", "Many steps of this plan are just being moved; try again in a moment.", { metadata: { kind: "plan", id: plan.planId, state: plan.state }, lifter: "TIME", retryable: true }).refusal;
 }
 
 export function skip(draft: PlanDraft, ordinal: number): Outcome {
@@ -88,6 +104,9 @@ export function hold(draft: PlanDraft, ordinal: number): Outcome {
   if (!hasNotBegun(row.state) || row.undoing) return conflict("step", row.key, row.state, `Step ${row.key} is ${row.state}: only a step that has not begun can be held.`);
   if (row.state === "PENDING") draft.patch(ordinal, { heldBack: true });
   else {
+    if (row.state === "AWAITING_APPROVAL" && draft.pendingApprovals().some((a) => a.ordinal === ordinal && a.subject === "FAILURE")) {
+      return conflict("step", row.key, row.state, `Step ${row.key} failed and waits for an approver's answer; holding it would pass that over.`);
+    }
     if (row.state === "BACKING_OFF") draft.setTimer(ordinal, null);
     withdraw(draft, ordinal);
     draft.move(ordinal, "WAITING", { heldBack: true });
@@ -166,6 +185,8 @@ export function activate(draft: PlanDraft, activation: Activation): Outcome {
   const { plan, context } = draft;
   const first = plan.activeVersion === 0;
   const { budget, deadlineMs, minTrust } = activation.constraints;
+  const no = mayNotActivate(draft, budget);
+  if (no !== undefined) return no;
   plan.account = { ...plan.account, currency: budget.currency, allotted: { tokens: budget.tokens, moneyMicros: budget.moneyMicros, wallMs: budget.wallMs, energyMillijoules: budget.energyMillijoules } };
   plan.minTrust = minTrust;
   plan.activeVersion = activation.version;
@@ -201,6 +222,17 @@ export function activate(draft: PlanDraft, activation: Activation): Outcome {
   return undefined;
 }
 
+function mayNotActivate(draft: PlanDraft, budget: Limits): Refusal | undefined {
+  const { plan } = draft;
+  if (plan.ending !== null || plan.state === "COMPENSATING" || plan.state === "CANCELLED") {
+    return conflict("plan", plan.planId, plan.ending ?? plan.state, "The plan was cancelled, or is ending; no version can become active.");
+  }
+  const { held, spent, presumed } = plan.account;
+  const over = exceeded(plus(plus(held, spent), presumed), budget);
+  if (over.length > 0) return refused("BUDGET_EXHAUSTED", `The budget may not be less than what is held and spent already (${over.join(", ")}).`, { metadata: { dimensions: over.join(",") } }).refusal;
+  return stillCascading(draft);
+}
+
 /** A row that the new version does not have. True when it is to be undone. */
 function drop(draft: PlanDraft, row: StepRow): boolean {
   const { plan } = draft;
@@ -220,13 +252,6 @@ function drop(draft: PlanDraft, row: StepRow): boolean {
 function settleArrival(draft: PlanDraft, ordinal: number): void {
   if (hasEnded(draft.step(ordinal).state)) return;
   if (arrive(draft, ordinal) === "ended") settleDependents(draft, [ordinal]);
-}
-
-function withdraw(draft: PlanDraft, ordinal: number): void {
-  if (draft.step(ordinal).state !== "AWAITING_APPROVAL") return;
-  for (const approval of draft.pendingApprovals()) {
-    if (approval.ordinal === ordinal) draft.setApproval({ ...approval, state: "WITHDRAWN", decidedMs: draft.context.nowMs, decidedBy: draft.actor });
-  }
 }
 
 export interface Ratification {

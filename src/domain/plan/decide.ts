@@ -6,8 +6,9 @@ import { activate, cancel, decideApproval, hold, release, requestRatification, r
 import type { Activation, Ratification } from "./control.ts";
 import { PlanDraft } from "./draft.ts";
 import type { DecideContext, StopOrderDraft } from "./draft.ts";
-import { sweep } from "./ending.ts";
-import { makeReady, settleDependents } from "./ready.ts";
+import { maybeFinish, sweep } from "./ending.ts";
+import { makeReady } from "./queue.ts";
+import { settleDependents } from "./ready.ts";
 import { MissingRows } from "./slice.ts";
 import type { PlanChanges, PlanSlice } from "./slice.ts";
 
@@ -146,12 +147,13 @@ export function continueCascade(draft: PlanDraft): void {
   const { cascade } = draft.slice;
   if (cascade === undefined) throw new MissingRows({ cascade: true });
   if (cascade === null) return;
-  draft.cascade = cascade;
-  if (cascade.sweepFrom !== null) {
+  if (cascade.frontier.length === 0) {
+    draft.cascade = cascade;
     sweep(draft);
   } else {
     draft.cascade = null;
-    settleDependents(draft, cascade.frontier);
+    settleDependents(draft, cascade.frontier, cascade.sweepFrom);
+    maybeFinish(draft);
   }
   draft.record("plan.cascade", { left: draft.cascade?.frontier.length ?? 0, sweep_from: draft.cascade?.sweepFrom ?? null }, { actor: "maestro" });
 }

@@ -57,6 +57,8 @@ export class PlanDraft {
   readonly #checkpoints = new Map<number, PlanChanges["checkpoints"][number]>();
   readonly #approvals = new Map<string, Approval>();
   readonly #results = new Map<string, StepResult>();
+  /** States of the current rows that changed, by key. */
+  readonly #states = new Map<string, StepState>();
   #goal: PlanChanges["goal"] = null;
   #moves: [string, StepState][] = [];
   #touched = false;
@@ -71,6 +73,11 @@ export class PlanDraft {
   /** Whether anything is to be written. */
   get touched(): boolean {
     return this.#touched;
+  }
+
+  /** Whether the plan is on its way to an end; a step that fails can make it so at any moment. */
+  get isEnding(): boolean {
+    return this.plan.ending !== null;
   }
 
   find(ordinal: number): StepRow | undefined {
@@ -108,7 +115,7 @@ export class PlanDraft {
     const found = new Map<string, StepResult>();
     for (const key of keys) {
       const result = this.#results.get(key) ?? this.slice.results.get(key);
-      if (result !== undefined) found.set(key, result);
+      if (result !== undefined) found.set(key, { ...result, state: this.#states.get(key) ?? result.state });
     }
     return found;
   }
@@ -174,7 +181,7 @@ export class PlanDraft {
     this.#attempts.push(attempt);
     this.#touched = true;
     const row = this.step(attempt.ordinal);
-    if (!attempt.undoing) this.#results.set(row.key, { state: row.state, outputs, outputsDigest: attempt.outputsDigest });
+    if (!attempt.undoing && row.current) this.#results.set(row.key, { state: row.state, outputs, outputsDigest: attempt.outputsDigest });
   }
 
   addLate(report: LateReport): void {
@@ -251,6 +258,7 @@ export class PlanDraft {
   #put(before: StepRow, after: StepRow): void {
     this.#steps.set(after.ordinal, after);
     this.#waits.delete(after.ordinal);
+    if (after.current) this.#states.set(after.key, after.state);
     this.#touched = true;
     const plan = this.plan;
     plan.stepsEnded += ended(after) - ended(before);

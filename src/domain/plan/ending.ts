@@ -6,7 +6,8 @@ import { hasNotBegun } from "../step.ts";
 import type { StepRow } from "../step.ts";
 import { isCompensable } from "./draft.ts";
 import type { PlanDraft } from "./draft.ts";
-import { leaseOf } from "./lease.ts";
+import { leaseOf } from "./live.ts";
+import { unpark } from "./queue.ts";
 import { resolveCompensation } from "./resolve.ts";
 import { MissingRows } from "./slice.ts";
 
@@ -22,6 +23,11 @@ export function beginEnding(draft: PlanDraft, ending: "FAILED" | "CANCELLED", re
   plan.compensate = compensate;
   draft.cascade = { frontier: [], sweepFrom: 1 };
   withdrawApprovals(draft);
+  if (plan.state === "SUSPENDED") {
+    // Ending lifts the suspension; what was being undone goes on.
+    draft.movePlan("ACTIVE");
+    unpark(draft);
+  }
   // A small plan is swept here and now; a large one by the cascade worker, chunk by chunk.
   if (plan.nextOrdinal <= SWEEP_LIMIT) sweep(draft);
 }
@@ -30,6 +36,11 @@ export function beginEnding(draft: PlanDraft, ending: "FAILED" | "CANCELLED", re
 export function sweep(draft: PlanDraft): void {
   const from = draft.cascade?.sweepFrom ?? null;
   if (from === null) return;
+  if (draft.plan.ending === null) {
+    // The plan ended before its last chunk, all of which had ended by itself; it may run again by now.
+    draft.cascade = null;
+    return;
+  }
   const last = Math.min(from + SWEEP_LIMIT, draft.plan.nextOrdinal) - 1;
   const ordinals = Array.from({ length: Math.max(0, last - from + 1) }, (_, i) => from + i);
   const missing = ordinals.filter((o) => draft.find(o) === undefined);

@@ -1,13 +1,14 @@
 // Leasing ready steps, and leases that end without an outcome. Not here: outcomes, see report.ts.
 import { NOTHING } from "../amounts.ts";
-import type { Amounts } from "../amounts.ts";
 import type { ExecutorId, SessionId } from "../id.ts";
-import type { Failure, LeaseRef } from "../outcome.ts";
+import type { Failure } from "../outcome.ts";
 import { presumeHold, takeHold } from "../plan.ts";
 import { nextFencing, STEP_FLAGS } from "../step.ts";
 import type { StepRow } from "../step.ts";
 import type { PlanDraft } from "./draft.ts";
-import { afterAttempt, retryOrFail } from "./failure.ts";
+import { afterAttempt } from "./consequences.ts";
+import { retryOrFail } from "./failure.ts";
+import { holdOf, isLive } from "./live.ts";
 
 export interface Claim {
   readonly ordinal: number;
@@ -49,20 +50,6 @@ export function claim(draft: PlanDraft, wanted: Claim): StepRow | undefined {
   return draft.step(wanted.ordinal);
 }
 
-/** What is held while an attempt runs; undoing must not be kept by a budget that doing has used up. */
-export function holdOf(row: StepRow, undoing = row.undoing): Amounts {
-  return undoing ? NOTHING : row.hold;
-}
-
-export function leaseOf(draft: PlanDraft, row: StepRow): LeaseRef {
-  return { planId: draft.plan.planId, step: row.key, ordinal: row.ordinal, fencing: row.fencing };
-}
-
-/** Whether a row is leased under exactly this number; whatever ends a lease checks it first. */
-export function isLive(row: StepRow | undefined, fencing: number): row is StepRow {
-  return row !== undefined && (row.state === "LEASED" || row.state === "STOPPING") && row.fencing === fencing;
-}
-
 /** A lease ended without an outcome: its hold is presumed spent, and the step runs again or fails. */
 export function loseLease(draft: PlanDraft, ordinal: number, fencing: number, failure: Failure): boolean {
   const row = draft.step(ordinal);
@@ -86,6 +73,6 @@ export function loseLease(draft: PlanDraft, ordinal: number, fencing: number, fa
     { step: row.key, ordinal, fencing, attempt: row.attempt, executor: row.executorId, leased_at: row.startedMs, state: draft.step(ordinal).state, error_class: failure.errorClass, message: failure.message },
     { id: recordId, actor: "maestro" },
   );
-  afterAttempt(draft, ordinal, result);
+  afterAttempt(draft, ordinal, result, failure.message);
   return true;
 }

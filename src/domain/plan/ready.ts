@@ -1,13 +1,17 @@
 // How steps become ready: an ended step releases or skips those that depend on it. Not here: leasing, see lease.ts.
 import type { Approval } from "../approval.ts";
 import type { ApprovalId } from "../id.ts";
+import type { Failure } from "../outcome.ts";
+import { planHasEnded } from "../plan.ts";
 import { has, hasEnded, STEP_FLAGS } from "../step.ts";
 import type { StepRow } from "../step.ts";
-import { CHANGES_LIMIT } from "./draft.ts";
 import type { PlanDraft } from "./draft.ts";
-import { failFinally } from "./failure.ts";
+import { beginEnding } from "./ending.ts";
+import { endFailed, failsPlan } from "./failure.ts";
+import { makeReady } from "./queue.ts";
 import { resolveStep } from "./resolve.ts";
 import { MissingRows } from "./slice.ts";
+import type { ChildEdge } from "./slice.ts";
 
 /** Steps that one transaction may move by a cascade; the rest is a durable work row. */
 export const CASCADE_LIMIT = 1_000;
@@ -18,23 +22,39 @@ export function allows(parent: StepRow, regardless: boolean): boolean {
   return (parent.state === "FAILED" || parent.state === "REFUSED") && has(parent.flags, STEP_FLAGS.CARRY_ON);
 }
 
-/** Follows the edges of steps that just ended, and of those skipped on the way, breadth first. */
-export function settleDependents(draft: PlanDraft, endedOrdinals: readonly number[]): void {
-  if (draft.plan.ending !== null) return;
-  let frontier: readonly number[] = endedOrdinals;
+/** Follows the edges of steps that just ended, and of those skipped on the way, breadth first; beyond the limit the rest is left to the cascade. */
+export function settleDependents(draft: PlanDraft, endedOrdinals: readonly number[], resumeAt: number | null = null): void {
+  const over = (): boolean => draft.plan.ending !== null || planHasEnded(draft.plan.state);
+  if (over() || endedOrdinals.length === 0) return;
+  const left = draft.cascade === undefined ? draft.slice.cascade : draft.cascade;
+  if (left !== undefined && left !== null && left.frontier.length > 0) {
+    // One cascade a plan: what ends meanwhile queues behind it.
+    draft.cascade = { ...left, frontier: [...left.frontier, ...endedOrdinals] };
+    return;
+  }
+  let frontier = endedOrdinals;
+  let from = resumeAt;
+  let followed = 0;
   let moved = 0;
   while (frontier.length > 0) {
-    loadChildren(draft, frontier);
+    const chunk = frontier.slice(0, CASCADE_LIMIT);
+    loadChildren(draft, chunk);
     const next: number[] = [];
-    for (const [index, ordinal] of frontier.entries()) {
-      if (moved >= CASCADE_LIMIT || moved >= CHANGES_LIMIT) {
-        leaveRest(draft, [...frontier.slice(index), ...next]);
+    const rest = (index: number): readonly number[] => [...frontier.slice(index), ...next];
+    for (const [index, ordinal] of chunk.entries()) {
+      if (followed >= CASCADE_LIMIT) {
+        leaveRest(draft, rest(index), from);
         return;
       }
+      followed += 1;
       const parent = draft.step(ordinal);
-      for (const edge of draft.children(ordinal)) {
+      for (const edge of edgesOf(draft, ordinal, from, moved)) {
         const child = draft.step(edge.to);
         if (hasEnded(child.state) || child.waitingOn === 0) continue;
+        if (moved >= CASCADE_LIMIT) {
+          leaveRest(draft, rest(index), edge.to);
+          return;
+        }
         moved += 1;
         if (!allows(parent, edge.regardless)) {
           draft.move(edge.to, "SKIPPED", { waitingOn: 0 });
@@ -43,11 +63,19 @@ export function settleDependents(draft: PlanDraft, endedOrdinals: readonly numbe
         }
         draft.waitFor(edge.to, child.waitingOn - 1);
         if (child.waitingOn === 1 && arrive(draft, edge.to) === "ended") next.push(edge.to);
-        if (draft.plan.ending !== null) return;
+        if (over()) return;
       }
+      from = null;
     }
-    frontier = next;
+    frontier = rest(chunk.length);
   }
+}
+
+/** Edges to follow; in order of their targets when the limit may fall among them, so that a number says where to go on. */
+function edgesOf(draft: PlanDraft, ordinal: number, from: number | null, moved: number): readonly ChildEdge[] {
+  const edges = draft.children(ordinal);
+  if (from === null && moved + edges.length <= CASCADE_LIMIT) return edges;
+  return edges.filter((edge) => from === null || edge.to >= from).sort((a, b) => a.to - b.to);
 }
 
 /**
@@ -79,34 +107,13 @@ export function arrive(draft: PlanDraft, ordinal: number): "waits" | "ended" {
   return "waits";
 }
 
-/** READY, and in the ready set unless the plan is suspended: order is ready time less the boost, so waiting ages it. */
-export function makeReady(draft: PlanDraft, ordinal: number): void {
+/** A step that fails before it could be leased, by its condition, references or schema. True when it ended. */
+function failFinally(draft: PlanDraft, ordinal: number, failure: Failure): boolean {
   const row = draft.step(ordinal);
-  const { nowMs } = draft.context;
-  const orderKey = draft.plan.state === "SUSPENDED" ? null : orderKeyAt(nowMs, row.boostMs, ordinal);
-  if (row.state === "READY") draft.patch(ordinal, { orderKey, readyMs: nowMs });
-  else draft.move(ordinal, "READY", { orderKey, readyMs: nowMs });
-  if (orderKey !== null) draft.ready.push(ordinal);
-}
-
-/** Epoch microseconds of a moment less the boost; the ordinal breaks ties within a plan. */
-export function orderKeyAt(readyMs: number, boostMs: number, ordinal: number): number {
-  return (readyMs - boostMs) * 1_000 + (ordinal % 1_000);
-}
-
-/** Puts parked steps back into the ready set. With a limit, only that many: the others would only starve again. */
-export function unpark(draft: PlanDraft, limit = Number.POSITIVE_INFINITY): void {
-  if (draft.plan.stepsStarved === 0) return;
-  if (draft.slice.parked === null) throw new MissingRows({ parked: true });
-  let left = limit;
-  for (const ordinal of draft.slice.parked) {
-    const row = draft.step(ordinal);
-    if (left <= 0) return;
-    if ((row.state !== "READY" && row.state !== "COMPENSATING") || row.orderKey !== null) continue;
-    left -= 1;
-    draft.patch(ordinal, { orderKey: orderKeyAt(row.readyMs ?? draft.context.nowMs, row.boostMs, ordinal), flags: row.flags & ~STEP_FLAGS.STARVED });
-    draft.ready.push(ordinal);
-  }
+  const result = endFailed(draft, ordinal, "FAILED", failure);
+  draft.record("step.failed", { step: row.key, ordinal, state: draft.step(ordinal).state, error_class: failure.errorClass, message: failure.message }, { actor: "maestro" });
+  if (result === "ended" && failsPlan(draft.definition(ordinal))) beginEnding(draft, "FAILED", `step ${row.key} failed: ${failure.message}`, true);
+  return result === "ended";
 }
 
 function loadChildren(draft: PlanDraft, frontier: readonly number[]): void {
@@ -117,8 +124,18 @@ function loadChildren(draft: PlanDraft, frontier: readonly number[]): void {
   if (edgesMissing.length + rowsMissing.length > 0) throw new MissingRows({ childrenOf: edgesMissing, steps: rowsMissing });
 }
 
-function leaveRest(draft: PlanDraft, frontier: readonly number[]): void {
-  draft.cascade = { frontier, sweepFrom: null };
+function leaveRest(draft: PlanDraft, frontier: readonly number[], from: number | null): void {
+  // What is left over already is not to be overwritten: decided again, with that at hand.
+  if (draft.cascade === undefined && draft.slice.cascade === undefined) throw new MissingRows({ cascade: true });
+  draft.cascade = { frontier, sweepFrom: from };
+}
+
+/** Withdraws the question that a step waits with. */
+export function withdraw(draft: PlanDraft, ordinal: number): void {
+  if (draft.step(ordinal).state !== "AWAITING_APPROVAL") return;
+  for (const approval of draft.pendingApprovals()) {
+    if (approval.ordinal === ordinal) draft.setApproval({ ...approval, state: "WITHDRAWN", decidedMs: draft.context.nowMs, decidedBy: draft.actor });
+  }
 }
 
 function askForStep(draft: PlanDraft, ordinal: number): void {

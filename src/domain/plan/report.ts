@@ -9,10 +9,13 @@ import type { Decision } from "../refusal.ts";
 import { has, STEP_FLAGS } from "../step.ts";
 import type { StepRow } from "../step.ts";
 import type { PlanDraft } from "./draft.ts";
-import { afterAttempt, endFailed, requeue, retryOrFail } from "./failure.ts";
+import { afterAttempt } from "./consequences.ts";
+import { endFailed, retryOrFail } from "./failure.ts";
 import type { FailureResult } from "./failure.ts";
-import { holdOf, isLive, leaseOf } from "./lease.ts";
+import { holdOf, isLive, leaseOf } from "./live.ts";
+import { requeue, unpark } from "./queue.ts";
 import { MissingRows } from "./slice.ts";
+import type { EarlierAttempt } from "./slice.ts";
 
 /** Takes an outcome: exactly one counts for a lease; the same again gets the same answer; anything else is evidence. */
 export function report(draft: PlanDraft, outcome: Outcome, executorId: ExecutorId): Decision<Receipt> {
@@ -59,7 +62,7 @@ function take(draft: PlanDraft, row: StepRow, outcome: Outcome, executorId: Exec
   );
   const state = draft.step(ordinal).state;
   draft.record("outcome.report", recordBody(row, judged, state, usage, executorId), { id: recordId, payload: outputsText });
-  afterAttempt(draft, ordinal, result);
+  afterAttempt(draft, ordinal, result, judged.failure?.message ?? "");
   return { lease: leaseOf(draft, row), stepState: state, recordId, duplicate: false };
 }
 
@@ -130,21 +133,33 @@ function reportEnded(draft: PlanDraft, row: StepRow, outcome: Outcome, executorI
   }
   const seen = earlier.lateDigest !== null;
   if (earlier.bodyDigest === null) {
-    const recordId = seen ? null : keepLate(draft, row, outcome, earlier.hold, "outcome.late");
+    const recordId = seen ? null : keepLate(draft, row, outcome, earlier);
+    // What was presumed may be more than what was used.
+    if (draft.plan.state === "ACTIVE" && draft.plan.ending === null) unpark(draft);
     return refused("STALE_LEASE", `The lease of step ${step} had ended; the report is kept as evidence.`, { metadata, ...uri(recordId) });
   }
-  const recordId = seen ? null : keepLate(draft, row, outcome, null, "outcome.contradicted");
+  const recordId = seen ? null : keepContradiction(draft, row, outcome, earlier);
   return refused("CONTRADICTORY_EVIDENCE", `Another outcome was reported before for this attempt of step ${step}.`, {
     metadata: { expected: hex(earlier.bodyDigest), actual: hex(outcome.bodyDigest) },
     ...uri(recordId),
   });
 }
 
-/** One evidence record per attempt and kind; `presumed` is the hold to settle, null when nothing was presumed. */
-function keepLate(draft: PlanDraft, row: StepRow, outcome: Outcome, presumed: Amounts | null, kind: string): RecordId {
+/** The first report of a lost attempt settles what was presumed of it. */
+function keepLate(draft: PlanDraft, row: StepRow, outcome: Outcome, earlier: EarlierAttempt): RecordId {
+  draft.plan.account = settlePresumed(draft.plan.account, earlier.hold, outcome.usage);
+  return keepEvidence(draft, row, outcome, outcome.usage, "outcome.late");
+}
+
+/** The attempt keeps the usage that was booked for it: what contradicts it is told by the record alone. */
+function keepContradiction(draft: PlanDraft, row: StepRow, outcome: Outcome, earlier: EarlierAttempt): RecordId {
+  return keepEvidence(draft, row, outcome, earlier.usage, "outcome.contradicted");
+}
+
+/** One evidence record per attempt. */
+function keepEvidence(draft: PlanDraft, row: StepRow, outcome: Outcome, usage: Amounts, kind: string): RecordId {
   const { ordinal, fencing } = outcome.lease;
-  if (presumed !== null) draft.plan.account = settlePresumed(draft.plan.account, presumed, outcome.usage);
-  draft.addLate({ ordinal, fencing, lateDigest: outcome.bodyDigest, usage: outcome.usage, artifacts: outcome.artifacts });
+  draft.addLate({ ordinal, fencing, lateDigest: outcome.bodyDigest, usage, artifacts: outcome.artifacts });
   return draft.record(kind, { step: row.key, ordinal, fencing, result: outcome.result.kind, usage: outcome.usage, digest: hex(outcome.bodyDigest) });
 }
 

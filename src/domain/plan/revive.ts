@@ -4,51 +4,87 @@ import type { Refusal } from "../refusal.ts";
 import { hasEnded } from "../step.ts";
 import type { StepRow } from "../step.ts";
 import type { PlanDraft } from "./draft.ts";
-import { allows, arrive, makeReady, settleDependents } from "./ready.ts";
+import { failsPlan } from "./failure.ts";
+import { allows, arrive, settleDependents, withdraw } from "./ready.ts";
 import { MissingRows } from "./slice.ts";
 
+interface Parent {
+  readonly from: number;
+  readonly regardless: boolean;
+}
+
 /**
- * The failed step becomes ready, and every current step that was skipped or cancelled is pending again as far as the steps
- * before it allow. A failed plan becomes active; one whose effects were undone stays as it is.
+ * The failed step runs again, once what it depends on allows it. So do the steps that were cancelled with the plan, and those
+ * skipped after one that runs again; what depends on any of these and has not begun waits for it anew. A failed plan becomes
+ * active; steps whose failure alone would fail it run again with it. A plan whose effects were undone stays as it is.
  */
 export function reviveStep(draft: PlanDraft, ordinal: number): Refusal | undefined {
   if (!draft.slice.whole) throw new MissingRows({ whole: true });
-  const rows = [...draft.slice.steps.keys()].map((o) => draft.step(o)).filter((row) => row.current);
   const { plan } = draft;
+  const all = [...draft.slice.steps.keys()].map((o) => draft.step(o));
+  const rows = all.filter((row) => row.current);
   if (rows.some((row) => row.undoing || row.state === "COMPENSATED" || row.state === "COMPENSATION_FAILED")) {
     return refused("STATE_CONFLICT", "Effects of this plan were undone; re-plan it instead.", { metadata: { kind: "plan", id: plan.planId, state: plan.state } }).refusal;
   }
-  const parents = parentsOf(draft, rows);
-  const revived = new Set<number>([ordinal]);
-  for (const row of inOrder(draft, rows)) {
-    if (row.ordinal === ordinal || (row.state !== "SKIPPED" && row.state !== "CANCELLED")) continue;
-    const blocked = (parents.get(row.ordinal) ?? []).some(({ from, regardless }) => {
-      const parent = draft.step(from);
-      return !revived.has(from) && hasEnded(parent.state) && !allows(parent, regardless);
-    });
-    if (!blocked) revived.add(row.ordinal);
-  }
+  const parents = parentsOf(draft, all);
+  const revived = whatRunsAgain(draft, rows, parents, new Set([ordinal, ...fatal(draft, rows)]));
   if (plan.state === "FAILED") {
     draft.movePlan("ACTIVE");
     plan.finishedMs = null;
     plan.reason = "";
     draft.setGoal({ state: "ACTIVE", finishedMs: null });
   }
-  for (const each of revived) {
-    if (each === ordinal) continue;
-    const waitingOn = (parents.get(each) ?? []).filter(({ from }) => revived.has(from) || !hasEnded(draft.step(from).state)).length;
-    draft.move(each, "PENDING", { waitingOn, finishedMs: null });
+  const waitsFor = (row: StepRow): number => (parents.get(row.ordinal) ?? []).filter(({ from }) => revived.has(from) || !hasEnded(draft.step(from).state)).length;
+  const waitingAnew = rows.filter((row) => !revived.has(row.ordinal) && mayWaitAgain(row) && (parents.get(row.ordinal) ?? []).some(({ from }) => revived.has(from)));
+  // Counted before anything moves: a row that is moved looks as if it had not ended.
+  const counts = [...[...revived].map((o) => draft.step(o)), ...waitingAnew].map((row) => ({ row, waitingOn: waitsFor(row) }));
+  for (const { row, waitingOn } of counts) {
+    if (row.state === "PENDING") {
+      draft.waitFor(row.ordinal, waitingOn);
+      continue;
+    }
+    withdraw(draft, row.ordinal);
+    draft.move(row.ordinal, "PENDING", { waitingOn, finishedMs: null, readyMs: null, ...(revived.has(row.ordinal) ? { failures: 0 } : {}) });
   }
-  draft.patch(ordinal, { failures: 0, finishedMs: null });
-  makeReady(draft, ordinal);
   for (const each of revived) {
-    if (each !== ordinal && draft.step(each).waitingOn === 0 && draft.step(each).state === "PENDING" && arrive(draft, each) === "ended") settleDependents(draft, [each]);
+    const row = draft.step(each);
+    if (row.state === "PENDING" && row.waitingOn === 0 && arrive(draft, each) === "ended") settleDependents(draft, [each]);
   }
   return undefined;
 }
 
-function parentsOf(draft: PlanDraft, rows: readonly StepRow[]): Map<number, { readonly from: number; readonly regardless: boolean }[]> {
-  const parents = new Map<number, { readonly from: number; readonly regardless: boolean }[]>();
+/** Steps of a failed plan whose failure would fail it again. */
+function fatal(draft: PlanDraft, rows: readonly StepRow[]): readonly number[] {
+  if (draft.plan.state !== "FAILED") return [];
+  const ended = rows.filter((row) => row.state === "FAILED" || row.state === "REFUSED").map((row) => row.ordinal);
+  const unknown = ended.filter((each) => !draft.slice.definitions.has(each));
+  if (unknown.length > 0) throw new MissingRows({ definitions: unknown });
+  return ended.filter((each) => failsPlan(draft.definition(each)));
+}
+
+function whatRunsAgain(draft: PlanDraft, rows: readonly StepRow[], parents: ReadonlyMap<number, readonly Parent[]>, again: Set<number>): Set<number> {
+  for (const row of inOrder(draft, rows)) {
+    if (again.has(row.ordinal) || (row.state !== "SKIPPED" && row.state !== "CANCELLED")) continue;
+    const before = parents.get(row.ordinal) ?? [];
+    // Whoever was skipped for reasons of its own stays so.
+    if (row.state === "SKIPPED" && !before.some(({ from }) => again.has(from))) continue;
+    const blocked = before.some(({ from, regardless }) => {
+      const parent = draft.step(from);
+      return !again.has(from) && hasEnded(parent.state) && !allows(parent, regardless);
+    });
+    if (!blocked) again.add(row.ordinal);
+  }
+  return again;
+}
+
+/** Not begun, or pending. */
+function mayWaitAgain(row: StepRow): boolean {
+  return row.state === "PENDING" || (row.fencing === 0 && (row.state === "READY" || row.state === "WAITING" || row.state === "AWAITING_APPROVAL"));
+}
+
+/** By child; dropped rows that still run are waited for as well. */
+function parentsOf(draft: PlanDraft, rows: readonly StepRow[]): ReadonlyMap<number, readonly Parent[]> {
+  const parents = new Map<number, Parent[]>();
   for (const row of rows) {
     for (const edge of draft.children(row.ordinal)) {
       const list = parents.get(edge.to) ?? [];

@@ -5,7 +5,7 @@ import { payloadText } from "../payload.ts";
 import { STEP_FLAGS } from "../step.ts";
 import type { StepDefinition, StepRow } from "../step.ts";
 import { digestOfText } from "../canonical.ts";
-import { orderKeyAt } from "./ready.ts";
+import { orderKeyAt } from "./queue.ts";
 
 export interface BuiltStep {
   readonly row: StepRow;

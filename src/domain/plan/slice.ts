@@ -100,9 +100,11 @@ export interface LateReport {
   readonly artifacts: readonly Artifact[];
 }
 
-/** Steps that a long cascade has still to follow, or the ordinal from which a sweep of an ending plan goes on. */
+/** What a long cascade has left to do. */
 export interface Cascade {
+  /** Ended steps whose dependents have still to hear of it; none when an ending plan is swept. */
   readonly frontier: readonly number[];
+  /** Of a sweep, the step that it goes on from. Of a frontier, the first dependent of its first step that has not heard; null for all. */
   readonly sweepFrom: number | null;
 }
 
