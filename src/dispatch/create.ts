@@ -74,7 +74,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const unknown = windows.offer(news.ready ?? []);
       if (unknown.size > 0) learn(unknown);
       for (const order of news.stops ?? []) stop(order);
-      upkeep.lookSoon();
+      // Who knows what became ready says so; for the others the store is asked.
+      upkeep.lookSoon(news.ready === undefined ? (news.wake ?? []).map((plan) => plan.orgId) : []);
       batcher.poke();
     },
     executorChanged: (orgId, executorId) => { streams.changed(orgId, executorId); },

@@ -54,10 +54,10 @@ export class Taker {
 
   /** Windows that it can serve; computed anew when demand classes joined or the executor changed. */
   windows(all: Windows): readonly Window[] {
-    const count = all.count(this.executor.orgId);
-    if (count !== this.#seen) {
+    const revision = all.revision(this.executor.orgId);
+    if (revision !== this.#seen) {
       this.#windows = all.servable(this.executor, this.capabilities);
-      this.#seen = count;
+      this.#seen = revision;
     }
     return this.#windows;
   }

@@ -35,6 +35,8 @@ const WATCH_MS = 250;
 const LOOK_MS = 5_000;
 /** A server sweeps lapsed sessions only after its executors had time to attach to it. */
 export const SETTLE_MS = 6_000;
+/** Pause between looks at what was committed in this process. */
+const LOOK_SOON_MS = 10;
 /** Items that may wait before streams are held back. */
 const WAITING_LIMIT = 5_000;
 /** How long an executor has to stop an attempt. */
@@ -53,6 +55,9 @@ export class DispatchUpkeep {
   #beatMs = 0;
   #refilling = false;
   #looking = false;
+  #lookingSoon = false;
+  #lookAgain = false;
+  readonly #woken = new Set<OrgId>();
   #renewing = false;
   #stopped = false;
   #nextDue: NodeJS.Timeout | undefined;
@@ -99,9 +104,41 @@ export class DispatchUpkeep {
     if (this.#hungry.size > 0) void this.#refill();
   }
 
-  /** Something was committed elsewhere in this process: timers and cascades may be new. */
-  lookSoon(): void {
-    setImmediate(() => { void this.#dueAndCascades(); });
+  /** Something was committed elsewhere in this process: timers and cascades may be new, and ready steps of these orgs. */
+  lookSoon(orgs: readonly OrgId[]): void {
+    for (const orgId of orgs) this.#woken.add(orgId);
+    this.#lookAgain = true;
+    if (this.#lookingSoon) return;
+    this.#lookingSoon = true;
+    setImmediate(() => { void this.#lookNow(); });
+  }
+
+  /** One look for all that was committed while the last one ran. */
+  async #lookNow(): Promise<void> {
+    while (this.#lookAgain && !this.#stopped) {
+      this.#lookAgain = false;
+      const orgs = [...this.#woken];
+      this.#woken.clear();
+      await this.#scan(orgs);
+      await this.#dueAndCascades();
+      await pause(LOOK_SOON_MS);
+    }
+    this.#lookingSoon = false;
+  }
+
+  /** Ready steps of these orgs that nobody told of, of demand classes that may be new. */
+  async #scan(orgs: readonly OrgId[]): Promise<void> {
+    const { takers, windows, log } = this.#o;
+    try {
+      for (const orgId of orgs) {
+        await this.#load(orgId);
+        windows.doubt(orgId);
+      }
+    } catch (error) {
+      log("look.failed", { error: String(error) });
+    }
+    const wanted = new Set(orgs);
+    for (const taker of takers.all()) if (wanted.has(taker.executor.orgId)) this.refillSoon(taker);
   }
 
   /** A backoff was set that ends then. */
@@ -214,6 +251,8 @@ export class DispatchUpkeep {
     if (this.#looking || this.#stopped) return;
     this.#looking = true;
     try {
+      // Classes that another server's commit brought, or whose news was lost.
+      for (const orgId of this.#o.takers.orgs()) await this.#load(orgId);
       for (const taker of this.#o.takers.all()) if (taker.credit > 0) for (const window of taker.windows(this.#o.windows)) if (window.size < WINDOW_LIMIT / 4) this.#hungry.add(window);
       await this.#refill();
       await this.#dueAndCascades();

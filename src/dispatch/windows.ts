@@ -104,6 +104,7 @@ export class Windows {
   readonly #windows = new Map<DemandId, Window>();
   readonly #demands = new Map<DemandId, Demand>();
   readonly #byOrg = new Map<OrgId, Set<DemandId>>();
+  readonly #revisions = new Map<OrgId, number>();
 
   demand(demandId: DemandId): Demand | undefined {
     return this.#demands.get(demandId);
@@ -112,6 +113,8 @@ export class Windows {
   /** Learns demand classes of an org. */
   learn(demands: readonly Demand[]): void {
     for (const demand of demands) {
+      // A window may be there before its class is known: it is the class that makes it servable.
+      if (!this.#demands.has(demand.demandId)) this.#revisions.set(demand.orgId, this.revision(demand.orgId) + 1);
       this.#demands.set(demand.demandId, demand);
       this.#window(demand.orgId, demand.demandId);
     }
@@ -125,6 +128,14 @@ export class Windows {
       if (!this.#demands.has(step.demandId)) unknown.add(step.orgId);
     }
     return unknown;
+  }
+
+  /** Something may have become ready that no window was told of. */
+  doubt(orgId: OrgId): void {
+    for (const demandId of this.#byOrg.get(orgId) ?? []) {
+      const window = this.#windows.get(demandId);
+      if (window !== undefined) window.incomplete = true;
+    }
   }
 
   get(demandId: DemandId): Window | undefined {
@@ -144,9 +155,9 @@ export class Windows {
     return found;
   }
 
-  /** How many demand classes an org has here; takers cache what they can serve by it. */
-  count(orgId: OrgId): number {
-    return this.#byOrg.get(orgId)?.size ?? 0;
+  /** Changes whenever a demand class of the org is learnt; takers cache what they can serve by it. */
+  revision(orgId: OrgId): number {
+    return this.#revisions.get(orgId) ?? 0;
   }
 
   #window(orgId: OrgId, demandId: DemandId): Window {
