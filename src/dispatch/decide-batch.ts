@@ -53,7 +53,7 @@ export function decideShare(slice: PlanSlice, items: readonly Item[], options: S
     effects.push(...handOver(draft, options, effects));
   } catch (error) {
     if (error instanceof MissingRows) {
-      giveBack({ effects } as Pick<PlanResult, "effects">, options);
+      giveBack({ effects }, options);
       return { verdict: { kind: "needs", needs: error.needs }, result: undefined };
     }
     throw error;
@@ -99,7 +99,7 @@ function handOver(draft: PlanDraft, options: ShareOptions, before: readonly Effe
 }
 
 /** Credit that handovers of an abandoned try had taken. Claims from windows keep theirs: they are part of the items. */
-function giveBack(previous: Pick<PlanResult, "effects">, options: ShareOptions): void {
+function giveBack(previous: { readonly effects: readonly Effect[] }, options: ShareOptions): void {
   for (const effect of previous.effects) {
     if (effect.kind === "leased" && effect.handedOver) {
       effect.taker.release();

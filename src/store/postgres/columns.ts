@@ -32,8 +32,8 @@ export function arrayLiteral(type: string, values: readonly unknown[]): string {
     if (i > 0) text += ",";
     if (value === null || value === undefined) text += "NULL";
     else if (value instanceof Uint8Array) text += `"\\\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("hex")}"`;
-    else if (type === "text") text += `"${escaped(String(value as string))}"`;
-    else text += String(value as number | string | boolean);
+    else if (type === "text") text += `"${escaped(`${value as string}`)}"`;
+    else text += `${value as string}`;
   }
   return `${text}}`;
 }
