@@ -4,9 +4,12 @@ import type { SortKey } from "./page.ts";
 
 const PAGE = 1_000;
 
-export async function allPages<T>(list: (page: PageRequest) => Promise<readonly T[]>, keyOf: (item: T) => SortKey): Promise<readonly T[]> {
+export async function allPages<T>(
+  list: (page: PageRequest) => Promise<readonly T[]>,
+  keyOf: (item: T) => SortKey,
+): Promise<readonly T[]> {
   const all: T[] = [];
-  for (let after: SortKey | null = null; ; ) {
+  for (let after: SortKey | null = null; ;) {
     const found = await list({ limit: PAGE, after });
     all.push(...found);
     const last = found.at(-1);

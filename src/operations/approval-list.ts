@@ -13,7 +13,11 @@ export interface ApprovalListRequest {
   readonly page: PageRequest;
 }
 
-export const approvalList: Operation<ApprovalListRequest, Page<Approval>> = async (tx, { planId, pendingOnly, page }, context) => {
+export const approvalList: Operation<ApprovalListRequest, Page<Approval>> = async (
+  tx,
+  { planId, pendingOnly, page },
+  context,
+) => {
   const approvals = await tx.approvals.list(context.principal.orgId, { planId, pendingOnly }, oneMore(page));
   return read(pageOf(approvals, page, (approval) => [approval.requestedMs, approval.approvalId]));
 };

@@ -17,20 +17,32 @@ export interface CharterDeclareResponse {
   readonly changed: boolean;
 }
 
-export const charterDeclare: Operation<CharterDeclareRequest, CharterDeclareResponse> = async (tx, { name, terms, expectedRevision }, context) => {
+export const charterDeclare: Operation<CharterDeclareRequest, CharterDeclareResponse> = async (
+  tx,
+  { name, terms, expectedRevision },
+  context,
+) => {
   const { orgId, name: actor } = context.principal;
   const { budget } = terms;
   if (budget.moneyMicros !== null && budget.currency === "") {
-    return invalid({ field: "terms.budget.currency", description: "must be given when money is limited", rule: "charter.budget.currency" });
+    return invalid({
+      field: "terms.budget.currency",
+      description: "must be given when money is limited",
+      rule: "charter.budget.currency",
+    });
   }
   const newest = await tx.charters.lockByName(orgId, name);
   const revision = newest?.revision ?? 0;
   if (expectedRevision !== 0 && expectedRevision !== revision) {
-    return refused("VERSION_CONFLICT", `The newest revision of charter ${name} is ${String(revision)}, not ${String(expectedRevision)}.`, {
-      rule: "charter.revision",
-      metadata: { expected: String(expectedRevision), actual: String(revision) },
-      remedy: "Read the charter, and declare against its newest revision.",
-    });
+    return refused(
+      "VERSION_CONFLICT",
+      `The newest revision of charter ${name} is ${String(revision)}, not ${String(expectedRevision)}.`,
+      {
+        rule: "charter.revision",
+        metadata: { expected: String(expectedRevision), actual: String(revision) },
+        remedy: "Read the charter, and declare against its newest revision.",
+      },
+    );
   }
   const digest = digestOfText(canonicalText(terms));
   if (newest?.digest === digest) return read({ charter: newest, changed: false });
@@ -45,5 +57,12 @@ export const charterDeclare: Operation<CharterDeclareRequest, CharterDeclareResp
     declaredBy: actor,
   };
   await tx.charters.add(charter);
-  return journaled({ charter, changed: true }, { kind: "charter.declare", actor, body: { charter: charter.charterId, name, revision: charter.revision, digest, terms } });
+  return journaled(
+    { charter, changed: true },
+    {
+      kind: "charter.declare",
+      actor,
+      body: { charter: charter.charterId, name, revision: charter.revision, digest, terms },
+    },
+  );
 };

@@ -14,5 +14,7 @@ export interface CharterGetRequest {
 export const charterGet: Operation<CharterGetRequest, Charter> = async (tx, { charter, revision }, context) => {
   const found = await tx.charters.find(context.principal.orgId, charter, revision === 0 ? undefined : revision);
   if (found !== undefined) return read(found);
-  return revision === 0 ? notFound("charter", charter) : notFound("charter", `${charter} at revision ${String(revision)}`);
+  return revision === 0
+    ? notFound("charter", charter)
+    : notFound("charter", `${charter} at revision ${String(revision)}`);
 };

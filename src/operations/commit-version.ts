@@ -1,8 +1,6 @@
 // Committing a version inside of a transaction: guards, limits, ratification, activation. Shared by commit, re-plan, the
 // composite and the approval. Not here: what becomes of each row, see transition.ts.
 import type { OperationContext } from "../engine/operation.ts";
-import { DIMENSIONS, plus } from "../domain/amounts.ts";
-import type { Dimension } from "../domain/amounts.ts";
 import { digestOf } from "../domain/canonical.ts";
 import type { AnalysedEdge, GraphStep, GraphVersion } from "../domain/graph.ts";
 import { effectiveConstraints } from "../domain/goal.ts";
@@ -15,8 +13,9 @@ import { decided, refused, RefusedError } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { BuiltEdge } from "../domain/plan/rows.ts";
 import type { Tx } from "../store/ports/store.ts";
+import { allotmentFits, holdsFit, meetsDeadline } from "./commit-limits.ts";
 import type { HeavyWork } from "./heavy-work.ts";
-import type { GoalAtHand } from "./refine-goal.ts";
+import type { GoalAtHand } from "./goal-at-hand.ts";
 import type { Transition } from "./transition.ts";
 import { decideContext, decideOn } from "./with-plan.ts";
 
@@ -53,12 +52,20 @@ export interface Prepared {
 export function expectActive(plan: PlanRow, expected: number): Decision<null> {
   if (plan.activeVersion === expected) return decided(null);
   return refused("VERSION_CONFLICT", `Version ${String(plan.activeVersion)} is active, not ${String(expected)}.`, {
-    rule: "plan.active_version", metadata: { expected: String(expected), actual: String(plan.activeVersion) }, remedy: "Look at the active version, and decide again.",
+    rule: "plan.active_version",
+    metadata: { expected: String(expected), actual: String(plan.activeVersion) },
+    remedy: "Look at the active version, and decide again.",
   });
 }
 
 /** Checks everything that can refuse a commit, and works out what it does. Writes nothing. */
-export async function prepareCommit(heavy: HeavyWork, tx: Tx, context: OperationContext, candidate: Candidate, wish: CommitWish): Promise<Decision<Prepared>> {
+export async function prepareCommit(
+  heavy: HeavyWork,
+  tx: Tx,
+  context: OperationContext,
+  candidate: Candidate,
+  wish: CommitWish,
+): Promise<Decision<Prepared>> {
   const { plan, goal, charter, version } = candidate;
   const open = openForVersions(plan);
   if (!open.ok) return open;
@@ -74,23 +81,40 @@ export async function prepareCommit(heavy: HeavyWork, tx: Tx, context: Operation
 
 /** Commits, or asks for ratification when the charter wants it. The plan must be locked. */
 export async function commit(tx: Tx, context: OperationContext, prepared: Prepared): Promise<Committed> {
-  return prepared.candidate.charter.terms.ratifyCommits ? requestRatification(tx, context, prepared) : activate(tx, context, prepared);
+  return prepared.candidate.charter.terms.ratifyCommits
+    ? requestRatification(tx, context, prepared)
+    : activate(tx, context, prepared);
 }
 
 /** Makes the version the active one. */
-export async function activate(tx: Tx, context: OperationContext, { candidate, wish, constraints, transition }: Prepared): Promise<Committed> {
+export async function activate(
+  tx: Tx,
+  context: OperationContext,
+  { candidate, wish, constraints, transition }: Prepared,
+): Promise<Committed> {
   const { plan, version } = candidate;
   const { orgId, planId } = plan;
   const { succession } = transition;
   await tx.executors.ensureDemands(succession.demands);
   // First out, then in: an edge whose kind of waiting changed is both.
   if (succession.removedEdges.length > 0) await tx.plans.removeEdges(orgId, planId, succession.removedEdges);
-  if (succession.added.length + succession.addedEdges.length > 0) await tx.plans.addSteps(orgId, planId, succession.added, succession.addedEdges);
+  if (succession.added.length + succession.addedEdges.length > 0)
+    await tx.plans.addSteps(orgId, planId, succession.added, succession.addedEdges);
   if (plan.activeVersion > 0) await tx.graphs.setState(orgId, planId, plan.activeVersion, "SUPERSEDED");
   await tx.graphs.setState(orgId, planId, version.version, "ACTIVE");
   const { arrivals, settled, removed, rewired, readyAtOnce, added } = succession;
   const command = {
-    kind: "activate" as const, operation: wish.operation, reason: wish.reason, version: version.version, constraints, added: added.length, arrivals, settled, removed, rewired, readyAtOnce,
+    kind: "activate" as const,
+    operation: wish.operation,
+    reason: wish.reason,
+    version: version.version,
+    constraints,
+    added: added.length,
+    arrivals,
+    settled,
+    removed,
+    rewired,
+    readyAtOnce,
     traceparent: context.traceparent,
   };
   const decision = await decideOn(tx, plan, command, await decideContext(tx, context));
@@ -105,22 +129,37 @@ export interface RatificationContext extends CommitWish {
   readonly expectedActiveVersion: number;
 }
 
-async function requestRatification(tx: Tx, context: OperationContext, { candidate, wish, constraints }: Prepared): Promise<Committed> {
+async function requestRatification(
+  tx: Tx,
+  context: OperationContext,
+  { candidate, wish, constraints }: Prepared,
+): Promise<Committed> {
   const { plan, version, goal } = candidate;
   const { orgId, planId } = plan;
   const kept: RatificationContext = { ...wish, expectedActiveVersion: plan.activeVersion };
   const name = goal.spec.name === "" ? "this goal" : `goal ${goal.spec.name}`;
   const command = {
-    kind: "request-ratification" as const, operation: wish.operation, version: version.version, digest: ratificationDigest(version, constraints),
-    question: `May version ${String(version.version)} of ${name} become active (${String(version.stepCount)} steps)?`, requestedBy: context.principal.name, context: JSON.stringify(kept),
+    kind: "request-ratification" as const,
+    operation: wish.operation,
+    version: version.version,
+    digest: ratificationDigest(version, constraints),
+    question: `May version ${String(version.version)} of ${name} become active (${String(version.stepCount)} steps)?`,
+    requestedBy: context.principal.name,
+    context: JSON.stringify(kept),
   };
   const decision = await decideOn(tx, plan, command, await decideContext(tx, context));
   if (!decision.ok) throw new RefusedError(decision.refusal);
   // One question at a time: the version that waited before will not get an answer.
-  if (plan.pendingVersion > 0 && plan.pendingVersion !== version.version) await tx.graphs.setState(orgId, planId, plan.pendingVersion, "REJECTED");
-  if (version.state !== "AWAITING_RATIFICATION") await tx.graphs.setState(orgId, planId, version.version, "AWAITING_RATIFICATION");
+  if (plan.pendingVersion > 0 && plan.pendingVersion !== version.version)
+    await tx.graphs.setState(orgId, planId, plan.pendingVersion, "REJECTED");
+  if (version.state !== "AWAITING_RATIFICATION")
+    await tx.graphs.setState(orgId, planId, version.version, "AWAITING_RATIFICATION");
   await tx.plans.save(decision.value.changes);
-  return { plan: decision.value.changes.plan, recordId: decision.value.recordId, approvalId: decision.value.approvalId };
+  return {
+    plan: decision.value.changes.plan,
+    recordId: decision.value.recordId,
+    approvalId: decision.value.approvalId,
+  };
 }
 
 /** Digest of exactly what is ratified: the graph, and the limits under which it runs. */
@@ -131,11 +170,22 @@ export function ratificationDigest(version: GraphVersion, constraints: Constrain
 /** The version as a commit needs it. */
 export async function loadCandidate(tx: Tx, at: GoalAtHand, version: GraphVersion): Promise<Candidate> {
   const { orgId, planId } = at.plan;
-  return { ...at, version, steps: await tx.graphs.steps(orgId, planId, version.version), edges: await tx.graphs.edges(orgId, planId, version.version) };
+  return {
+    ...at,
+    version,
+    steps: await tx.graphs.steps(orgId, planId, version.version),
+    edges: await tx.graphs.edges(orgId, planId, version.version),
+  };
 }
 
 /** What the candidate would do to the rows as they stand. */
-export async function transitionOf(heavy: HeavyWork, tx: Tx, context: OperationContext, { plan, version, steps, edges, charter }: Candidate, constraints: Constraints): Promise<Transition> {
+export async function transitionOf(
+  heavy: HeavyWork,
+  tx: Tx,
+  context: OperationContext,
+  { plan, version, steps, edges, charter }: Candidate,
+  constraints: Constraints,
+): Promise<Transition> {
   if (version.analysis === null) throw new Error("a version without an analysis cannot be committed");
   const slice = tx.plans.slice(plan);
   let before: ComparedGraph | null = null;
@@ -144,10 +194,21 @@ export async function transitionOf(heavy: HeavyWork, tx: Tx, context: OperationC
     await tx.plans.complete(slice, { whole: true });
   }
   const rowEdges: BuiltEdge[] = [];
-  for (const [from, children] of slice.children) for (const { to, regardless } of children) rowEdges.push({ from, to, regardless });
+  for (const [from, children] of slice.children)
+    for (const { to, regardless } of children) rowEdges.push({ from, to, regardless });
   const input = {
-    orgId: plan.orgId, planId: plan.planId, planState: plan.state, version: version.version, nextOrdinal: plan.nextOrdinal, minTrust: constraints.minTrust, staleRule: charter.terms.staleRule,
-    nowMs: await tx.nowMs(), before, after: { steps, edges, analysis: version.analysis }, rows: [...slice.steps.values()], rowEdges,
+    orgId: plan.orgId,
+    planId: plan.planId,
+    planState: plan.state,
+    version: version.version,
+    nextOrdinal: plan.nextOrdinal,
+    minTrust: constraints.minTrust,
+    staleRule: charter.terms.staleRule,
+    nowMs: await tx.nowMs(),
+    before,
+    after: { steps, edges, analysis: version.analysis },
+    rows: [...slice.steps.values()],
+    rowEdges,
   };
   return heavy.transition(input, context.signal);
 }
@@ -155,8 +216,12 @@ export async function transitionOf(heavy: HeavyWork, tx: Tx, context: OperationC
 /** A version with its steps, edges and analysis. */
 export async function loadGraph(tx: Tx, { orgId, planId }: PlanRow, number: number): Promise<ComparedGraph> {
   const version = await tx.graphs.findVersion(orgId, planId, number);
-  if (version?.analysis == null) throw new Error(`version ${String(number)} has no analysis`);
-  return { analysis: version.analysis, steps: await tx.graphs.steps(orgId, planId, number), edges: await tx.graphs.edges(orgId, planId, number) };
+  if (version === undefined || version.analysis === null) throw new Error(`version ${String(number)} has no analysis`);
+  return {
+    analysis: version.analysis,
+    steps: await tx.graphs.steps(orgId, planId, number),
+    edges: await tx.graphs.edges(orgId, planId, number),
+  };
 }
 
 /** Whether another version may take over now. */
@@ -164,49 +229,7 @@ export function openForVersions(plan: PlanRow): Decision<null> {
   const ending = plan.ending !== null || plan.state === "COMPENSATING";
   if (!ending && plan.state !== "CANCELLED") return decided(null);
   return refused("STATE_CONFLICT", planHasEnded(plan.state) ? "The plan was cancelled." : "The plan is ending.", {
-    metadata: { kind: "plan", id: plan.planId, state: plan.state }, remedy: ending ? "Wait until it has ended, then re-plan." : "Refine a new goal.",
-  });
-}
-
-const WORDS: Readonly<Record<Dimension, string>> = { tokens: "tokens", moneyMicros: "money_micros", wallMs: "wall_ms", energyMillijoules: "energy_millijoules" };
-
-function overBudget(dimension: Dimension, needed: number, available: number, explanation: string, more: Readonly<Record<string, string>> = {}): Decision<never> {
-  return refused("BUDGET_EXHAUSTED", explanation, {
-    rule: `plan.budget.${WORDS[dimension]}`, metadata: { dimension: WORDS[dimension], needed: String(needed), available: String(available), ...more }, remedy: "Raise the budget, or ask for less.",
-  });
-}
-
-/** New limits must cover what is authorised already. */
-function allotmentFits({ account }: PlanRow, { budget }: Constraints): Decision<null> {
-  const used = plus(plus(account.held, account.spent), account.presumed);
-  for (const dimension of DIMENSIONS) {
-    const limit = budget[dimension];
-    if (limit !== null && used[dimension] > limit) {
-      return overBudget(dimension, used[dimension], limit, `${String(used[dimension])} ${WORDS[dimension]} are held or spent already; the budget would be ${String(limit)}.`);
-    }
-  }
-  return decided(null);
-}
-
-/** A step whose hold alone exceeds the budget could never be leased. */
-function holdsFit({ succession }: Transition, { budget }: Constraints): Decision<null> {
-  for (const { row } of succession.added) {
-    for (const dimension of DIMENSIONS) {
-      const limit = budget[dimension];
-      if (limit !== null && row.hold[dimension] > limit) {
-        return overBudget(dimension, row.hold[dimension], limit, `Step ${row.key} alone may use ${String(row.hold[dimension])} ${WORDS[dimension]}; the budget is ${String(limit)}.`, { step: row.key });
-      }
-    }
-  }
-  return decided(null);
-}
-
-function meetsDeadline({ analysis }: GraphVersion, { deadlineMs }: Constraints): Decision<null> {
-  if (analysis === null || deadlineMs === null || analysis.makespanMs <= deadlineMs) return decided(null);
-  const steps = analysis.counterExampleSteps.length > 0 ? analysis.counterExampleSteps : analysis.criticalPath;
-  const explanation = analysis.counterExample === "" ? `The steps that follow each other need ${String(analysis.makespanMs)} ms; the deadline is ${String(deadlineMs)} ms.` : analysis.counterExample;
-  return refused("DEADLINE_INFEASIBLE", explanation, {
-    rule: "plan.deadline", metadata: { needed_ms: String(analysis.makespanMs), allowed_ms: String(deadlineMs), steps: steps.slice(0, 100).join(", ") },
-    remedy: "Allow more time, shorten the critical path, or commit with accept_late.",
+    metadata: { kind: "plan", id: plan.planId, state: plan.state },
+    remedy: ending ? "Wait until it has ended, then re-plan." : "Refine a new goal.",
   });
 }

@@ -35,46 +35,85 @@ export function creditTrace(heavy: HeavyWork): Operation<CreditTraceRequest, Cre
     if (step !== "" && target === undefined) return notFound("step", step);
     if (target === undefined ? !planHasEnded(plan.state) : !hasEnded(target.state)) {
       const state = target?.state ?? plan.state;
-      return refused("STATE_CONFLICT", `The ${target === undefined ? "plan" : `leg of step ${step}`} has not ended: it is ${state}.`, {
-        metadata: { kind: target === undefined ? "plan" : "step", id: target === undefined ? planId : step, state },
-      });
+      return refused(
+        "STATE_CONFLICT",
+        `The ${target === undefined ? "plan" : `leg of step ${step}`} has not ended: it is ${state}.`,
+        {
+          metadata: { kind: target === undefined ? "plan" : "step", id: target === undefined ? planId : step, state },
+        },
+      );
     }
     const input: CreditInput = {
-      planId, version: plan.activeVersion, planState: plan.state, committedMs: plan.committedMs, recordSeq: plan.recordSeq, step: step === "" ? null : step,
-      steps: steps.map(({ ordinal, key, state, readyMs, finishedMs }) => ({ ordinal, key, state, readyMs, finishedMs })),
+      planId,
+      version: plan.activeVersion,
+      planState: plan.state,
+      committedMs: plan.committedMs,
+      recordSeq: plan.recordSeq,
+      step: step === "" ? null : step,
+      steps: steps.map(({ ordinal, key, state, readyMs, finishedMs }) => ({
+        ordinal,
+        key,
+        state,
+        readyMs,
+        finishedMs,
+      })),
       edges: edges.map(({ from, to }) => ({ from, to })),
       attempts: (await tx.plans.allAttempts(orgId, planId)).map((a) => ({
-        ordinal: a.ordinal, fencing: a.fencing, undoing: a.undoing, state: a.state, executorId: a.executorId,
-        readyMs: a.readyMs, leasedMs: a.leasedMs, endedMs: a.endedMs, failure: a.failure, usage: a.usage,
+        ordinal: a.ordinal,
+        fencing: a.fencing,
+        undoing: a.undoing,
+        state: a.state,
+        executorId: a.executorId,
+        readyMs: a.readyMs,
+        leasedMs: a.leasedMs,
+        endedMs: a.endedMs,
+        failure: a.failure,
+        usage: a.usage,
       })),
       planned: await plannedSteps(tx, plan),
       failures: await failuresWithoutAttempt(tx, plan, steps),
     };
     const trace = await heavy.credit(input, context.signal);
     if (trace === undefined) return notFound("step", step);
-    const executors = await allPages((page) => tx.executors.list(orgId, page), (e) => [e.spec.name]);
+    const executors = await allPages(
+      (page) => tx.executors.list(orgId, page),
+      (e) => [e.spec.name],
+    );
     const wanted = new Set<string>(trace.executors.map((e) => e.executorId));
-    const names = new Map(executors.filter((e) => wanted.has(e.executorId)).map((e) => [e.executorId as string, e.spec.name]));
+    const names = new Map(
+      executors.filter((e) => wanted.has(e.executorId)).map((e) => [e.executorId as string, e.spec.name]),
+    );
     return read({ trace, names });
   };
 }
 
 async function plannedSteps(tx: Tx, plan: PlanRow): Promise<ReadonlyMap<string, Planned>> {
   const steps = await tx.graphs.steps(plan.orgId, plan.planId, plan.activeVersion);
-  return new Map(steps.map((s) => [s.definition.key, { likelyMs: s.definition.estimate?.likelyMs ?? 0, earliestMs: s.earliestMs }]));
+  return new Map(
+    steps.map((s) => [s.definition.key, { likelyMs: s.definition.estimate?.likelyMs ?? 0, earliestMs: s.earliestMs }]),
+  );
 }
 
 /** A step whose condition, references or schema failed has no attempt; its failure is in the plan's records. */
-async function failuresWithoutAttempt(tx: Tx, plan: PlanRow, steps: readonly StepRow[]): Promise<ReadonlyMap<number, Failure>> {
+async function failuresWithoutAttempt(
+  tx: Tx,
+  plan: PlanRow,
+  steps: readonly StepRow[],
+): Promise<ReadonlyMap<number, Failure>> {
   const wanted = new Set(steps.filter((row) => row.state === "FAILED" && row.attempt === 0).map((row) => row.ordinal));
   const failures = new Map<number, Failure>();
-  for (let after = 0; wanted.size > failures.size; ) {
+  for (let after = 0; wanted.size > failures.size;) {
     const records = await tx.records.ofPlan(plan.orgId, plan.planId, after, 1_000);
     for (const record of records) {
       after = record.seq;
       if (record.kind !== "step.failed") continue;
-      const body = JSON.parse(record.body) as { readonly ordinal: number; readonly error_class: Failure["errorClass"]; readonly message: string };
-      if (wanted.has(body.ordinal)) failures.set(body.ordinal, { errorClass: body.error_class, message: body.message, details: "" });
+      const body = JSON.parse(record.body) as {
+        readonly ordinal: number;
+        readonly error_class: Failure["errorClass"];
+        readonly message: string;
+      };
+      if (wanted.has(body.ordinal))
+        failures.set(body.ordinal, { errorClass: body.error_class, message: body.message, details: "" });
     }
     if (records.length < 1_000) break;
   }

@@ -10,6 +10,10 @@ export function read<T>(value: T): Decision<Done<T>> {
 }
 
 /** Something without a plan's stream was changed; the engine writes the record to the journal. */
-export function journaled<T>(value: T, journal: RecordDraft, more: Partial<Pick<Done<T>, "afterCommit" | "wake">> = {}): Decision<Done<T>> {
+export function journaled<T>(
+  value: T,
+  journal: RecordDraft,
+  more: Partial<Pick<Done<T>, "afterCommit" | "wake">> = {},
+): Decision<Done<T>> {
   return decided({ value, recordId: null, journal, ...more });
 }

@@ -3,14 +3,14 @@ import type { Operation } from "../engine/operation.ts";
 import type { Executor } from "../domain/executor.ts";
 import type { ExecutorId } from "../domain/id.ts";
 import { notFound } from "../domain/refusal.ts";
-import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import type { ExecutorWatch } from "./dispatch-port.ts";
 import { journaled, read } from "./done.ts";
 
 export interface ExecutorDrainRequest {
   readonly executorId: ExecutorId;
 }
 
-export function executorDrain(dispatcher: Pick<Dispatcher, "executorChanged">): Operation<ExecutorDrainRequest, Executor> {
+export function executorDrain(dispatcher: ExecutorWatch): Operation<ExecutorDrainRequest, Executor> {
   return async (tx, { executorId }, context) => {
     const { orgId, name: actor } = context.principal;
     const executor = await tx.executors.find(orgId, executorId);
@@ -20,6 +20,10 @@ export function executorDrain(dispatcher: Pick<Dispatcher, "executorChanged">): 
     const afterCommit = (): void => {
       dispatcher.executorChanged(orgId, executorId);
     };
-    return journaled({ ...executor, state: "DRAINING" }, { kind: "executor.drain", actor, body: { executor: executorId, name: executor.spec.name } }, { afterCommit });
+    return journaled(
+      { ...executor, state: "DRAINING" },
+      { kind: "executor.drain", actor, body: { executor: executorId, name: executor.spec.name } },
+      { afterCommit },
+    );
   };
 }

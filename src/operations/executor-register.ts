@@ -2,7 +2,7 @@
 import type { Operation } from "../engine/operation.ts";
 import type { Executor, ExecutorSpec } from "../domain/executor.ts";
 import type { ExecutorId } from "../domain/id.ts";
-import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import type { ExecutorWatch } from "./dispatch-port.ts";
 import { journaled } from "./done.ts";
 
 export interface ExecutorRegisterRequest {
@@ -10,7 +10,7 @@ export interface ExecutorRegisterRequest {
 }
 
 /** Without a session: a registration by call has no stream. */
-export function executorRegister(dispatcher: Pick<Dispatcher, "executorChanged">): Operation<ExecutorRegisterRequest, Executor> {
+export function executorRegister(dispatcher: ExecutorWatch): Operation<ExecutorRegisterRequest, Executor> {
   return async (tx, { spec }, context) => {
     const { orgId, name: actor } = context.principal;
     const executor = await tx.executors.register(orgId, context.ids.uuid() as ExecutorId, spec, null, await tx.nowMs());
@@ -18,6 +18,10 @@ export function executorRegister(dispatcher: Pick<Dispatcher, "executorChanged">
     const afterCommit = (): void => {
       dispatcher.executorChanged(orgId, executorId);
     };
-    return journaled(executor, { kind: "executor.register", actor, body: { executor: executorId, spec, trust } }, { afterCommit });
+    return journaled(
+      executor,
+      { kind: "executor.register", actor, body: { executor: executorId, spec, trust } },
+      { afterCommit },
+    );
   };
 }

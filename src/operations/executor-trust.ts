@@ -3,7 +3,7 @@ import type { Operation } from "../engine/operation.ts";
 import type { Executor } from "../domain/executor.ts";
 import type { ExecutorId } from "../domain/id.ts";
 import { notFound } from "../domain/refusal.ts";
-import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import type { ExecutorWatch } from "./dispatch-port.ts";
 import { journaled } from "./done.ts";
 
 export interface ExecutorTrustRequest {
@@ -12,7 +12,7 @@ export interface ExecutorTrustRequest {
   readonly trust: number;
 }
 
-export function executorTrust(dispatcher: Pick<Dispatcher, "executorChanged">): Operation<ExecutorTrustRequest, Executor> {
+export function executorTrust(dispatcher: ExecutorWatch): Operation<ExecutorTrustRequest, Executor> {
   return async (tx, { executorId, trust }, context) => {
     const { orgId, name: actor } = context.principal;
     const executor = await tx.executors.find(orgId, executorId);
@@ -21,6 +21,14 @@ export function executorTrust(dispatcher: Pick<Dispatcher, "executorChanged">): 
     const afterCommit = (): void => {
       dispatcher.executorChanged(orgId, executorId);
     };
-    return journaled({ ...executor, trust }, { kind: "executor.trust", actor, body: { executor: executorId, name: executor.spec.name, before: executor.trust, trust } }, { afterCommit });
+    return journaled(
+      { ...executor, trust },
+      {
+        kind: "executor.trust",
+        actor,
+        body: { executor: executorId, name: executor.spec.name, before: executor.trust, trust },
+      },
+      { afterCommit },
+    );
   };
 }

@@ -4,7 +4,8 @@ import type { GraphVersion } from "../domain/graph.ts";
 import type { GoalView } from "../domain/goal.ts";
 import { decided } from "../domain/refusal.ts";
 import type { HeavyWork } from "./heavy-work.ts";
-import { refineGoal, viewOf } from "./refine-goal.ts";
+import { viewOf } from "./goal-at-hand.ts";
+import { refineGoal } from "./refine-goal.ts";
 import type { RefineRequest } from "./refine-goal.ts";
 
 export type GoalRefineRequest = RefineRequest;

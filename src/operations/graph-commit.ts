@@ -1,12 +1,11 @@
 // Makes a refined version the active plan, or asks for ratification when the charter wants it.
 import type { Operation } from "../engine/operation.ts";
-import type { GoalId } from "../domain/id.ts";
-import type { ApprovalId } from "../domain/id.ts";
+import type { ApprovalId, GoalId } from "../domain/id.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { decided, notFound, refused } from "../domain/refusal.ts";
 import { commit, expectActive, loadCandidate, prepareCommit } from "./commit-version.ts";
 import type { HeavyWork } from "./heavy-work.ts";
-import { goalAtHand } from "./refine-goal.ts";
+import { goalAtHand } from "./goal-at-hand.ts";
 
 export interface GraphCommitRequest {
   readonly goalId: GoalId;
@@ -32,11 +31,23 @@ export function graphCommit(heavy: HeavyWork): Operation<GraphCommitRequest, Gra
     const expected = expectActive(plan, request.expectedActiveVersion);
     if (!expected.ok) return expected;
     if (version.state !== "REFINED") {
-      return refused("STATE_CONFLICT", `Version ${number} is ${version.state}: only a REFINED version can be committed.`, { metadata: { kind: "graph version", id: number, state: version.state } });
+      return refused(
+        "STATE_CONFLICT",
+        `Version ${number} is ${version.state}: only a REFINED version can be committed.`,
+        { metadata: { kind: "graph version", id: number, state: version.state } },
+      );
     }
-    const prepared = await prepareCommit(heavy, tx, context, await loadCandidate(tx, at.value, version), { operation: "graph.commit", reason: "", acceptLate: request.acceptLate });
+    const prepared = await prepareCommit(heavy, tx, context, await loadCandidate(tx, at.value, version), {
+      operation: "graph.commit",
+      reason: "",
+      acceptLate: request.acceptLate,
+    });
     if (!prepared.ok) return prepared;
     const committed = await commit(tx, context, prepared.value);
-    return decided({ value: { plan: committed.plan, approvalId: committed.approvalId }, recordId: committed.recordId, wake: [{ orgId: plan.orgId, planId: plan.planId }] });
+    return decided({
+      value: { plan: committed.plan, approvalId: committed.approvalId },
+      recordId: committed.recordId,
+      wake: [{ orgId: plan.orgId, planId: plan.planId }],
+    });
   };
 }

@@ -39,12 +39,17 @@ export function graphDiff(heavy: HeavyWork): Operation<GraphDiffRequest, GraphDi
     const to = await findGraph(tx, context, goalId, toVersion);
     if (!to.ok) return to;
     for (const { version, analysis, state } of [from.value, to.value]) {
-      if (analysis === null) return refused("STATE_CONFLICT", `Version ${String(version)} is ${state}: it was not refined yet.`, { metadata: { kind: "graph version", id: String(version), state } });
+      if (analysis === null)
+        return refused("STATE_CONFLICT", `Version ${String(version)} is ${state}: it was not refined yet.`, {
+          metadata: { kind: "graph version", id: String(version), state },
+        });
     }
     const plan = await tx.plans.find(orgId, planId);
     const goal = await tx.goals.find(orgId, planId);
-    const charter = goal === undefined ? undefined : await tx.charters.find(orgId, goal.charterId, goal.charterRevision);
-    if (plan === undefined || goal === undefined || charter === undefined) throw new Error("a graph version without its goal");
+    const charter =
+      goal === undefined ? undefined : await tx.charters.find(orgId, goal.charterId, goal.charterRevision);
+    if (plan === undefined || goal === undefined || charter === undefined)
+      throw new Error("a graph version without its goal");
     const candidate = await loadCandidate(tx, { plan, goal, charter }, to.value);
     const constraints = effectiveConstraints(charter.terms, to.value.constraints ?? goal.spec.constraints);
     // Against a version that is not active there are no rows to say where its steps stand.
@@ -53,8 +58,22 @@ export function graphDiff(heavy: HeavyWork): Operation<GraphDiffRequest, GraphDi
         ? await transitionOf(heavy, tx, context, candidate, constraints)
         : await heavy.transition(
             {
-              orgId, planId, planState: plan.state, version: toVersion, nextOrdinal: 1, minTrust: constraints.minTrust, staleRule: charter.terms.staleRule, nowMs: 0,
-              before: await loadGraph(tx, plan, fromVersion), after: { steps: candidate.steps, edges: candidate.edges, analysis: candidate.version.analysis ?? impossible() }, rows: [], rowEdges: [],
+              orgId,
+              planId,
+              planState: plan.state,
+              version: toVersion,
+              nextOrdinal: 1,
+              minTrust: constraints.minTrust,
+              staleRule: charter.terms.staleRule,
+              nowMs: 0,
+              before: await loadGraph(tx, plan, fromVersion),
+              after: {
+                steps: candidate.steps,
+                edges: candidate.edges,
+                analysis: candidate.version.analysis ?? impossible(),
+              },
+              rows: [],
+              rowEdges: [],
             },
             context.signal,
           );
@@ -63,7 +82,13 @@ export function graphDiff(heavy: HeavyWork): Operation<GraphDiffRequest, GraphDi
     const rest = after === null ? diff.steps : diff.steps.filter((s) => s.key > String(after));
     const { items, next } = pageOf(rest, page, (s) => [s.key]);
     const first = page.after === null;
-    return read({ summary: diff.summary, steps: items, addedEdges: first ? diff.addedEdges : [], removedEdges: first ? diff.removedEdges : [], next });
+    return read({
+      summary: diff.summary,
+      steps: items,
+      addedEdges: first ? diff.addedEdges : [],
+      removedEdges: first ? diff.removedEdges : [],
+      next,
+    });
   };
 }
 

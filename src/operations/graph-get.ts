@@ -27,7 +27,12 @@ export const graphGet: Operation<GraphGetRequest, GraphVersion> = async (tx, { g
 };
 
 /** A version of a goal, or a refusal that names what is missing. */
-export async function findGraph(tx: Tx, context: OperationContext, goalId: GoalId, version: number): Promise<Decision<GraphVersion>> {
+export async function findGraph(
+  tx: Tx,
+  context: OperationContext,
+  goalId: GoalId,
+  version: number,
+): Promise<Decision<GraphVersion>> {
   const { orgId } = context.principal;
   const planId = planOfGoal(goalId);
   const found = await tx.graphs.findVersion(orgId, planId, version);

@@ -15,7 +15,11 @@ export interface GraphListEdgesRequest {
   readonly page: PageRequest;
 }
 
-export const graphListEdges: Operation<GraphListEdgesRequest, Page<AnalysedEdge>> = async (tx, { goalId, version, page }, context) => {
+export const graphListEdges: Operation<GraphListEdgesRequest, Page<AnalysedEdge>> = async (
+  tx,
+  { goalId, version, page },
+  context,
+) => {
   const graph = await findGraph(tx, context, goalId, version);
   if (!graph.ok) return graph;
   const found = await tx.graphs.listEdges(context.principal.orgId, planOfGoal(goalId), version, oneMore(page));

@@ -15,7 +15,11 @@ export interface GraphListStepsRequest {
   readonly page: PageRequest;
 }
 
-export const graphListSteps: Operation<GraphListStepsRequest, Page<GraphStep>> = async (tx, { goalId, version, page }, context) => {
+export const graphListSteps: Operation<GraphListStepsRequest, Page<GraphStep>> = async (
+  tx,
+  { goalId, version, page },
+  context,
+) => {
   const graph = await findGraph(tx, context, goalId, version);
   if (!graph.ok) return graph;
   const found = await tx.graphs.listSteps(context.principal.orgId, planOfGoal(goalId), version, oneMore(page));

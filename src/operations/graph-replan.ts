@@ -13,7 +13,8 @@ import { commit, expectActive, openForVersions, prepareCommit } from "./commit-v
 import type { CommitWish, Prepared } from "./commit-version.ts";
 import { read } from "./done.ts";
 import type { HeavyWork } from "./heavy-work.ts";
-import { addVersion, analyseFor, constraintViolations, goalAtHand, refinedVersion } from "./refine-goal.ts";
+import { analyseFor, constraintViolations, goalAtHand } from "./goal-at-hand.ts";
+import { addVersion, refinedVersion } from "./graph-version.ts";
 import type { RefinedGraph } from "./refine-steps.ts";
 
 export interface GraphReplanRequest {
@@ -57,17 +58,47 @@ export function graphReplan(heavy: HeavyWork): Operation<GraphReplanRequest, Gra
     const wrong = request.constraints === null ? [] : constraintViolations(charter, request.constraints, "constraints");
     if (wrong.length > 0) return invalid(...wrong);
     const constraints = request.constraints ?? active.constraints;
-    const patched = patch((await tx.graphs.steps(plan.orgId, planId, active.version)).map((s) => s.definition), request, active.version);
+    const patched = patch(
+      (await tx.graphs.steps(plan.orgId, planId, active.version)).map((s) => s.definition),
+      request,
+      active.version,
+    );
     if (!patched.ok) return patched;
-    const graph = await analyseFor(heavy, tx, { ...at, constraints: constraints ?? goal.spec.constraints }, patched.value.steps, patched.value.paths, context);
+    const graph = await analyseFor(
+      heavy,
+      tx,
+      { ...at, constraints: constraints ?? goal.spec.constraints },
+      patched.value.steps,
+      patched.value.paths,
+      context,
+    );
     if (!graph.ok) return graph;
     const wish: CommitWish = { operation: "graph.replan", reason: request.reason, acceptLate: true };
     const number = plan.newestVersion + 1;
-    const version = versionOf(active, graph.value, { number, constraints, reason: request.reason, createdBy: context.principal.name, createdMs: await tx.nowMs() });
-    const prepared = await prepareCommit(heavy, tx, context, { ...at, version, steps: graph.value.steps, edges: graph.value.edges }, wish);
+    const version = versionOf(active, graph.value, {
+      number,
+      constraints,
+      reason: request.reason,
+      createdBy: context.principal.name,
+      createdMs: await tx.nowMs(),
+    });
+    const prepared = await prepareCommit(
+      heavy,
+      tx,
+      context,
+      { ...at, version, steps: graph.value.steps, edges: graph.value.edges },
+      wish,
+    );
     if (!prepared.ok) return prepared;
     if (request.dryRun) return read(responseOf(prepared.value, { ...version, version: 0 }, plan, null));
-    const added = await addVersion(tx, context, at, { graph: graph.value, open: [], constraints, parentVersion: active.version, reason: request.reason, operation: "goal.refine" });
+    const added = await addVersion(tx, context, at, {
+      graph: graph.value,
+      open: [],
+      constraints,
+      parentVersion: active.version,
+      reason: request.reason,
+      operation: "goal.refine",
+    });
     if (!added.ok) throw new RefusedError(added.refusal);
     const committed = await commit(tx, context, { ...prepared.value, candidate: { ...added.value } });
     const state = committed.approvalId === null ? "ACTIVE" : "AWAITING_RATIFICATION";
@@ -85,9 +116,15 @@ function guard(plan: PlanRow, request: GraphReplanRequest): Decision<null> {
   const expected = expectActive(plan, request.expectedActiveVersion);
   if (!expected.ok) return expected;
   if (request.expectedRevision === 0 || request.expectedRevision === plan.rev) return decided(null);
-  return refused("VERSION_CONFLICT", `The plan moved since: its revision is ${String(plan.rev)}, not ${String(request.expectedRevision)}.`, {
-    rule: "plan.revision", metadata: { expected: String(request.expectedRevision), actual: String(plan.rev) }, remedy: "Repeat the dry run.",
-  });
+  return refused(
+    "VERSION_CONFLICT",
+    `The plan moved since: its revision is ${String(plan.rev)}, not ${String(request.expectedRevision)}.`,
+    {
+      rule: "plan.revision",
+      metadata: { expected: String(request.expectedRevision), actual: String(plan.rev) },
+      remedy: "Repeat the dry run.",
+    },
+  );
 }
 
 interface Patched {
@@ -97,18 +134,37 @@ interface Patched {
 }
 
 /** The steps of the active version with the patch; steps keep their places, new ones come last. */
-function patch(before: readonly StepDefinition[], { upsert, remove }: GraphReplanRequest, version: number): Decision<Patched> {
+function patch(
+  before: readonly StepDefinition[],
+  { upsert, remove }: GraphReplanRequest,
+  version: number,
+): Decision<Patched> {
   const violations: Violation[] = [];
   const replaced = new Map<string, number>();
   for (const [i, { key }] of upsert.entries()) {
-    if (replaced.has(key)) violations.push({ field: `upsert[${String(i)}].key`, description: `Key ${key} is given twice.`, rule: "graph.duplicate_key" });
+    if (replaced.has(key))
+      violations.push({
+        field: `upsert[${String(i)}].key`,
+        description: `Key ${key} is given twice.`,
+        rule: "graph.duplicate_key",
+      });
     replaced.set(key, i);
   }
   const known = new Set(before.map((s) => s.key));
   const gone = new Set(remove);
   for (const [i, key] of remove.entries()) {
-    if (replaced.has(key)) violations.push({ field: `remove[${String(i)}]`, description: `Step ${key} is also in upsert.`, rule: "replan.contradiction" });
-    else if (!known.has(key)) violations.push({ field: `remove[${String(i)}]`, description: `There is no step ${key} in version ${String(version)}.`, rule: "replan.unknown_step" });
+    if (replaced.has(key))
+      violations.push({
+        field: `remove[${String(i)}]`,
+        description: `Step ${key} is also in upsert.`,
+        rule: "replan.contradiction",
+      });
+    else if (!known.has(key))
+      violations.push({
+        field: `remove[${String(i)}]`,
+        description: `There is no step ${key} in version ${String(version)}.`,
+        rule: "replan.unknown_step",
+      });
   }
   if (violations.length > 0) return invalid(...violations.slice(0, 100));
   const steps: StepDefinition[] = [];
@@ -130,14 +186,32 @@ function patch(before: readonly StepDefinition[], { upsert, remove }: GraphRepla
 function versionOf(
   active: GraphVersion,
   graph: RefinedGraph,
-  made: { readonly number: number; readonly constraints: Constraints | null; readonly reason: string; readonly createdBy: string; readonly createdMs: number },
+  made: {
+    readonly number: number;
+    readonly constraints: Constraints | null;
+    readonly reason: string;
+    readonly createdBy: string;
+    readonly createdMs: number;
+  },
 ): GraphVersion {
   const { number, ...rest } = made;
   return refinedVersion({ ...active, ...rest, version: number, parentVersion: active.version, state: "DRAFT" }, graph);
 }
 
-function responseOf({ transition }: Prepared, version: GraphVersion, plan: PlanRow, approvalId: ApprovalId | null): GraphReplanResponse {
+function responseOf(
+  { transition }: Prepared,
+  version: GraphVersion,
+  plan: PlanRow,
+  approvalId: ApprovalId | null,
+): GraphReplanResponse {
   const { diff, succession } = transition;
   if (diff === null) throw new Error("a re-plan without an active version");
-  return { version, summary: diff.summary, steps: diff.steps.slice(0, STEPS_SHOWN), plan, approvalId, staleSteps: succession.stale };
+  return {
+    version,
+    summary: diff.summary,
+    steps: diff.steps.slice(0, STEPS_SHOWN),
+    plan,
+    approvalId,
+    staleSteps: succession.stale,
+  };
 }

@@ -24,7 +24,10 @@ export const INLINE_STEPS = 500;
 
 /** At most `threads` computations at once; when 64 more wait, calls are refused as OVERLOADED. */
 export function heavyWork(threads = 1): HeavyWork {
-  const pool = workerPool(new URL(import.meta.url.replace(/heavy-work(?=\.[jt]s$)/, "analysis-worker")), { size: threads, queueLimit: 64 });
+  const pool = workerPool(new URL(import.meta.url.replace(/heavy-work(?=\.[jt]s$)/, "analysis-worker")), {
+    size: threads,
+    queueLimit: 64,
+  });
   return {
     refine: (input, signal) => run(pool, "refine", input, input.steps.length, signal),
     transition: (input, signal) => run(pool, "transition", input, input.after.steps.length + input.rows.length, signal),
@@ -33,13 +36,25 @@ export function heavyWork(threads = 1): HeavyWork {
   };
 }
 
-async function run<T extends HeavyTask>(pool: WorkerPool, task: T, input: Parameters<(typeof HEAVY_TASKS)[T]>[0], steps: number, signal: AbortSignal): Promise<ReturnType<(typeof HEAVY_TASKS)[T]>> {
+async function run<T extends HeavyTask>(
+  pool: WorkerPool,
+  task: T,
+  input: Parameters<(typeof HEAVY_TASKS)[T]>[0],
+  steps: number,
+  signal: AbortSignal,
+): Promise<ReturnType<(typeof HEAVY_TASKS)[T]>> {
   type Result = ReturnType<(typeof HEAVY_TASKS)[T]>;
   if (steps <= INLINE_STEPS) return (HEAVY_TASKS[task] as (i: typeof input) => Result)(input);
   try {
     return await pool.run<Result>(task, input, signal);
   } catch (trouble) {
-    if (trouble instanceof WorkerPoolFullError) throw new RefusedError(refusal("OVERLOADED", "Too many large graphs are being worked on.", { rule: "analysis.queue", metadata: { limit: "64" } }));
+    if (trouble instanceof WorkerPoolFullError)
+      throw new RefusedError(
+        refusal("OVERLOADED", "Too many large graphs are being worked on.", {
+          rule: "analysis.queue",
+          metadata: { limit: "64" },
+        }),
+      );
     throw trouble;
   }
 }

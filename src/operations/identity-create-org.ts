@@ -17,17 +17,36 @@ export interface IdentityCreateOrgResponse {
   readonly secret: string;
 }
 
-export const identityCreateOrg: Operation<IdentityCreateOrgRequest, IdentityCreateOrgResponse> = async (tx, { name }, context) => {
+export const identityCreateOrg: Operation<IdentityCreateOrgRequest, IdentityCreateOrgResponse> = async (
+  tx,
+  { name },
+  context,
+) => {
   const { orgId: callersOrg, name: actor } = context.principal;
   const home = await tx.identity.findOrg(callersOrg);
   if (home?.name !== DEFAULT_ORG) {
-    return refused("CAPABILITY_MISSING", `Only principals of the org ${DEFAULT_ORG} can make orgs.`, { rule: "identity.create_org.home", metadata: { capability: "map.maestro.identity.create_org" } });
+    return refused("CAPABILITY_MISSING", `Only principals of the org ${DEFAULT_ORG} can make orgs.`, {
+      rule: "identity.create_org.home",
+      metadata: { capability: "map.maestro.identity.create_org" },
+    });
   }
   const createdMs = await tx.nowMs();
   const org: Org = { orgId: context.ids.uuid() as OrgId, name, createdMs };
-  if (!(await tx.identity.addOrg(org))) return refused("ALREADY_EXISTS", `The name ${name} is taken.`, { metadata: { kind: "org", id: name } });
+  if (!(await tx.identity.addOrg(org)))
+    return refused("ALREADY_EXISTS", `The name ${name} is taken.`, { metadata: { kind: "org", id: name } });
   const secret = newSecret(context.random);
-  const key: ApiKey = { orgId: org.orgId, keyId: context.ids.uuid() as KeyId, principal: "admin", grants: ["*"], createdMs, expiresMs: null, revokedMs: null };
+  const key: ApiKey = {
+    orgId: org.orgId,
+    keyId: context.ids.uuid() as KeyId,
+    principal: "admin",
+    grants: ["*"],
+    createdMs,
+    expiresMs: null,
+    revokedMs: null,
+  };
   await tx.identity.addKey(key, secretDigest(secret));
-  return journaled({ org, key, secret }, { kind: "identity.create_org", actor, body: { org: org.orgId, name, key: key.keyId } });
+  return journaled(
+    { org, key, secret },
+    { kind: "identity.create_org", actor, body: { org: org.orgId, name, key: key.keyId } },
+  );
 };

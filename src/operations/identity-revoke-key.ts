@@ -3,14 +3,14 @@ import type { Operation } from "../engine/operation.ts";
 import type { KeyId } from "../domain/id.ts";
 import type { ApiKey } from "../domain/principal.ts";
 import { notFound } from "../domain/refusal.ts";
-import type { Dispatcher } from "../dispatch/dispatcher.ts";
+import type { KeyWatch } from "./dispatch-port.ts";
 import { journaled, read } from "./done.ts";
 
 export interface IdentityRevokeKeyRequest {
   readonly keyId: KeyId;
 }
 
-export function identityRevokeKey(dispatcher: Pick<Dispatcher, "keyEnded">): Operation<IdentityRevokeKeyRequest, ApiKey> {
+export function identityRevokeKey(dispatcher: KeyWatch): Operation<IdentityRevokeKeyRequest, ApiKey> {
   return async (tx, { keyId }, context) => {
     const { orgId, name: actor } = context.principal;
     const key = await tx.identity.findKey(orgId, keyId);
@@ -21,6 +21,10 @@ export function identityRevokeKey(dispatcher: Pick<Dispatcher, "keyEnded">): Ope
     const afterCommit = (): void => {
       dispatcher.keyEnded(keyId);
     };
-    return journaled({ ...key, revokedMs }, { kind: "identity.revoke_key", actor, body: { key: keyId, principal: key.principal } }, { afterCommit });
+    return journaled(
+      { ...key, revokedMs },
+      { kind: "identity.revoke_key", actor, body: { key: keyId, principal: key.principal } },
+      { afterCommit },
+    );
   };
 }

@@ -8,7 +8,8 @@ import { decided, RefusedError } from "../domain/refusal.ts";
 import type { StepDefinition } from "../domain/step.ts";
 import { commit, prepareCommit } from "./commit-version.ts";
 import type { HeavyWork } from "./heavy-work.ts";
-import { refineGoal, viewOf } from "./refine-goal.ts";
+import { viewOf } from "./goal-at-hand.ts";
+import { refineGoal } from "./refine-goal.ts";
 import type { GoalTarget } from "./refine-goal.ts";
 
 export interface MaestroPlanRequest {
@@ -28,12 +29,20 @@ export function maestroPlan(heavy: HeavyWork): Operation<MaestroPlanRequest, Mae
   return async (tx, { target, steps, acceptLate }, context) => {
     const refined = await refineGoal(heavy, tx, { target, steps, version: 0, open: false }, context);
     if (!refined.ok) return refined;
-    const prepared = await prepareCommit(heavy, tx, context, refined.value, { operation: "graph.commit", reason: "", acceptLate });
+    const prepared = await prepareCommit(heavy, tx, context, refined.value, {
+      operation: "graph.commit",
+      reason: "",
+      acceptLate,
+    });
     // The version is written by now: a refused commit must take it along.
     if (!prepared.ok) throw new RefusedError(prepared.refusal);
     const { plan, approvalId, recordId } = await commit(tx, context, prepared.value);
     const { goal, version } = refined.value;
     const state = approvalId === null ? "ACTIVE" : "AWAITING_RATIFICATION";
-    return decided({ value: { goal: await viewOf(tx, goal), version: { ...version, state }, plan, approvalId }, recordId, wake: [{ orgId: plan.orgId, planId: plan.planId }] });
+    return decided({
+      value: { goal: await viewOf(tx, goal), version: { ...version, state }, plan, approvalId },
+      recordId,
+      wake: [{ orgId: plan.orgId, planId: plan.planId }],
+    });
   };
 }

@@ -11,7 +11,11 @@ export interface PlanCancelRequest {
   readonly compensate: boolean;
 }
 
-export const planCancel: Operation<PlanCancelRequest, PlanRow> = async (tx, { planId, reason, compensate }, context) => {
+export const planCancel: Operation<PlanCancelRequest, PlanRow> = async (
+  tx,
+  { planId, reason, compensate },
+  context,
+) => {
   const { orgId } = context.principal;
   const done = await withPlan(tx, context, planId, () => decided({ kind: "cancel", reason, compensate }));
   if (!done.ok) return done;

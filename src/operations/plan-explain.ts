@@ -1,6 +1,5 @@
 // Says why each unfinished step of a plan is waiting, and for what. Not here: the causes themselves, see wait-cause.ts.
 import type { Operation } from "../engine/operation.ts";
-import type { Dispatcher } from "../dispatch/dispatcher.ts";
 import type { Approval } from "../domain/approval.ts";
 import type { OrgId, PlanId } from "../domain/id.ts";
 import { planHasEnded } from "../domain/plan.ts";
@@ -11,6 +10,7 @@ import type { PageRequest } from "../store/ports/paging.ts";
 import type { StepView } from "../store/ports/plans.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { allPages } from "./all-pages.ts";
+import type { Connected } from "./dispatch-port.ts";
 import { read } from "./done.ts";
 import { oneMore, pageOf } from "./page.ts";
 import type { SortKey } from "./page.ts";
@@ -30,32 +30,55 @@ export interface PlanExplainResponse {
   readonly next: SortKey | null;
 }
 
-export function planExplain(dispatcher: Pick<Dispatcher, "connectedExecutors">): Operation<PlanExplainRequest, PlanExplainResponse> {
+export function planExplain(dispatcher: Connected): Operation<PlanExplainRequest, PlanExplainResponse> {
   return async (tx, { planId, step, page }, context) => {
     const { orgId } = context.principal;
     const plan = await tx.plans.find(orgId, planId);
     if (plan === undefined || plan.state === "UNCOMMITTED") return notFound("plan", planId);
-    const found = await tx.plans.listSteps(orgId, planId, step === "" ? { states: [], unfinishedOnly: true } : { states: [], key: step }, oneMore(page));
+    const found = await tx.plans.listSteps(
+      orgId,
+      planId,
+      step === "" ? { states: [], unfinishedOnly: true } : { states: [], key: step },
+      oneMore(page),
+    );
     if (step !== "" && found.length === 0) return notFound("step", step);
     const { items, next } = pageOf(found, page, (view) => [view.row.key]);
     const connected = dispatcher.connectedExecutors(orgId);
-    const around = await surroundings(tx, plan, items, new Map(connected.map((c) => [c.executor.executorId, c.freeSlots])));
+    const around = await surroundings(
+      tx,
+      plan,
+      items,
+      new Map(connected.map((c) => [c.executor.executorId, c.freeSlots])),
+    );
     const waiting = items.flatMap((view) => waitingOf(view, around) ?? []);
     return read({ summary: summaryOf(plan, around, waiting), waiting, next });
   };
 }
 
-async function surroundings(tx: Tx, plan: PlanRow, views: readonly StepView[], freeSlots: ReadonlyMap<string, number>): Promise<Surroundings> {
+async function surroundings(
+  tx: Tx,
+  plan: PlanRow,
+  views: readonly StepView[],
+  freeSlots: ReadonlyMap<string, number>,
+): Promise<Surroundings> {
   const { orgId, planId } = plan;
-  const executors = await allPages((page) => tx.executors.list(orgId, page), (e) => [e.spec.name]);
+  const executors = await allPages(
+    (page) => tx.executors.list(orgId, page),
+    (e) => [e.spec.name],
+  );
   const approvals = await pendingApprovals(tx, orgId, planId);
-  const before = views.some((v) => v.row.state === "PENDING") ? await unfinishedBefore(tx, plan, views) : new Map<number, never>();
+  const before = views.some((v) => v.row.state === "PENDING")
+    ? await unfinishedBefore(tx, plan, views)
+    : new Map<number, never>();
   return { plan, executors, freeSlots, approvals, before, nowMs: await tx.nowMs() };
 }
 
 /** By ordinal; a commit's under 0, which is no step's. */
 async function pendingApprovals(tx: Tx, orgId: OrgId, planId: PlanId): Promise<ReadonlyMap<number, Approval>> {
-  const pending = await allPages((page) => tx.approvals.list(orgId, { planId, pendingOnly: true }, page), (a) => [a.requestedMs, a.approvalId]);
+  const pending = await allPages(
+    (page) => tx.approvals.list(orgId, { planId, pendingOnly: true }, page),
+    (a) => [a.requestedMs, a.approvalId],
+  );
   return new Map(pending.map((a) => [a.ordinal ?? 0, a]));
 }
 
@@ -77,7 +100,8 @@ async function unfinishedBefore(tx: Tx, plan: PlanRow, views: readonly StepView[
 function summaryOf(plan: PlanRow, around: Surroundings, waiting: readonly Waiting[]): string {
   if (plan.state === "AWAITING_RATIFICATION") return `Version ${String(plan.pendingVersion)} waits for ratification.`;
   if (plan.state === "SUSPENDED") return "The plan is suspended; what runs goes on, nothing new begins.";
-  if (planHasEnded(plan.state)) return `The plan has ended: ${plan.state}${plan.reason === "" ? "" : ` (${plan.reason})`}.`;
+  if (planHasEnded(plan.state))
+    return `The plan has ended: ${plan.state}${plan.reason === "" ? "" : ` (${plan.reason})`}.`;
   if (plan.stepsRunning > 0) return "";
   const counts = new Map<string, number>();
   for (const { cause, explanation } of waiting) {

@@ -10,4 +10,5 @@ export interface PlanResumeRequest {
   readonly reason: string;
 }
 
-export const planResume: Operation<PlanResumeRequest, PlanRow> = (tx, { planId, reason }, context) => withPlan(tx, context, planId, () => decided({ kind: "resume", reason }));
+export const planResume: Operation<PlanResumeRequest, PlanRow> = (tx, { planId, reason }, context) =>
+  withPlan(tx, context, planId, () => decided({ kind: "resume", reason }));

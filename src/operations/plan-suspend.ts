@@ -10,4 +10,5 @@ export interface PlanSuspendRequest {
   readonly reason: string;
 }
 
-export const planSuspend: Operation<PlanSuspendRequest, PlanRow> = (tx, { planId, reason }, context) => withPlan(tx, context, planId, () => decided({ kind: "suspend", reason }));
+export const planSuspend: Operation<PlanSuspendRequest, PlanRow> = (tx, { planId, reason }, context) =>
+  withPlan(tx, context, planId, () => decided({ kind: "suspend", reason }));

@@ -28,15 +28,30 @@ const ORDERS: Readonly<Record<string, GoalOrder>> = {
   finished_at: "finished_at",
 };
 
-export const queryGoals: Operation<QueryGoalsRequest, Page<GoalView>> = async (tx, { charter, filter, orderBy, page }, context) => {
+export const queryGoals: Operation<QueryGoalsRequest, Page<GoalView>> = async (
+  tx,
+  { charter, filter, orderBy, page },
+  context,
+) => {
   const { orgId } = context.principal;
   const order = Object.hasOwn(ORDERS, orderBy) ? ORDERS[orderBy] : undefined;
-  if (order === undefined) return invalid({ field: "order_by", description: `must be one of: ${Object.keys(ORDERS).filter((o) => o !== "").join(", ")}`, rule: "query.order" });
+  if (order === undefined)
+    return invalid({
+      field: "order_by",
+      description: `must be one of: ${Object.keys(ORDERS)
+        .filter((o) => o !== "")
+        .join(", ")}`,
+      rule: "query.order",
+    });
   const parsed = parseFilter(filter);
   if (!parsed.ok) return parsed;
   const under = charter === "" ? null : await tx.charters.find(orgId, charter);
   if (under === undefined) return notFound("charter", charter);
-  const goals = await tx.goals.query(orgId, { charterId: under?.charterId ?? null, filter: parsed.value, order }, oneMore(page));
+  const goals = await tx.goals.query(
+    orgId,
+    { charterId: under?.charterId ?? null, filter: parsed.value, order },
+    oneMore(page),
+  );
   return read(pageOf(goals, page, sortKeyOf(order)));
 };
 

@@ -36,13 +36,22 @@ export interface RefinedGraph extends AnalysedGraph {
 
 const VIOLATIONS_LIMIT = 100;
 /** Rules of violations that say that nobody provides something. */
-const PREMISE_RULES: ReadonlySet<string> = new Set(["graph.unknown_step", "expression.unknown_step", "expression.unknown_input"]);
+const PREMISE_RULES: ReadonlySet<string> = new Set([
+  "graph.unknown_step",
+  "expression.unknown_step",
+  "expression.unknown_input",
+]);
 
 export function refineSteps(input: RefineInput): Decision<RefinedGraph> {
   const { steps } = input;
-  if (steps.length === 0) return invalid({ field: "steps", description: "A graph needs at least one step.", rule: "graph.empty" });
+  if (steps.length === 0)
+    return invalid({ field: "steps", description: "A graph needs at least one step.", rule: "graph.empty" });
   if (steps.length > STEPS_LIMIT) {
-    return invalid({ field: "steps", description: `The graph has ${String(steps.length)} steps; at most ${String(STEPS_LIMIT)} are allowed.`, rule: "graph.too_many_steps" });
+    return invalid({
+      field: "steps",
+      description: `The graph has ${String(steps.length)} steps; at most ${String(STEPS_LIMIT)} are allowed.`,
+      rule: "graph.too_many_steps",
+    });
   }
   const own = steps.flatMap((step, i) => violationsOf(step, input.paths[i] ?? ""));
   if (own.length > 0) return invalid(...own.slice(0, VIOLATIONS_LIMIT));
@@ -50,19 +59,40 @@ export function refineSteps(input: RefineInput): Decision<RefinedGraph> {
   if (violations.length > 0) return refuseViolations(input, violations);
   const [absent] = missing;
   if (absent !== undefined) {
-    const named = missing.map(({ field, artifact }) => ({ field: pathOf(input, field), description: `Nobody produces the artifact ${JSON.stringify(artifact)}.`, rule: "graph.missing_artifact" }));
-    return refused("MISSING_PREMISES", `Step ${absent.step} consumes the artifact ${JSON.stringify(absent.artifact)}, which no step produces.`, {
-      rule: "graph.missing_artifact", metadata: { missing: absent.artifact, needed_by: absent.step }, violations: named,
-      remedy: "Add a step that produces it, or do not consume it.",
-    });
+    const named = missing.map(({ field, artifact }) => ({
+      field: pathOf(input, field),
+      description: `Nobody produces the artifact ${JSON.stringify(artifact)}.`,
+      rule: "graph.missing_artifact",
+    }));
+    return refused(
+      "MISSING_PREMISES",
+      `Step ${absent.step} consumes the artifact ${JSON.stringify(absent.artifact)}, which no step produces.`,
+      {
+        rule: "graph.missing_artifact",
+        metadata: { missing: absent.artifact, needed_by: absent.step },
+        violations: named,
+        remedy: "Add a step that produces it, or do not consume it.",
+      },
+    );
   }
-  const [cycle, ...more] = findCycles(steps.map((s) => s.key), edges);
+  const [cycle, ...more] = findCycles(
+    steps.map((s) => s.key),
+    edges,
+  );
   if (cycle !== undefined) {
     const text = cycleText(cycle);
     const others = more.length === 0 ? "" : ` There are ${String(more.length)} more.`;
-    return refused("CYCLE", `The graph has a cycle: ${text}.${others}`, { rule: "graph.cycle", metadata: { cycle: text }, remedy: "Remove one of these dependencies." });
+    return refused("CYCLE", `The graph has a cycle: ${text}.${others}`, {
+      rule: "graph.cycle",
+      metadata: { cycle: text },
+      remedy: "Remove one of these dependencies.",
+    });
   }
-  const graph = analyse(steps, edges, { deadlineMs: input.deadlineMs, limits: input.limits, servable: servableBy(input) });
+  const graph = analyse(steps, edges, {
+    deadlineMs: input.deadlineMs,
+    limits: input.limits,
+    servable: servableBy(input),
+  });
   return decided({ ...graph, digest: graphDigest(graph.steps, graph.edges) });
 }
 
@@ -72,7 +102,8 @@ function violationsOf(step: StepDefinition, path: string): readonly Violation[] 
   const json = (payload: Payload | null, field: string): void => {
     if (payload?.kind !== "json") return;
     const parsed = parseJson(payload.text);
-    if (!parsed.ok) found.push({ field: `${path}.${field}`, description: parsed.problem, rule: "payload.invalid_json" });
+    if (!parsed.ok)
+      found.push({ field: `${path}.${field}`, description: parsed.problem, rule: "payload.invalid_json" });
   };
   const schema = (text: string, field: string): void => {
     const checked = text === "" ? { ok: true as const } : validateSchema(text);
@@ -85,7 +116,11 @@ function violationsOf(step: StepDefinition, path: string): readonly Violation[] 
   if (step.estimate !== null) {
     const { optimisticMs, likelyMs, pessimisticMs } = step.estimate;
     if (optimisticMs > likelyMs || likelyMs > pessimisticMs) {
-      found.push({ field: `${path}.estimate`, description: "must grow from optimistic over likely to pessimistic", rule: "step.estimate.order" });
+      found.push({
+        field: `${path}.estimate`,
+        description: "must grow from optimistic over likely to pessimistic",
+        rule: "step.estimate.order",
+      });
     }
   }
   return found;
@@ -105,7 +140,10 @@ function refuseViolations(input: RefineInput, violations: readonly Violation[]):
   const step = input.steps[Number(/^steps\[(\d+)\]/.exec(first.field)?.[1] ?? -1)];
   const missing = step === undefined ? "" : missingOf(step, input);
   return refused("MISSING_PREMISES", first.description, {
-    rule: first.rule, metadata: { missing, needed_by: step?.key ?? "" }, violations: named, remedy: "Add what is missing, or do not refer to it.",
+    rule: first.rule,
+    metadata: { missing, needed_by: step?.key ?? "" },
+    violations: named,
+    remedy: "Add what is missing, or do not refer to it.",
   });
 }
 
@@ -114,7 +152,11 @@ function missingOf(step: StepDefinition, input: RefineInput): string {
   const keys = new Set(input.steps.map((s) => s.key));
   const inputText = step.input?.kind === "json" ? step.input.text : "";
   const undoText = step.compensation?.input?.kind === "json" ? step.compensation.input.text : "";
-  const needed = [...step.needs.map((n) => n.step), ...referencedSteps(step.condition === "" ? [] : [step.condition], inputText), ...referencedSteps([], undoText)];
+  const needed = [
+    ...step.needs.map((n) => n.step),
+    ...referencedSteps(step.condition === "" ? [] : [step.condition], inputText),
+    ...referencedSteps([], undoText),
+  ];
   const gone = needed.find((key) => !keys.has(key));
   if (gone !== undefined) return gone;
   const provided = new Set(input.goalInputs);
@@ -132,7 +174,11 @@ function expressionTexts(text: string): readonly string[] {
 function servableBy({ executors, minTrust }: RefineInput): (step: StepDefinition) => boolean {
   const known = new Map<string, boolean>();
   return (step) => {
-    const demand = { capability: step.capability, labels: step.executorLabels, minTrust: Math.max(step.minTrust, minTrust) };
+    const demand = {
+      capability: step.capability,
+      labels: step.executorLabels,
+      minTrust: Math.max(step.minTrust, minTrust),
+    };
     const text = JSON.stringify(demand);
     let servable = known.get(text);
     if (servable === undefined) {

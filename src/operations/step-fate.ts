@@ -1,12 +1,24 @@
 // Whether a step's row can stay when another version takes over, and what becomes of the step. Two digests decide:
 // its definition's, and what it really consumed. Pure. Not here: rows and edges, see succession.ts.
-import type { Edge } from "../domain/graph.ts";
+import type { Edge, GraphStep } from "../domain/graph.ts";
 import { fateOf } from "../domain/graph/fate.ts";
 import type { StepFate, StepProgress } from "../domain/graph/fate.ts";
 import type { DemandId } from "../domain/id.ts";
+import type { PlanState } from "../domain/plan.ts";
+import type { BuiltEdge } from "../domain/plan/rows.ts";
 import { has, hasEnded, hasNotBegun, STEP_FLAGS } from "../domain/step.ts";
 import type { StepDefinition, StepRow } from "../domain/step.ts";
-import type { SuccessionInput } from "./succession.ts";
+
+export interface JudgeInput {
+  readonly planState: PlanState;
+  readonly staleRule: "RERUN" | "KEEP";
+  /** Keys of steps in both versions that differ as far as execution goes. */
+  readonly changed: ReadonlySet<string>;
+  readonly steps: readonly GraphStep[];
+  readonly edges: readonly Edge[];
+  /** Every edge between rows, those of dropped steps included. */
+  readonly rowEdges: readonly BuiltEdge[];
+}
 
 export interface Judged {
   /** Rows that stay, by key. */
@@ -16,7 +28,11 @@ export interface Judged {
 }
 
 /** Judges every step of both versions, predecessors first: whether a step must run again depends on theirs. */
-export function judge(input: SuccessionInput, current: ReadonlyMap<string, StepRow>, demandIdOf: (definition: StepDefinition) => DemandId): Judged {
+export function judge(
+  input: JudgeInput,
+  current: ReadonlyMap<string, StepRow>,
+  demandIdOf: (definition: StepDefinition) => DemandId,
+): Judged {
   const staying = new Map<string, StepRow>();
   const fates = new Map<string, StepFate>();
   const stale: string[] = [];
@@ -61,7 +77,12 @@ export function judge(input: SuccessionInput, current: ReadonlyMap<string, StepR
 }
 
 /** Done or under way, and a step whose outputs or artifacts it consumed runs again, or is another one now. */
-function consumesAnew(row: StepRow, parents: readonly Edge[], staying: ReadonlyMap<string, StepRow>, wired: ReadonlySet<string>): boolean {
+function consumesAnew(
+  row: StepRow,
+  parents: readonly Edge[],
+  staying: ReadonlyMap<string, StepRow>,
+  wired: ReadonlySet<string>,
+): boolean {
   if (row.state !== "SUCCEEDED" && row.state !== "LEASED") return false;
   return parents.some((edge) => {
     if (edge.kind === "EXPLICIT") return false;
@@ -71,7 +92,13 @@ function consumesAnew(row: StepRow, parents: readonly Edge[], staying: ReadonlyM
 }
 
 /** An unchanged step whose row cannot serve any longer. */
-function mustBeReplaced(row: StepRow, parents: readonly Edge[], staying: ReadonlyMap<string, StepRow>, planFailed: boolean, demandId: DemandId): boolean {
+function mustBeReplaced(
+  row: StepRow,
+  parents: readonly Edge[],
+  staying: ReadonlyMap<string, StepRow>,
+  planFailed: boolean,
+  demandId: DemandId,
+): boolean {
   const renewedBefore = parents.some((edge) => !staying.has(edge.from));
   switch (row.state) {
     case "SUCCEEDED":

@@ -14,7 +14,11 @@ export interface StepListAttemptsRequest {
   readonly page: PageRequest;
 }
 
-export const stepListAttempts: Operation<StepListAttemptsRequest, Page<Attempt>> = async (tx, { planId, step, page }, context) => {
+export const stepListAttempts: Operation<StepListAttemptsRequest, Page<Attempt>> = async (
+  tx,
+  { planId, step, page },
+  context,
+) => {
   const view = await stepGet(tx, { planId, step }, context);
   if (!view.ok) return view;
   const attempts = await tx.plans.listAttempts(context.principal.orgId, planId, step, oneMore(page));

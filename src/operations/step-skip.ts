@@ -4,4 +4,5 @@ import type { StepView } from "../store/ports/plans.ts";
 import { withStep } from "./with-plan.ts";
 import type { StepVerbRequest } from "./with-plan.ts";
 
-export const stepSkip: Operation<StepVerbRequest, StepView> = (tx, request, context) => withStep(tx, request, context, "skip");
+export const stepSkip: Operation<StepVerbRequest, StepView> = (tx, request, context) =>
+  withStep(tx, request, context, "skip");

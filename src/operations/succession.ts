@@ -2,34 +2,27 @@
 // rewired, and the rows and edges that are new. Pure. Not here: carrying it out, see activate-version.ts.
 import { demandOf } from "../domain/demand.ts";
 import type { Demand } from "../domain/executor.ts";
-import type { Edge, GraphStep } from "../domain/graph.ts";
+import type { GraphStep } from "../domain/graph.ts";
 import type { StepFate } from "../domain/graph/fate.ts";
 import type { OrgId, PlanId } from "../domain/id.ts";
-import type { PlanState } from "../domain/plan.ts";
 import { buildRows } from "../domain/plan/rows.ts";
 import type { BuiltEdge, BuiltStep } from "../domain/plan/rows.ts";
 import { hasEnded, hasNotBegun } from "../domain/step.ts";
 import type { StepDefinition, StepRow } from "../domain/step.ts";
 import { judge } from "./step-fate.ts";
+import type { JudgeInput } from "./step-fate.ts";
 
 /** Plain values only: large graphs are worked out in another thread. */
-export interface SuccessionInput {
+export interface SuccessionInput extends JudgeInput {
   readonly orgId: OrgId;
   readonly planId: PlanId;
-  readonly planState: PlanState;
   readonly version: number;
   readonly nextOrdinal: number;
   /** The trust floor that holds from now on. */
   readonly minTrust: number;
-  readonly staleRule: "RERUN" | "KEEP";
   readonly nowMs: number;
-  /** Keys of steps in both versions that differ as far as execution goes. */
-  readonly changed: ReadonlySet<string>;
-  readonly steps: readonly GraphStep[];
-  readonly edges: readonly Edge[];
-  /** Every row of the plan and every edge between rows, those of dropped steps included. */
+  /** Every row of the plan, those of dropped steps included. */
   readonly rows: readonly StepRow[];
-  readonly rowEdges: readonly BuiltEdge[];
 }
 
 export interface Succession {
@@ -61,12 +54,20 @@ export function succeed(input: SuccessionInput): Succession {
     firstOrdinal: input.nextOrdinal,
     nowMs: input.nowMs,
     demandIdOf: demandFor.idOf,
-    staying: new Map([...judged.staying].map(([key, row]) => [key, { ordinal: row.ordinal, ended: hasEnded(row.state) }])),
+    staying: new Map(
+      [...judged.staying].map(([key, row]) => [key, { ordinal: row.ordinal, ended: hasEnded(row.state) }]),
+    ),
     predecessors: predecessorsOf(fresh, input.rows),
     open: input.planState !== "SUSPENDED",
   });
   const held = heldOver(built.steps, current);
-  const wiring = rewire(input, judged.staying, byOrdinal, new Map(built.steps.map(({ row }) => [row.key, row.ordinal])), built.settled);
+  const wiring = rewire(
+    input,
+    judged.staying,
+    byOrdinal,
+    new Map(built.steps.map(({ row }) => [row.key, row.ordinal])),
+    built.settled,
+  );
   return {
     added: held,
     addedEdges: [...built.edges, ...wiring.added],
@@ -105,7 +106,10 @@ function demandsOf({ orgId, minTrust }: SuccessionInput): DemandsOf {
     all: (steps) => {
       const wanted = new Map<string, Demand>();
       for (const { definition } of steps) {
-        const demands = [work(definition), ...(definition.compensation === null ? [] : [of(definition.compensation.capability, {}, minTrust)])];
+        const demands = [
+          work(definition),
+          ...(definition.compensation === null ? [] : [of(definition.compensation.capability, {}, minTrust)]),
+        ];
         for (const demand of demands) wanted.set(demand.demandId, demand);
       }
       return [...wanted.values()];
@@ -118,7 +122,8 @@ function predecessorsOf(fresh: readonly GraphStep[], rows: readonly StepRow[]): 
   const keys = new Set(fresh.map((step) => step.definition.key));
   const found = new Map<string, number>();
   for (const row of rows) {
-    if (keys.has(row.key) && !row.undoing && (row.state === "LEASED" || row.state === "STOPPING")) found.set(row.key, row.ordinal);
+    if (keys.has(row.key) && !row.undoing && (row.state === "LEASED" || row.state === "STOPPING"))
+      found.set(row.key, row.ordinal);
   }
   return found;
 }

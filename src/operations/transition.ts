@@ -38,7 +38,9 @@ function withFates(compared: GraphDiff, { fates, stale, removed, added }: Succes
     if (listed.has(key)) continue;
     if (fate === "RERUN" || behind.has(key)) again.push({ key, change: "SAME", fields: [], fate });
   }
-  const steps = [...compared.steps.map((s) => ({ ...s, fate: fates.get(s.key) ?? s.fate })), ...again].sort((a, b) => (a.key < b.key ? -1 : 1));
+  const steps = [...compared.steps.map((s) => ({ ...s, fate: fates.get(s.key) ?? s.fate })), ...again].sort((a, b) =>
+    a.key < b.key ? -1 : 1,
+  );
   const counts = new Map<string, number>();
   for (const fate of fates.values()) counts.set(fate, (counts.get(fate) ?? 0) + 1);
   const count = (fate: string): number => counts.get(fate) ?? 0;

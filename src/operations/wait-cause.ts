@@ -9,7 +9,17 @@ import type { StepState } from "../domain/step.ts";
 import type { StepView } from "../store/ports/plans.ts";
 
 export type WaitCause =
-  | "DEPENDENCY" | "NO_EXECUTOR" | "EXECUTOR_AWAY" | "SLOT" | "BACKOFF" | "BUDGET" | "APPROVAL" | "SUSPENDED" | "HELD" | "OUTCOME" | "PREDECESSOR";
+  | "DEPENDENCY"
+  | "NO_EXECUTOR"
+  | "EXECUTOR_AWAY"
+  | "SLOT"
+  | "BACKOFF"
+  | "BUDGET"
+  | "APPROVAL"
+  | "SUSPENDED"
+  | "HELD"
+  | "OUTCOME"
+  | "PREDECESSOR";
 
 export interface Waiting {
   readonly step: string;
@@ -48,7 +58,15 @@ type Cause = Pick<Waiting, "cause" | "explanation"> & Partial<Waiting>;
 export function waitingOf(view: StepView, around: Surroundings): Waiting | undefined {
   const cause = causeOf(view, around);
   if (cause === undefined) return undefined;
-  return { step: view.row.key, state: view.row.state, steps: [], sinceMs: null, untilMs: null, approvalId: null, ...cause };
+  return {
+    step: view.row.key,
+    state: view.row.state,
+    steps: [],
+    sinceMs: null,
+    untilMs: null,
+    approvalId: null,
+    ...cause,
+  };
 }
 
 function causeOf(view: StepView, around: Surroundings): Cause | undefined {
@@ -60,17 +78,34 @@ function causeOf(view: StepView, around: Surroundings): Cause | undefined {
       return { cause: "HELD", explanation: "It is held by hand until it is released." };
     case "AWAITING_APPROVAL": {
       const approval = around.approvals.get(row.ordinal);
-      return { cause: "APPROVAL", explanation: approval?.question ?? "An approver must decide.", approvalId: approval?.approvalId ?? null, sinceMs: approval?.requestedMs ?? null };
+      return {
+        cause: "APPROVAL",
+        explanation: approval?.question ?? "An approver must decide.",
+        approvalId: approval?.approvalId ?? null,
+        sinceMs: approval?.requestedMs ?? null,
+      };
     }
     case "BACKING_OFF":
       return {
-        cause: "BACKOFF", explanation: `Attempt ${String(row.attempt)} failed${view.last?.failure == null ? "" : ` (${view.last.failure.errorClass})`}; the next one waits for its time.`,
-        sinceMs: view.last?.endedMs ?? null, untilMs: row.notBeforeMs,
+        cause: "BACKOFF",
+        explanation: `Attempt ${String(row.attempt)} failed${failureWord(view)}; the next one waits for its time.`,
+        sinceMs: view.last?.endedMs ?? null,
+        untilMs: row.notBeforeMs,
       };
     case "LEASED":
-      return { cause: "OUTCOME", explanation: `${nameOf(row.executorId, around)} performs ${row.undoing ? "its compensation" : `attempt ${String(row.attempt)}`}.`, sinceMs: row.startedMs, untilMs: row.deadlineMs };
+      return {
+        cause: "OUTCOME",
+        explanation: `${nameOf(row.executorId, around)} performs ${row.undoing ? "its compensation" : `attempt ${String(row.attempt)}`}.`,
+        sinceMs: row.startedMs,
+        untilMs: row.deadlineMs,
+      };
     case "STOPPING":
-      return { cause: "OUTCOME", explanation: `${nameOf(row.executorId, around)} was told to stop it.`, sinceMs: row.startedMs, untilMs: row.deadlineMs };
+      return {
+        cause: "OUTCOME",
+        explanation: `${nameOf(row.executorId, around)} was told to stop it.`,
+        sinceMs: row.startedMs,
+        untilMs: row.deadlineMs,
+      };
     case "READY":
     case "COMPENSATING":
       return { ...unleased(view, around), sinceMs: row.readyMs };
@@ -79,14 +114,29 @@ function causeOf(view: StepView, around: Surroundings): Cause | undefined {
   }
 }
 
+/** ` (TRANSIENT)`, when the last attempt said why. */
+function failureWord({ last }: StepView): string {
+  const failure = last?.failure ?? null;
+  return failure === null ? "" : ` (${failure.errorClass})`;
+}
+
 function pending({ row }: StepView, around: Surroundings): Cause {
   const before = around.before.get(row.ordinal);
   const unfinished = before?.unfinished ?? [];
   if (unfinished.length > 0) {
     const more = unfinished.length > 3 ? ` and ${String(unfinished.length - 3)} more` : "";
-    return { cause: "DEPENDENCY", explanation: `It waits for ${unfinished.slice(0, 3).join(", ")}${more}.`, steps: unfinished.slice(0, NAMED_LIMIT) };
+    return {
+      cause: "DEPENDENCY",
+      explanation: `It waits for ${unfinished.slice(0, 3).join(", ")}${more}.`,
+      steps: unfinished.slice(0, NAMED_LIMIT),
+    };
   }
-  if (before?.predecessor === true) return { cause: "PREDECESSOR", explanation: "The older step under the same key is still stopping.", steps: [row.key] };
+  if (before?.predecessor === true)
+    return {
+      cause: "PREDECESSOR",
+      explanation: "The older step under the same key is still stopping.",
+      steps: [row.key],
+    };
   return { cause: "DEPENDENCY", explanation: "What it waited for has ended; it moves on in a moment." };
 }
 
@@ -95,38 +145,56 @@ function unleased(view: StepView, around: Surroundings): Cause {
   const { row } = view;
   const { plan, executors, freeSlots, nowMs } = around;
   if (plan.state === "SUSPENDED") return { cause: "SUSPENDED", explanation: "The plan is suspended." };
-  if (has(row.flags, STEP_FLAGS.STARVED)) return { cause: "BUDGET", explanation: "What the plan may still authorise does not cover the step's hold." };
+  if (has(row.flags, STEP_FLAGS.STARVED))
+    return { cause: "BUDGET", explanation: "What the plan may still authorise does not cover the step's hold." };
   const demand = demandOfView(view, plan);
   const fit = executors.filter((e) => canServe(e, demand));
   if (fit.length === 0) return { cause: "NO_EXECUTOR", explanation: nobody(demand, executors) };
-  const present = fit.filter((e) => e.state === "ACTIVE" && (freeSlots.has(e.executorId) || e.sessionId !== null || nowMs - e.lastSeenMs < PRESENT_MS));
+  const present = fit.filter(
+    (e) =>
+      e.state === "ACTIVE" &&
+      (freeSlots.has(e.executorId) || e.sessionId !== null || nowMs - e.lastSeenMs < PRESENT_MS),
+  );
   if (present.length === 0) {
     const draining = fit.every((e) => e.state === "DRAINING");
-    return { cause: "EXECUTOR_AWAY", explanation: `${names(fit)} could do it, and ${draining ? "takes no new work" : "is not connected"}.` };
+    return {
+      cause: "EXECUTOR_AWAY",
+      explanation: `${names(fit)} could do it, and ${draining ? "takes no new work" : "is not connected"}.`,
+    };
   }
   const free = present.filter((e) => (freeSlots.get(e.executorId) ?? 0) > 0);
-  const explanation = free.length > 0 ? `${names(free)} has free slots; others go first.` : `All slots of ${names(present)} are taken.`;
+  const explanation =
+    free.length > 0 ? `${names(free)} has free slots; others go first.` : `All slots of ${names(present)} are taken.`;
   return { cause: "SLOT", explanation };
 }
 
 type Wanted = Pick<Demand, "capability" | "labels" | "minTrust">;
 
 function demandOfView({ row, definition }: StepView, plan: PlanRow): Wanted {
-  if (row.undoing && definition.compensation !== null) return { capability: definition.compensation.capability, labels: {}, minTrust: plan.minTrust };
-  return { capability: definition.capability, labels: definition.executorLabels, minTrust: Math.max(definition.minTrust, plan.minTrust) };
+  if (row.undoing && definition.compensation !== null)
+    return { capability: definition.compensation.capability, labels: {}, minTrust: plan.minTrust };
+  return {
+    capability: definition.capability,
+    labels: definition.executorLabels,
+    minTrust: Math.max(definition.minTrust, plan.minTrust),
+  };
 }
 
 function nobody(demand: Wanted, executors: readonly Executor[]): string {
   const able = executors.filter((e) => e.spec.capabilities.includes(demand.capability));
   if (able.length === 0) return `No registered executor has the capability ${demand.capability}.`;
   const trusted = able.filter((e) => e.trust >= demand.minTrust);
-  if (trusted.length === 0) return `No executor with the capability ${demand.capability} is trusted to ${String(demand.minTrust)}.`;
+  if (trusted.length === 0)
+    return `No executor with the capability ${demand.capability} is trusted to ${String(demand.minTrust)}.`;
   const labels = Object.entries(demand.labels).map(([name, value]) => `${name}=${value}`);
   return `No trusted executor with the capability ${demand.capability} carries the labels ${labels.join(", ")}.`;
 }
 
 function names(executors: readonly Executor[]): string {
-  const shown = executors.slice(0, 3).map((e) => e.spec.name).join(", ");
+  const shown = executors
+    .slice(0, 3)
+    .map((e) => e.spec.name)
+    .join(", ");
   return executors.length > 3 ? `${shown} and ${String(executors.length - 3)} more` : shown;
 }
 

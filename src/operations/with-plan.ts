@@ -29,7 +29,12 @@ export async function decideContext(tx: Tx, context: OperationContext): Promise<
 }
 
 /** Decides one command on a locked plan, completing its slice until the decision has all it needs. Writes nothing. */
-export async function decideOn(tx: Tx, plan: PlanRow, command: PlanCommand, context: DecideContext): Promise<Decision<PlanDecision>> {
+export async function decideOn(
+  tx: Tx,
+  plan: PlanRow,
+  command: PlanCommand,
+  context: DecideContext,
+): Promise<Decision<PlanDecision>> {
   const slice = tx.plans.slice(plan);
   for (;;) {
     try {
@@ -60,8 +65,18 @@ export async function withPlan(
 }
 
 /** A step under the active version, by key. */
-export async function findStep(tx: Tx, context: OperationContext, planId: PlanId, key: string): Promise<Decision<StepView>> {
-  const [view] = await tx.plans.listSteps(context.principal.orgId, planId, { states: [], key }, { limit: 1, after: null });
+export async function findStep(
+  tx: Tx,
+  context: OperationContext,
+  planId: PlanId,
+  key: string,
+): Promise<Decision<StepView>> {
+  const [view] = await tx.plans.listSteps(
+    context.principal.orgId,
+    planId,
+    { states: [], key },
+    { limit: 1, after: null },
+  );
   return view === undefined ? notFound("step", key) : decided(view);
 }
 
@@ -72,7 +87,12 @@ export interface StepVerbRequest {
 }
 
 /** A verb of an operator on one step; answers with the step as it stands afterwards. */
-export async function withStep(tx: Tx, request: StepVerbRequest, context: OperationContext, kind: "retry" | "skip" | "hold" | "release"): Promise<Decision<Done<StepView>>> {
+export async function withStep(
+  tx: Tx,
+  request: StepVerbRequest,
+  context: OperationContext,
+  kind: "retry" | "skip" | "hold" | "release",
+): Promise<Decision<Done<StepView>>> {
   const { planId, step, reason } = request;
   const done = await withPlan(tx, context, planId, async () => {
     const view = await findStep(tx, context, planId, step);

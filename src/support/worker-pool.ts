@@ -24,7 +24,8 @@ interface Job {
 }
 
 /** What a worker's module answers to `{ id, task, input }`. */
-export type WorkerAnswer = { readonly id: number; readonly value: unknown } | { readonly id: number; readonly trouble: string };
+export type WorkerAnswer =
+  { readonly id: number; readonly value: unknown } | { readonly id: number; readonly trouble: string };
 
 /**
  * Threads are started when they are first needed and do not keep the process alive. A call that is aborted while its task
@@ -90,13 +91,22 @@ export function workerPool(module: URL, options: { readonly size: number; readon
       new Promise<T>((resolve, reject) => {
         if (closed) throw new WorkerPoolClosedError("the worker pool is closed");
         signal.throwIfAborted();
-        if (queue.length >= options.queueLimit) throw new WorkerPoolFullError("too many computations wait for a thread");
+        if (queue.length >= options.queueLimit)
+          throw new WorkerPoolFullError("too many computations wait for a thread");
         const onAbort = (): void => {
           const at = queue.indexOf(job);
           if (at >= 0) queue.splice(at, 1);
           reject(signal.reason as Error);
         };
-        const job: Job = { id: nextId++, task, input, resolve: resolve as (value: unknown) => void, reject, signal, onAbort };
+        const job: Job = {
+          id: nextId++,
+          task,
+          input,
+          resolve: resolve as (value: unknown) => void,
+          reject,
+          signal,
+          onAbort,
+        };
         signal.addEventListener("abort", onAbort, { once: true });
         queue.push(job);
         pump();

@@ -30,17 +30,45 @@ function history(told: Readonly<Record<string, Told>>, over: Partial<CreditInput
       const lastOne = i === tries.length - 1;
       const won = lastOne && (state === "SUCCEEDED" || state === "COMPENSATED");
       attempts.push({
-        ordinal: ordinalOf(key), fencing: i + 1, undoing: false, state: won ? "SUCCEEDED" : "FAILED", executorId: (t.executor ?? "one") as ExecutorId,
-        readyMs: COMMITTED + ready, leasedMs: COMMITTED + leased, endedMs: COMMITTED + ended,
-        failure: won ? null : { errorClass: "TRANSIENT", message: `${key} broke`, details: "" }, usage: { ...NOTHING, tokens: 10, wallMs: ended - leased },
+        ordinal: ordinalOf(key),
+        fencing: i + 1,
+        undoing: false,
+        state: won ? "SUCCEEDED" : "FAILED",
+        executorId: (t.executor ?? "one") as ExecutorId,
+        readyMs: COMMITTED + ready,
+        leasedMs: COMMITTED + leased,
+        endedMs: COMMITTED + ended,
+        failure: won ? null : { errorClass: "TRANSIENT", message: `${key} broke`, details: "" },
+        usage: { ...NOTHING, tokens: 10, wallMs: ended - leased },
       });
     });
     const end = t.ended ?? tries.at(-1)?.[2];
-    return { ordinal: ordinalOf(key), key, state, readyMs: null, finishedMs: end === undefined ? null : COMMITTED + end };
+    return {
+      ordinal: ordinalOf(key),
+      key,
+      state,
+      readyMs: null,
+      finishedMs: end === undefined ? null : COMMITTED + end,
+    };
   });
-  const edges = Object.entries(told).flatMap(([key, t]) => (t.needs ?? []).map((from) => ({ from: ordinalOf(from), to: ordinalOf(key) })));
+  const edges = Object.entries(told).flatMap(([key, t]) =>
+    (t.needs ?? []).map((from) => ({ from: ordinalOf(from), to: ordinalOf(key) })),
+  );
   const planned = new Map(Object.entries(told).map(([key, t]) => [key, { likelyMs: t.likely ?? 0, earliestMs: 0 }]));
-  return { planId: "p" as PlanId, version: 1, planState: "COMPLETED", committedMs: COMMITTED, recordSeq: 9, step: null, steps, edges, attempts, planned, failures: new Map(), ...over };
+  return {
+    planId: "p" as PlanId,
+    version: 1,
+    planState: "COMPLETED",
+    committedMs: COMMITTED,
+    recordSeq: 9,
+    step: null,
+    steps,
+    edges,
+    attempts,
+    planned,
+    failures: new Map(),
+    ...over,
+  };
 }
 
 function trace(input: CreditInput): CreditTrace {
@@ -67,16 +95,34 @@ describe("the realized critical path", () => {
     );
     expect(traced.criticalPath).toEqual(["slow", "join"]);
     expect(traced.realizedMs).toBe(90);
-    expect(traced.steps.map((s) => [s.key, s.critical])).toEqual([["fast", false], ["slow", true], ["aside", false], ["join", true]]);
+    expect(traced.steps.map((s) => [s.key, s.critical])).toEqual([
+      ["fast", false],
+      ["slow", true],
+      ["aside", false],
+      ["join", true],
+    ]);
   });
 
   it("does not go through a parent that a re-plan gave to a step that was ready before", () => {
-    const traced = trace(history({ old: { attempts: [[0, 0, 10]] }, late: { attempts: [[0, 0, 70]] }, end: { needs: ["old", "late"], attempts: [[10, 20, 90]] } }));
+    const traced = trace(
+      history({
+        old: { attempts: [[0, 0, 10]] },
+        late: { attempts: [[0, 0, 70]] },
+        end: { needs: ["old", "late"], attempts: [[10, 20, 90]] },
+      }),
+    );
     expect(traced.criticalPath).toEqual(["old", "end"]);
   });
 
   it("of a step's leg holds only what the step depended on", () => {
-    const input = history({ a: { attempts: [[0, 0, 10]] }, b: { needs: ["a"], attempts: [[10, 10, 20]] }, other: { attempts: [[0, 0, 500]], executor: "two" } }, { step: "b" });
+    const input = history(
+      {
+        a: { attempts: [[0, 0, 10]] },
+        b: { needs: ["a"], attempts: [[10, 10, 20]] },
+        other: { attempts: [[0, 0, 500]], executor: "two" },
+      },
+      { step: "b" },
+    );
     const traced = trace(input);
     expect(traced.criticalPath).toEqual(["a", "b"]);
     expect(traced.steps.map((s) => s.key)).toEqual(["a", "b"]);
@@ -91,11 +137,26 @@ describe("the split of a step's time", () => {
     const traced = trace(
       history({
         a: { attempts: [[0, 0, 100]] },
-        b: { needs: ["a"], likely: 50, attempts: [[110, 130, 160], [200, 205, 300]] },
+        b: {
+          needs: ["a"],
+          likely: 50,
+          attempts: [
+            [110, 130, 160],
+            [200, 205, 300],
+          ],
+        },
       }),
     );
     const b = stepOf(traced, "b");
-    expect(b).toMatchObject({ waitingMs: 10, queueingMs: 25, executingMs: 95, retryingMs: 70, attempts: 2, plannedMs: 50, deviationMs: 150 });
+    expect(b).toMatchObject({
+      waitingMs: 10,
+      queueingMs: 25,
+      executingMs: 95,
+      retryingMs: 70,
+      attempts: 2,
+      plannedMs: 50,
+      deviationMs: 150,
+    });
     expect(b.waitingMs + b.queueingMs + b.executingMs + b.retryingMs).toBe(300 - 100);
   });
 
@@ -104,7 +165,14 @@ describe("the split of a step's time", () => {
       history({
         a: { likely: 10, attempts: [[3, 5, 20]] },
         b: { needs: ["a"], likely: 10, attempts: [[20, 21, 50]] },
-        c: { needs: ["b"], likely: 10, attempts: [[50, 50, 51], [60, 70, 99]] },
+        c: {
+          needs: ["b"],
+          likely: 10,
+          attempts: [
+            [50, 50, 51],
+            [60, 70, 99],
+          ],
+        },
       }),
     );
     const path = traced.steps.filter((s) => s.critical);
@@ -113,9 +181,21 @@ describe("the split of a step's time", () => {
 
   it("counts what happened after a step was undone for usage only", () => {
     const input = history({ a: { state: "COMPENSATED", attempts: [[0, 0, 10]], ended: 500 } }, { planState: "FAILED" });
-    const undo: CreditAttempt = { ...(input.attempts[0] as CreditAttempt), undoing: true, fencing: 2, readyMs: COMMITTED + 400, leasedMs: COMMITTED + 400, endedMs: COMMITTED + 500 };
+    const undo: CreditAttempt = {
+      ...(input.attempts[0] as CreditAttempt),
+      undoing: true,
+      fencing: 2,
+      readyMs: COMMITTED + 400,
+      leasedMs: COMMITTED + 400,
+      endedMs: COMMITTED + 500,
+    };
     const traced = trace({ ...input, attempts: [...input.attempts, undo] });
-    expect(stepOf(traced, "a")).toMatchObject({ executingMs: 10, attempts: 1, finishedMs: COMMITTED + 10, usage: { tokens: 20 } });
+    expect(stepOf(traced, "a")).toMatchObject({
+      executingMs: 10,
+      attempts: 1,
+      finishedMs: COMMITTED + 10,
+      usage: { tokens: 20 },
+    });
     expect(traced.executors).toMatchObject([{ attempts: 2, executingMs: 110 }]);
   });
 });
@@ -125,17 +205,36 @@ describe("root causes", () => {
     const traced = trace(
       history({
         ok: { attempts: [[0, 0, 5]] },
-        broken: { needs: ["ok"], state: "FAILED", attempts: [[5, 5, 10], [10, 10, 20]] },
+        broken: {
+          needs: ["ok"],
+          state: "FAILED",
+          attempts: [
+            [5, 5, 10],
+            [10, 10, 20],
+          ],
+        },
         skipped: { needs: ["broken"], state: "SKIPPED", ended: 20 },
         cleanup: { needs: ["broken"], attempts: [[20, 20, 30]] },
       }),
     );
-    expect(traced.rootCauses).toEqual([{ step: "broken", failure: { errorClass: "TRANSIENT", message: "broken broke", details: "" }, executorId: "one", affected: ["skipped"], affectedCount: 1 }]);
+    expect(traced.rootCauses).toEqual([
+      {
+        step: "broken",
+        failure: { errorClass: "TRANSIENT", message: "broken broke", details: "" },
+        executorId: "one",
+        affected: ["skipped"],
+        affectedCount: 1,
+      },
+    ]);
   });
 
   it("cut the graph: a failure after a failure is affected, not a cause", () => {
     const traced = trace(
-      history({ first: { state: "FAILED", attempts: [[0, 0, 10]] }, second: { needs: ["first"], state: "FAILED", attempts: [[10, 10, 20]] }, third: { needs: ["second"], state: "SKIPPED", ended: 20 } }),
+      history({
+        first: { state: "FAILED", attempts: [[0, 0, 10]] },
+        second: { needs: ["first"], state: "FAILED", attempts: [[10, 10, 20]] },
+        third: { needs: ["second"], state: "SKIPPED", ended: 20 },
+      }),
     );
     expect(traced.rootCauses.map((c) => [c.step, c.affected])).toEqual([["first", ["second", "third"]]]);
   });
@@ -152,7 +251,10 @@ describe("root causes", () => {
         { planState: "FAILED" },
       ),
     );
-    expect(traced.rootCauses.map((c) => [c.step, c.affected])).toEqual([["early", ["both", "elsewhere"]], ["late", []]]);
+    expect(traced.rootCauses.map((c) => [c.step, c.affected])).toEqual([
+      ["early", ["both", "elsewhere"]],
+      ["late", []],
+    ]);
   });
 
   it("name the failure of a step that failed before any attempt", () => {

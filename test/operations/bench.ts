@@ -34,12 +34,18 @@ export interface Bench {
   readonly heavy: HeavyWork;
   readonly context: (name?: string, grants?: readonly string[]) => OperationContext;
   /** Runs an operation in a transaction; refusals are returned, thrown ones included. */
-  run<Req, Res>(operation: Operation<Req, Res>, request: Req, context?: OperationContext): Promise<{ readonly done: Done<Res> } | { readonly refusal: Refusal }>;
+  run<Req, Res>(
+    operation: Operation<Req, Res>,
+    request: Req,
+    context?: OperationContext,
+  ): Promise<{ readonly done: Done<Res> } | { readonly refusal: Refusal }>;
   /** The value of an operation that must not be refused. */
   value<Req, Res>(operation: Operation<Req, Res>, request: Req, context?: OperationContext): Promise<Res>;
   /** The refusal of an operation that must be refused. */
   refusal<Req, Res>(operation: Operation<Req, Res>, request: Req, context?: OperationContext): Promise<Refusal>;
   lease(planId: PlanId, key: string): Promise<void>;
+  /** Tries to lease a step that the budget does not allow; it leaves the ready set. */
+  starve(planId: PlanId, key: string): Promise<void>;
   finish(planId: PlanId, key: string, result?: OutcomeResult): Promise<void>;
   /** Leases and finishes steps in order. */
   perform(planId: PlanId, ...keys: readonly string[]): Promise<void>;
@@ -61,14 +67,23 @@ export async function openBench(): Promise<Bench> {
   const heavy = heavyWork();
   const context = (name = "alice", grants: readonly string[] = ["*"]): OperationContext => {
     const principal: Principal = { orgId: org.orgId, name, grants, keyId: null };
-    return { principal, sessionId, storeEpoch: 1, ids: { uuid: newId }, random, traceparent: "", signal: new AbortController().signal };
+    return {
+      principal,
+      sessionId,
+      storeEpoch: 1,
+      ids: { uuid: newId },
+      random,
+      traceparent: "",
+      signal: new AbortController().signal,
+    };
   };
   const run: Bench["run"] = async (operation, request, as = context()) => {
     try {
       return await store.transaction([org.orgId], async (tx) => {
         const decision = await operation(tx, request, as);
         if (!decision.ok) return { refusal: decision.refusal };
-        if (decision.value.journal !== undefined) await tx.records.appendJournal(org.orgId, sessionId, [decision.value.journal], await tx.nowMs());
+        if (decision.value.journal !== undefined)
+          await tx.records.appendJournal(org.orgId, sessionId, [decision.value.journal], await tx.nowMs());
         return { done: decision.value };
       });
     } catch (trouble) {
@@ -88,13 +103,24 @@ export async function openBench(): Promise<Bench> {
       const slice = tx.plans.slice(plan);
       await tx.plans.complete(slice, { whole: true });
       const all = [...slice.steps.values()].filter((r) => r.key === key);
-      return all.find((r) => r.state === "STOPPING") ?? all.find((r) => r.undoing) ?? all.find((r) => r.current);
+      return (
+        all.find((r) => r.state === "STOPPING") ??
+        all.find((r) => r.undoing && (r.state === "COMPENSATING" || r.state === "LEASED")) ??
+        all.find((r) => r.current)
+      );
     });
     if (row === undefined) throw new Error(`no step ${key}`);
     await store.batches.run(
       [{ orgId: org.orgId, planId, ordinals: [row.ordinal], childrenOf: [row.ordinal] }],
       (slice, nowMs) => {
-        const decideContext: DecideContext = { nowMs, storeEpoch: 1, actor: "executor", newId, salts: (n) => random.bytes(n), fraction: () => 0.5 };
+        const decideContext: DecideContext = {
+          nowMs,
+          storeEpoch: 1,
+          actor: "executor",
+          newId,
+          salts: (n) => random.bytes(n),
+          fraction: () => 0.5,
+        };
         const draft = new PlanDraft(slice, decideContext);
         try {
           work(draft, draft.step(row.ordinal));
@@ -109,18 +135,39 @@ export async function openBench(): Promise<Bench> {
   };
   const lease: Bench["lease"] = (planId, key) =>
     decide(planId, key, (draft, row) => {
-      if (claim(draft, { ordinal: row.ordinal, executorId, sessionId, leaseMs: null }) === undefined) throw new Error(`step ${key} is ${row.state} and cannot be leased`);
+      if (claim(draft, { ordinal: row.ordinal, executorId, sessionId, leaseMs: null }) === undefined)
+        throw new Error(`step ${key} is ${row.state} and cannot be leased`);
+    });
+  const starve: Bench["starve"] = (planId, key) =>
+    decide(planId, key, (draft, row) => {
+      if (claim(draft, { ordinal: row.ordinal, executorId, sessionId, leaseMs: null }) !== undefined)
+        throw new Error(`step ${key} was leased`);
     });
   const finish: Bench["finish"] = (planId, key, result = success(`{"made":"${key}"}`)) =>
     decide(planId, key, (draft, row) => {
       const holder = row.executorId;
       if (holder === null) throw new Error(`step ${key} is ${row.state} and has no lease`);
-      const outcome = { lease: { planId, step: key, ordinal: row.ordinal, fencing: row.fencing }, result, usage: { ...NOTHING, tokens: 1 }, artifacts: [], bodyDigest: Buffer.from(digestOfText(`${key}${String(row.fencing)}`)), logTail: "" };
+      const outcome = {
+        lease: { planId, step: key, ordinal: row.ordinal, fencing: row.fencing },
+        result,
+        usage: { ...NOTHING, tokens: 1 },
+        artifacts: [],
+        bodyDigest: Buffer.from(digestOfText(`${key}${String(row.fencing)}`)),
+        logTail: "",
+      };
       const receipt = report(draft, outcome, holder);
       if (!receipt.ok) throw new Error(receipt.refusal.explanation);
     });
   return {
-    it, org, heavy, context, run, rows, lease, finish,
+    it,
+    org,
+    heavy,
+    context,
+    run,
+    rows,
+    lease,
+    starve,
+    finish,
     value: async (operation, request, as) => {
       const result = await run(operation, request, as);
       if ("refusal" in result) throw new Error(`${result.refusal.reason}: ${result.refusal.explanation}`);
@@ -156,7 +203,15 @@ export function failure(message: string): OutcomeResult {
 export const NO_CONSTRAINTS: Constraints = { budget: { ...NO_LIMITS, currency: "" }, deadlineMs: null, minTrust: 0 };
 
 export function terms(over: Partial<CharterTerms> = {}): CharterTerms {
-  return { purpose: "", budget: { ...NO_LIMITS, currency: "" }, deadlineMs: null, minTrust: 0, ratifyCommits: false, staleRule: "RERUN", ...over };
+  return {
+    purpose: "",
+    budget: { ...NO_LIMITS, currency: "" },
+    deadlineMs: null,
+    minTrust: 0,
+    ratifyCommits: false,
+    staleRule: "RERUN",
+    ...over,
+  };
 }
 
 export function spec(over: Partial<GoalSpec> = {}): GoalSpec {
@@ -164,12 +219,35 @@ export function spec(over: Partial<GoalSpec> = {}): GoalSpec {
 }
 
 /** A step that needs others; its input may hold references. */
-export function step(key: string, needs: readonly string[] = [], over: Partial<StepDefinition> & { readonly run?: string; readonly tokens?: number; readonly ms?: number } = {}): StepDefinition {
+export function step(
+  key: string,
+  needs: readonly string[] = [],
+  over: Partial<StepDefinition> & { readonly run?: string; readonly tokens?: number; readonly ms?: number } = {},
+): StepDefinition {
   const { run = key, tokens = 0, ms, ...rest } = over;
   const hold: Amounts = { ...NOTHING, tokens };
   return {
-    key, kind: "work", title: "", capability: "shell", executorLabels: {}, minTrust: 0, hold, needs: needs.map((name) => ({ step: name, regardless: false })), condition: "",
-    input: { kind: "json", text: JSON.stringify({ run }) }, inputSchema: "", outputSchema: "", estimate: ms === undefined ? null : { optimisticMs: ms, likelyMs: ms, pessimisticMs: ms },
-    timeoutMs: DEFAULT_TIMEOUT_MS, retry: NO_RETRY, onFailure: "FAIL_PLAN", compensation: null, priority: 0, produces: [], consumes: [], requiresApproval: false, ...rest,
+    key,
+    kind: "work",
+    title: "",
+    capability: "shell",
+    executorLabels: {},
+    minTrust: 0,
+    hold,
+    needs: needs.map((name) => ({ step: name, regardless: false })),
+    condition: "",
+    input: { kind: "json", text: JSON.stringify({ run }) },
+    inputSchema: "",
+    outputSchema: "",
+    estimate: ms === undefined ? null : { optimisticMs: ms, likelyMs: ms, pessimisticMs: ms },
+    timeoutMs: DEFAULT_TIMEOUT_MS,
+    retry: NO_RETRY,
+    onFailure: "FAIL_PLAN",
+    compensation: null,
+    priority: 0,
+    produces: [],
+    consumes: [],
+    requiresApproval: false,
+    ...rest,
   };
 }

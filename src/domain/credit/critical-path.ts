@@ -9,7 +9,7 @@ import type { Leg, LegStep } from "./leg.ts";
 export function realizedPath(leg: Leg, from: LegStep): readonly number[] {
   const path = [from.ordinal];
   const seen = new Set(path);
-  for (let step = from; ; ) {
+  for (let step = from; ;) {
     const before = lastParent(leg, step);
     if (before === undefined || seen.has(before.ordinal)) return path.reverse();
     path.push(before.ordinal);

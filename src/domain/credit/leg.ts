@@ -74,7 +74,8 @@ export function legOf(input: CreditInput): Leg | undefined {
   const byStep = new Map<number, CreditAttempt[]>();
   for (const attempt of input.attempts) push(byStep, attempt.ordinal, attempt);
   const steps = new Map<number, LegStep>();
-  for (const row of input.steps) if (inLeg.has(row.ordinal)) steps.set(row.ordinal, stepOf(row, byStep.get(row.ordinal) ?? []));
+  for (const row of input.steps)
+    if (inLeg.has(row.ordinal)) steps.set(row.ordinal, stepOf(row, byStep.get(row.ordinal) ?? []));
   const attempts = input.step === null ? input.attempts : input.attempts.filter((a) => inLeg.has(a.ordinal));
   return { steps, parents, children, attempts };
 }

@@ -45,7 +45,11 @@ export function rootCauses(leg: Leg, input: Pick<CreditInput, "planState" | "fai
   if (first !== undefined && input.planState === "FAILED") {
     const list = affected.get(first.ordinal) ?? [];
     for (const step of leg.steps.values()) {
-      if (!blamed.has(step.ordinal) && (step.state === "CANCELLED" || step.state === "COMPENSATED" || step.state === "COMPENSATION_FAILED")) list.push(step.key);
+      if (
+        !blamed.has(step.ordinal) &&
+        (step.state === "CANCELLED" || step.state === "COMPENSATED" || step.state === "COMPENSATION_FAILED")
+      )
+        list.push(step.key);
     }
   }
   return roots.map((root) => {

@@ -104,7 +104,8 @@ function traceStep(leg: Leg, input: CreditInput, step: LegStep, critical: boolea
 /** Splits the time from `beginMs` to the step's end; the parts add up to it exactly. */
 export function splitOf(step: LegStep, beginMs: number): Split {
   const last = step.attempts.at(-1);
-  if (last === undefined) return { waitingMs: Math.max(0, (step.endMs ?? beginMs) - beginMs), queueingMs: 0, executingMs: 0, retryingMs: 0 };
+  if (last === undefined)
+    return { waitingMs: Math.max(0, (step.endMs ?? beginMs) - beginMs), queueingMs: 0, executingMs: 0, retryingMs: 0 };
   let queueingMs = 0;
   let retryingMs = 0;
   let beforeMs: number | null = null;
@@ -117,7 +118,12 @@ export function splitOf(step: LegStep, beginMs: number): Split {
     beforeMs = attempt.endedMs;
   }
   const firstReadyMs = Math.min(step.attempts[0]?.readyMs ?? beginMs, step.attempts[0]?.leasedMs ?? beginMs);
-  return { waitingMs: Math.max(0, firstReadyMs - beginMs), queueingMs, executingMs: last.endedMs - last.leasedMs, retryingMs };
+  return {
+    waitingMs: Math.max(0, firstReadyMs - beginMs),
+    queueingMs,
+    executingMs: last.endedMs - last.leasedMs,
+    retryingMs,
+  };
 }
 
 function sharesOf(attempts: readonly CreditAttempt[]): readonly ExecutorShare[] {

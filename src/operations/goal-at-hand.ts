@@ -1,0 +1,120 @@
+// A goal with its charter and locked plan, and what holds for its graphs. Not here: making versions, see graph-version.ts.
+import type { OperationContext } from "../engine/operation.ts";
+import type { Charter } from "../domain/charter.ts";
+import { effectiveConstraints } from "../domain/goal.ts";
+import type { Constraints, Goal, GoalSpec, GoalView } from "../domain/goal.ts";
+import { planOfGoal } from "../domain/id.ts";
+import type { GoalId } from "../domain/id.ts";
+import { isObject, parseJson } from "../domain/json.ts";
+import type { PlanRow } from "../domain/plan.ts";
+import { decided, notFound } from "../domain/refusal.ts";
+import type { Decision, Violation } from "../domain/refusal.ts";
+import type { StepDefinition } from "../domain/step.ts";
+import type { Tx } from "../store/ports/store.ts";
+import { allPages } from "./all-pages.ts";
+import type { HeavyWork } from "./heavy-work.ts";
+import type { RefinedGraph } from "./refine-steps.ts";
+
+/** A goal with the charter that it is pinned to, and its locked plan. */
+export interface GoalAtHand {
+  readonly goal: Goal;
+  readonly charter: Charter;
+  readonly plan: PlanRow;
+}
+
+/** The goal and its charter, with the plan locked. */
+export async function goalAtHand(tx: Tx, context: OperationContext, goalId: GoalId): Promise<Decision<GoalAtHand>> {
+  const { orgId } = context.principal;
+  const plan = await tx.plans.lock(orgId, planOfGoal(goalId));
+  const goal = plan === undefined ? undefined : await tx.goals.find(orgId, plan.planId);
+  if (plan === undefined || goal === undefined) return notFound("goal", goalId);
+  const charter = await tx.charters.find(orgId, goal.charterId, goal.charterRevision);
+  if (charter === undefined) throw new Error("a goal is pinned to a charter that is gone");
+  return decided({ goal, charter, plan });
+}
+
+/** Limits that the active version brought by a re-plan; null when those of the goal hold. */
+export async function currentConstraints(tx: Tx, plan: PlanRow): Promise<Constraints | null> {
+  if (plan.activeVersion === 0) return null;
+  const active = await tx.graphs.findVersion(plan.orgId, plan.planId, plan.activeVersion);
+  return active?.constraints ?? null;
+}
+
+/** Analyses steps for a goal, off the event loop when they are many. Writes nothing. */
+export async function analyseFor(
+  heavy: HeavyWork,
+  tx: Tx,
+  subject: Pick<GoalAtHand, "goal" | "charter"> & { readonly constraints: Constraints },
+  steps: readonly StepDefinition[],
+  paths: readonly string[],
+  context: OperationContext,
+): Promise<Decision<RefinedGraph>> {
+  const { orgId } = context.principal;
+  const executors = await allPages(
+    (page) => tx.executors.list(orgId, page),
+    (e) => [e.spec.name],
+  );
+  const { budget, deadlineMs, minTrust } = effectiveConstraints(subject.charter.terms, subject.constraints);
+  const limits = {
+    tokens: budget.tokens,
+    moneyMicros: budget.moneyMicros,
+    wallMs: budget.wallMs,
+    energyMillijoules: budget.energyMillijoules,
+  };
+  const input = {
+    steps,
+    paths,
+    goalInputs: inputNames(subject.goal.spec),
+    deadlineMs,
+    limits,
+    minTrust,
+    executors: executors.map(({ spec, trust }) => ({ spec, trust })),
+  };
+  return heavy.refine(input, context.signal);
+}
+
+/** The goal as lists show it. */
+export async function viewOf(tx: Tx, goal: Goal): Promise<GoalView> {
+  const view = await tx.goals.find(goal.orgId, goal.planId);
+  if (view === undefined) throw new Error("a goal is gone within its own transaction");
+  return view;
+}
+
+/** Currency and limits that cannot hold together with the charter's. */
+export function constraintViolations(charter: Charter, { budget }: Constraints, field: string): readonly Violation[] {
+  const theirs = charter.terms.budget.currency;
+  if (budget.currency !== "" && theirs !== "" && budget.currency !== theirs) {
+    return [
+      {
+        field: `${field}.budget.currency`,
+        description: `The charter's currency is ${theirs}.`,
+        rule: "goal.budget.currency",
+      },
+    ];
+  }
+  if (budget.moneyMicros !== null && budget.currency === "" && theirs === "") {
+    return [
+      {
+        field: `${field}.budget.currency`,
+        description: "must be given when money is limited",
+        rule: "goal.budget.currency",
+      },
+    ];
+  }
+  return [];
+}
+
+export function inputsViolations({ inputs }: GoalSpec): readonly Violation[] {
+  if (inputs === null) return [];
+  const field = "new_goal.spec.inputs";
+  if (inputs.kind !== "json") return [{ field, description: "must be a JSON object", rule: "goal.inputs.object" }];
+  const parsed = parseJson(inputs.text);
+  if (!parsed.ok) return [{ field, description: parsed.problem, rule: "payload.invalid_json" }];
+  return isObject(parsed.value) ? [] : [{ field, description: "must be a JSON object", rule: "goal.inputs.object" }];
+}
+
+function inputNames({ inputs }: GoalSpec): readonly string[] {
+  if (inputs?.kind !== "json") return [];
+  const parsed = parseJson(inputs.text);
+  return parsed.ok && isObject(parsed.value) ? Object.keys(parsed.value) : [];
+}
