@@ -148,7 +148,8 @@ async function send(call: ServerWritableStream<Buffer, Message> | ServerDuplexSt
     }
     call.end();
   } catch (error) {
-    call.destroy(statusOf(error, method, options) as unknown as Error);
+    // An emitted error becomes the call's status; a destroyed stream would have none.
+    (call as EventEmitter).emit("error", statusOf(error, method, options));
   }
 }
 

@@ -81,6 +81,8 @@ export function createWidePort({ routes, guard, ready, onBug, tls }: WidePortOpt
   const opened: Server[] = [];
   const settings = { initialWindowSize: WINDOW_BYTES };
   const http1 = createHttp1(handle);
+  // It never listens itself, and would neither time slow requests out nor know its idle connections: both begin with this event.
+  if (tls === null) http1.emit("listening");
   const http2: Http2Server = createHttp2({ settings, maxSessionMemory: 64 }, handle as never);
   const watch = (server: Server | Http2Server): void => {
     server.on("session", (session: ServerHttp2Session) => {
@@ -109,6 +111,7 @@ export function createWidePort({ routes, guard, ready, onBug, tls }: WidePortOpt
       for (const server of opened) server.close();
       for (const session of sessions) session.close();
       http1.closeIdleConnections();
+      http1.close();
     },
     async closed() {
       await Promise.all([...sockets].map((socket) => (socket.destroyed ? undefined : once(socket, "close"))));

@@ -75,9 +75,10 @@ async function listen(kit: Kit, incoming: AsyncIterator<AttachRequest>, attachme
       state.handled += 1;
     }
     stream.messages.end();
-  } catch {
-    // The stream broke; the dispatcher hears of it when the sending side ends.
-    stream.messages.end();
+  } catch (error) {
+    if (error instanceof RefusedError) stream.sink.end(error.refusal, false);
+    // Otherwise the stream broke; the dispatcher hears of it when the sending side ends.
+    else stream.messages.end();
   }
 }
 

@@ -1,0 +1,219 @@
+// The streams: an executor's, on both listeners, and a plan's watchers. Real work flows through them; nothing is imitated.
+import type { MessageInitShape } from "@bufbuild/protobuf";
+import { createClient } from "@connectrpc/connect";
+import type { Transport } from "@connectrpc/connect";
+import { createGrpcTransport } from "@connectrpc/connect-node";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Assignment } from "../../gen/maestro/v1/dispatch_pb.ts";
+import { DispatchService } from "../../gen/maestro/v1/dispatch_service_pb.ts";
+import type { AttachRequestSchema, AttachResponse } from "../../gen/maestro/v1/dispatch_service_pb.ts";
+import { ExecutorService } from "../../gen/maestro/v1/executor_service_pb.ts";
+import { MaestroService } from "../../gen/maestro/v1/maestro_service_pb.ts";
+import { PlanState } from "../../gen/maestro/v1/plan_pb.ts";
+import { PlanService } from "../../gen/maestro/v1/plan_service_pb.ts";
+import type { WatchPlanResponse } from "../../gen/maestro/v1/plan_service_pb.ts";
+import { RefusalReason } from "../../gen/maestro/v1/refusal_pb.ts";
+import { StepState } from "../../gen/maestro/v1/step_pb.ts";
+import { StepService } from "../../gen/maestro/v1/step_service_pb.ts";
+import { startServer } from "./server.ts";
+import type { TestServer } from "./server.ts";
+
+let server: TestServer;
+let wide: Transport;
+const listeners: Readonly<Record<string, () => Transport>> = {
+  "the wide port": () => createGrpcTransport({ baseUrl: server.wideUrl }),
+  "the fast lane": () => createGrpcTransport({ baseUrl: `http://${server.grpcUrl}` }),
+};
+
+beforeAll(async () => {
+  server = await startServer();
+  wide = createGrpcTransport({ baseUrl: server.wideUrl });
+  await createClient(MaestroService, wide).declareCharter({ name: "streams", terms: {} });
+});
+afterAll(() => server.end());
+
+type Request = MessageInitShape<typeof AttachRequestSchema>["message"];
+
+type Heard = { readonly [M in AttachResponse["message"] as M["case"] & string]: NonNullable<M["value"]> };
+
+/** An executor's stream, with what it says as a queue and what it hears as an iterator. */
+function attach(transport: Transport) {
+  const waiting: Request[] = [];
+  let wake: (() => void) | undefined;
+  let ended = false;
+  let number = 0n;
+  const requests = async function* () {
+    for (;;) {
+      const message = waiting.shift();
+      if (message !== undefined) yield { number: (number += 1n), message };
+      else if (ended) return;
+      else await new Promise<void>((resolve) => (wake = resolve));
+    }
+  };
+  const answers = createClient(DispatchService, transport).attach(requests())[Symbol.asyncIterator]();
+  return {
+    say(message: Request): void {
+      waiting.push(message);
+      wake?.();
+    },
+    end(): void {
+      ended = true;
+      wake?.();
+    },
+    /** The next message of a kind; others are passed over. */
+    async hear<C extends keyof Heard>(kind: C): Promise<Heard[C]> {
+      for (let next = await answers.next(); next.done !== true; next = await answers.next()) {
+        if (next.value.message.case === kind) return next.value.message.value as Heard[C];
+      }
+      throw new Error(`the stream ended before ${kind}`);
+    },
+    async next() {
+      return (await answers.next()).value as AttachResponse | undefined;
+    },
+  };
+}
+
+const spec = (name: string, capability: string) => ({ name, capabilities: [capability], slots: 4 });
+
+async function plan(capability: string, keys: readonly string[]) {
+  const steps = keys.map((key, i) => {
+    const before = keys[i - 1];
+    return {
+      key,
+      kind: { case: "work" as const, value: { capability } },
+      needs: before === undefined ? [] : [{ step: before }],
+      input: { value: { case: "json" as const, value: JSON.stringify({ key }) } },
+    };
+  });
+  const made = await createClient(MaestroService, wide).plan({ target: { case: "newGoal", value: { charter: "streams", spec: { name: capability } } }, steps });
+  return made.plan?.planId ?? "";
+}
+
+function success(assignment: Assignment | undefined, json = "{}") {
+  if (assignment?.lease === undefined) throw new Error("an assignment without a lease");
+  return { lease: assignment.lease, result: { case: "success" as const, value: { outputs: { value: { case: "json" as const, value: json } } } } };
+}
+
+async function eventsOf(planId: string, after = 0n): Promise<readonly WatchPlanResponse[]> {
+  return all(createClient(PlanService, wide).watchPlan({ planId, after }));
+}
+
+describe.each(Object.keys(listeners))("an executor's stream on %s", (name) => {
+  const transport = (): Transport => {
+    const make = listeners[name];
+    if (make === undefined) throw new Error(name);
+    return make();
+  };
+  const lane = name.replaceAll(" ", "-");
+
+  test("gets a welcome at once, steps as they become ready, and an answer to each outcome", async () => {
+    const stream = attach(transport());
+    stream.say({ case: "hello", value: { spec: spec(`worker-${lane}`, `do-${lane}`), incarnation: "one" } });
+    const first = await stream.next();
+    expect(first?.message.case).toBe("welcome");
+    expect(first?.acknowledged).toBe(1n);
+    const planId = await plan(`do-${lane}`, ["a", "b"]);
+    for (const key of ["a", "b"]) {
+      const { assignments } = await stream.hear("assignments");
+      expect(assignments).toMatchObject([{ lease: { planId, step: key }, attempt: 1, capability: `do-${lane}` }]);
+      stream.say({ case: "outcomes", value: { outcomes: [success(assignments[0], `{"did":"${key}"}`)] } });
+    }
+    const { acks } = await stream.hear("acks");
+    expect(acks[0]?.result).toMatchObject({ case: "receipt", value: { stepState: StepState.SUCCEEDED, recordUri: expect.stringMatching(/^max:\/\/record\/rec_/) as string } });
+    const events = await eventsOf(planId);
+    expect(events.at(0)?.message.case).toBe("snapshot");
+    expect(events.at(-1)).toMatchObject({ message: { case: "ended", value: { state: PlanState.COMPLETED } } });
+    stream.end();
+    await expect(stream.hear("goodbye")).rejects.toThrow("ended");
+  });
+
+  test("refuses one unreadable outcome and takes the others", async () => {
+    const stream = attach(transport());
+    stream.say({ case: "hello", value: { spec: spec(`picky-${lane}`, `pick-${lane}`), incarnation: "one" } });
+    await plan(`pick-${lane}`, ["only"]);
+    const { assignments } = await stream.hear("assignments");
+    stream.say({ case: "outcomes", value: { outcomes: [success(assignments[0], "{not json")] } });
+    const bad = await stream.hear("acks");
+    expect(bad.acks[0]?.result).toMatchObject({ case: "refusal", value: { reason: RefusalReason.INVALID_REQUEST } });
+    stream.say({ case: "outcomes", value: { outcomes: [success(assignments[0], "{}")] } });
+    const good = await stream.hear("acks");
+    expect(good.acks[0]?.result.case).toBe("receipt");
+    stream.end();
+  });
+
+  test("must begin with a hello, and number its messages", async () => {
+    const silent = attach(transport());
+    silent.say({ case: "drain", value: {} });
+    await expect(silent.next()).rejects.toMatchObject({ code: 3 });
+    const twice = attach(transport());
+    twice.say({ case: "hello", value: { spec: spec(`twice-${lane}`, "x"), incarnation: "one" } });
+    twice.say({ case: "hello", value: { spec: spec(`twice-${lane}`, "x"), incarnation: "one" } });
+    const { refusal } = await twice.hear("goodbye");
+    expect(refusal).toMatchObject({ reason: RefusalReason.INVALID_REQUEST });
+  });
+
+  test("pushes one way to a subscriber, which reports by call", async () => {
+    const gone = new AbortController();
+    const subscription = createClient(DispatchService, transport()).subscribe({ spec: spec(`sub-${lane}`, `sub-${lane}`), incarnation: "one" }, { signal: gone.signal });
+    await plan(`sub-${lane}`, ["one"]);
+    let executorId = "";
+    for await (const { message } of subscription) {
+      if (message.case === "welcome") executorId = message.value.executorId;
+      if (message.case !== "assignments") continue;
+      const { results } = await createClient(MaestroService, transport()).reportOutcome({ executorId, outcomes: [success(message.value.assignments[0])] });
+      expect(results[0]?.result.case).toBe("receipt");
+      break;
+    }
+    gone.abort();
+  });
+});
+
+describe("executors that call", () => {
+  test("lease by DispatchNext under a key once, renew, and report", async () => {
+    const { executor } = await createClient(ExecutorService, wide).registerExecutor({ spec: spec("caller", "call") });
+    const executorId = executor?.executorId ?? "";
+    const maestro = createClient(MaestroService, wide);
+    const planId = await plan("call", ["one"]);
+    const request = { executorId, maxSteps: 5, wait: { seconds: 5n }, idempotencyKey: "next-1" };
+    const first = await maestro.dispatchNext(request);
+    expect(first.assignments).toMatchObject([{ lease: { planId, step: "one" } }]);
+    const again = await maestro.dispatchNext(request);
+    expect(again.assignments.map((a) => a.lease?.fencing)).toEqual(first.assignments.map((a) => a.lease?.fencing));
+    const lease = first.assignments[0]?.lease;
+    const line = { stream: "stdout", text: "half way" };
+    const { renewed } = await createClient(DispatchService, wide).renewLeases({ executorId, renewals: [{ ...(lease === undefined ? {} : { lease }), progress: 0.5, lines: [line] }] });
+    expect(renewed).toHaveLength(1);
+    const [logs] = await all(createClient(StepService, wide).tailLogs({ planId, step: "one" }));
+    expect(logs?.lines).toMatchObject([line]);
+    const { results } = await maestro.reportOutcome({ executorId, outcomes: [success(first.assignments[0])] });
+    expect(results[0]?.result).toMatchObject({ case: "receipt", value: { duplicate: false } });
+    const repeat = await maestro.reportOutcome({ executorId, outcomes: [success(first.assignments[0])] });
+    expect(repeat.results[0]?.result).toMatchObject({ case: "receipt", value: { duplicate: true } });
+  });
+});
+
+describe("a watch", () => {
+  test("resumes after a cursor without repeating or losing an event, and refuses one from the future", async () => {
+    const executor = attach(wide);
+    executor.say({ case: "hello", value: { spec: spec("watched", "watched"), incarnation: "one" } });
+    const planId = await plan("watched", ["a", "b", "c"]);
+    for (let i = 0; i < 3; i++) {
+      const { assignments } = await executor.hear("assignments");
+      executor.say({ case: "outcomes", value: { outcomes: [success(assignments[0])] } });
+    }
+    const known = (await eventsOf(planId)).flatMap(({ message }) => (message.case === "event" && message.value.sequence > 0n ? [message.value.sequence] : []));
+    expect(known).toEqual(known.map((_, i) => BigInt(i + 1)));
+    const rest = (await eventsOf(planId, 2n)).flatMap(({ message }) => (message.case === "event" ? [message.value.sequence] : []));
+    expect(rest).toEqual(known.slice(2));
+    await expect(eventsOf(planId, 10_000n)).rejects.toMatchObject({ code: 3 });
+    await expect(eventsOf("plan_01h455vb4pex5vsknk084sn02q")).rejects.toMatchObject({ code: 5 });
+    executor.end();
+  });
+});
+
+
+async function all<T>(stream: AsyncIterable<T>): Promise<readonly T[]> {
+  const seen: T[] = [];
+  for await (const message of stream) seen.push(message);
+  return seen;
+}
