@@ -1,7 +1,7 @@
 // Filters of goals as SQL over alias `g`; what they mean is said by `satisfies` in domain/filter/filter.ts. Every value is a
 // parameter. Every test is true or false, never null, so that NOT means not. Not here: the query around them, see goals.ts.
 import type { Comparison, Filter, FilterField, FilterValue } from "../../domain/filter/filter.ts";
-import { storedAttribute } from "./attributes.ts";
+import { attributeTerm, labelTerm, storedAttribute } from "./attributes.ts";
 import { arrayLiteral } from "./columns.ts";
 
 /** Adds a parameter and gives its place, such as `$3`. */
@@ -48,24 +48,23 @@ function compareText(field: FilterField, operator: Comparison, value: FilterValu
       return value.kind === "time" ? `(g.finished_ms IS NOT NULL AND g.finished_ms ${sign} ${add(value.value)}::bigint)` : "false";
     case "label": {
       if (value.kind !== "text") return "false";
-      // Index: goals_by_labels serves containment.
-      const same = `g.labels @> ${add(JSON.stringify({ [field.name]: value.value }))}::jsonb`;
-      if (operator === "==") return same;
-      return operator === "!=" ? `(g.labels ? ${add(field.name)}::text AND NOT ${same})` : "false";
+      if (operator === "==") return termTest(labelTerm(field.name, value.value), add, org);
+      // A parameter that no text names has no type: none is added for what is false anyway.
+      return operator === "!=" ? `(g.labels ? ${add(field.name)}::text AND NOT g.labels @> ${add(JSON.stringify({ [field.name]: value.value }))}::jsonb)` : "false";
     }
     case "attribute":
-      return attributeText(field.name, operator, value, add);
+      return attributeText(field.name, operator, value, add, org);
   }
 }
 
-function attributeText(name: string, operator: Comparison, value: FilterValue, add: AddParameter): string {
+function attributeText(name: string, operator: Comparison, value: FilterValue, add: AddParameter, org: string): string {
+  // JSON knows no infinity, and no attribute is one.
   const finite = value.kind !== "number" || Number.isFinite(value.value);
-  // Index: goals_by_attributes serves containment. JSON knows no infinity, and no attribute is one.
+  if (operator === "==") return finite ? termTest(attributeTerm(name, value), add, org) : "false";
   const same = (): string => (finite ? `g.attributes @> ${add(JSON.stringify({ [name]: storedAttribute(value) }))}::jsonb` : "false");
-  if (operator === "==") return same();
+  if (operator !== "!=" && value.kind !== "number" && value.kind !== "time") return "false";
   const attribute = `(g.attributes -> ${add(name)}::text)`;
   if (operator === "!=") return `(jsonb_typeof(${attribute}) IS NOT DISTINCT FROM '${STORED_TYPE[value.kind]}' AND NOT ${same()})`;
-  if (value.kind !== "number" && value.kind !== "time") return "false";
   const number = value.kind === "number" ? `${attribute}::float8` : `(${attribute} -> 'time')::float8`;
   // CASE, not AND: the order of a conjunction is the planner's, and a text is no number.
   return `CASE jsonb_typeof(${attribute}) WHEN '${STORED_TYPE[value.kind]}' THEN ${number} ${SQL_OPERATOR[operator]} ${add(String(value.value))}::float8 ELSE false END`;
@@ -123,6 +122,11 @@ function textTest(field: FilterField, add: AddParameter, org: string, test: (tex
     case "finishedAt":
       return "false";
   }
+}
+
+/** Index: goal_terms_by_term. Terms are digests; 122 bits of SHA-256 are taken for the value itself. */
+function termTest(term: string, add: AddParameter, org: string): string {
+  return `g.plan_id IN (SELECT t.plan_id FROM maestro.goal_terms t WHERE t.org_id = ${org} AND t.term = ${add(term)}::uuid)`;
 }
 
 /** The charters are few and looked up once; goals_by_charter then finds their goals. */

@@ -6,7 +6,8 @@ import type { CharterId, OrgId, PlanId } from "../../domain/id.ts";
 import { payloadOf, payloadText } from "../../domain/payload.ts";
 import type { GoalOrder, GoalQuery, GoalRepository } from "../ports/goals.ts";
 import type { PageRequest } from "../ports/paging.ts";
-import { attributesOf, attributesText } from "./attributes.ts";
+import { attributesOf, attributesText, attributeTerm, labelTerm } from "./attributes.ts";
+import { arrayLiteral } from "./columns.ts";
 import { filterText } from "./filter.ts";
 import { goals } from "./schema/goals.ts";
 import type { Session } from "./transaction.ts";
@@ -45,6 +46,12 @@ const ADD_PLAN =
   "steps_total, steps_ended, steps_succeeded, steps_failed, steps_running, steps_starved, min_trust, traceparent, created_ms) " +
   "VALUES ($1, $2, $3, $4, 'UNCOMMITTED', 0, 0, 0, 0, 0, 1, false, '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', $5)";
 
+const ADD_TERMS = "INSERT INTO maestro.goal_terms (org_id, plan_id, term) SELECT $1::uuid, $2::uuid, v.term FROM unnest($3::uuid[]) AS v(term)";
+
+function termsOf(spec: Goal["spec"]): readonly string[] {
+  return [...Object.entries(spec.labels).map((entry) => labelTerm(...entry)), ...Object.entries(spec.attributes).map((entry) => attributeTerm(...entry))];
+}
+
 export function createGoalRepository({ db, run, runOnce }: Session): GoalRepository {
   return {
     add: async (goal) => {
@@ -56,6 +63,7 @@ export function createGoalRepository({ db, run, runOnce }: Session): GoalReposit
           [orgId, planId, charterId, charterRevision, spec.name, spec.intent, payloadText(spec.inputs), JSON.stringify(spec.constraints), JSON.stringify(spec.labels), attributesText(spec.attributes), state, createdMs, createdBy, finishedMs],
         ),
         run(ADD_PLAN, [orgId, planId, charterId, charterRevision, createdMs]),
+        run(ADD_TERMS, [orgId, planId, arrayLiteral("uuid", termsOf(spec))]),
       ]);
     },
     find: async (orgId, planId) => {

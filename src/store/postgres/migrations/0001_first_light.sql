@@ -138,8 +138,16 @@ CREATE INDEX goals_by_time ON maestro.goals (org_id, created_ms, plan_id);
 CREATE INDEX goals_by_charter ON maestro.goals (org_id, charter_id, created_ms, plan_id);
 CREATE INDEX goals_by_name ON maestro.goals (org_id, name, plan_id);
 CREATE INDEX goals_by_end ON maestro.goals (org_id, finished_ms, plan_id) WHERE finished_ms IS NOT NULL;
-CREATE INDEX goals_by_labels ON maestro.goals USING gin (labels jsonb_path_ops);
-CREATE INDEX goals_by_attributes ON maestro.goals USING gin (attributes jsonb_path_ops);
+
+-- What filters by equality of a label or attribute look up; a term is a digest of name and value. A GIN index would not be
+-- used: under row-level security only leakproof operators become index conditions, and containment is none (uuid equality is).
+CREATE TABLE maestro.goal_terms (
+  org_id uuid NOT NULL,
+  plan_id uuid NOT NULL,
+  term uuid NOT NULL,
+  PRIMARY KEY (org_id, plan_id, term)
+);
+CREATE INDEX goal_terms_by_term ON maestro.goal_terms (org_id, term, plan_id);
 
 CREATE TABLE maestro.plans (
   org_id uuid NOT NULL REFERENCES maestro.orgs,
@@ -455,7 +463,7 @@ DO $$
 DECLARE
   t text;
 BEGIN
-  FOREACH t IN ARRAY ARRAY['charters', 'executors', 'demands', 'idempotency_keys', 'journal', 'goals', 'plans', 'steps',
+  FOREACH t IN ARRAY ARRAY['charters', 'executors', 'demands', 'idempotency_keys', 'journal', 'goals', 'goal_terms', 'plans', 'steps',
     'step_edges', 'timers', 'cascades', 'approvals', 'graph_versions', 'graph_steps', 'graph_edges', 'step_inputs',
     'attempts', 'records', 'checkpoints', 'api_keys', 'orgs'] LOOP
     PERFORM maestro.guard(('maestro.' || t)::regclass);

@@ -23,3 +23,10 @@ export const goals = maestro.table("goals", {
   createdBy: text("created_by").notNull(),
   finishedMs: bigint("finished_ms", { mode: "number" }),
 }, (t) => [primaryKey({ columns: [t.orgId, t.planId] })]);
+
+/** Labels and attributes by a digest of name and value, for filters by equality. */
+export const goalTerms = maestro.table("goal_terms", {
+  orgId: uuid("org_id").$type<OrgId>().notNull(),
+  planId: uuid("plan_id").$type<PlanId>().notNull(),
+  term: uuid("term").notNull(),
+}, (t) => [primaryKey({ columns: [t.orgId, t.planId, t.term] })]);
