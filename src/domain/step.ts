@@ -34,6 +34,10 @@ const NOT_BEGUN: ReadonlySet<StepState> = new Set(["PENDING", "WAITING", "AWAITI
 export function hasEnded(state: StepState): boolean {
   return ENDED.has(state) || state === "COMPENSATING";
 }
+/** Ended, for those that wait for it: an attempt that undoes it is none of theirs. */
+export function isOver(row: StepRow): boolean {
+  return row.undoing || hasEnded(row.state);
+}
 /** No attempt runs, and none has succeeded. */
 export function hasNotBegun(state: StepState): boolean {
   return NOT_BEGUN.has(state);

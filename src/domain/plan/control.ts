@@ -102,6 +102,7 @@ export function skip(draft: PlanDraft, ordinal: number): Outcome {
 export function hold(draft: PlanDraft, ordinal: number): Outcome {
   const row = draft.step(ordinal);
   if (!hasNotBegun(row.state) || row.undoing) return conflict("step", row.key, row.state, `Step ${row.key} is ${row.state}: only a step that has not begun can be held.`);
+  if (row.heldBack) return conflict("step", row.key, row.state, `Step ${row.key} is held already.`);
   if (row.state === "PENDING") draft.patch(ordinal, { heldBack: true });
   else {
     if (row.state === "AWAITING_APPROVAL" && draft.pendingApprovals().some((a) => a.ordinal === ordinal && a.subject === "FAILURE")) {

@@ -1,7 +1,7 @@
 // Running a failed step again, with what was skipped or cancelled because of it. Not here: backoffs, see failure.ts.
 import { refused } from "../refusal.ts";
 import type { Refusal } from "../refusal.ts";
-import { hasEnded } from "../step.ts";
+import { isOver } from "../step.ts";
 import type { StepRow } from "../step.ts";
 import type { PlanDraft } from "./draft.ts";
 import { failsPlan } from "./failure.ts";
@@ -34,7 +34,7 @@ export function reviveStep(draft: PlanDraft, ordinal: number): Refusal | undefin
     plan.reason = "";
     draft.setGoal({ state: "ACTIVE", finishedMs: null });
   }
-  const waitsFor = (row: StepRow): number => (parents.get(row.ordinal) ?? []).filter(({ from }) => revived.has(from) || !hasEnded(draft.step(from).state)).length;
+  const waitsFor = (row: StepRow): number => (parents.get(row.ordinal) ?? []).filter(({ from }) => revived.has(from) || !isOver(draft.step(from))).length;
   const waitingAnew = rows.filter((row) => !revived.has(row.ordinal) && mayWaitAgain(row) && (parents.get(row.ordinal) ?? []).some(({ from }) => revived.has(from)));
   // Counted before anything moves: a row that is moved looks as if it had not ended.
   const counts = [...[...revived].map((o) => draft.step(o)), ...waitingAnew].map((row) => ({ row, waitingOn: waitsFor(row) }));
@@ -70,7 +70,7 @@ function whatRunsAgain(draft: PlanDraft, rows: readonly StepRow[], parents: Read
     if (row.state === "SKIPPED" && !before.some(({ from }) => again.has(from))) continue;
     const blocked = before.some(({ from, regardless }) => {
       const parent = draft.step(from);
-      return !again.has(from) && hasEnded(parent.state) && !allows(parent, regardless);
+      return !again.has(from) && isOver(parent) && !allows(parent, regardless);
     });
     if (!blocked) again.add(row.ordinal);
   }
