@@ -3,7 +3,6 @@
 import type { OrgId, PlanId, PlanRef, SessionId } from "../domain/id.ts";
 import type { LeaseRef } from "../domain/outcome.ts";
 import { refusal } from "../domain/refusal.ts";
-import type { Refusal } from "../domain/refusal.ts";
 import { BatchRejectedError } from "../store/ports/batches.ts";
 import type { BatchInput, BatchKey, BatchPlan, BatchStore } from "../store/ports/batches.ts";
 import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.ts";
@@ -63,6 +62,11 @@ export class Batcher {
   /** Whether the store answers. */
   get storeIsAway(): boolean {
     return this.#outages > 0;
+  }
+
+  /** The store answered somebody else: without this, a server whose items were all refused would never ask it again. */
+  storeAnswers(): void {
+    if (this.#pausedUntil === undefined) this.#outages = 0;
   }
 
   get waiting(): number {
@@ -162,7 +166,7 @@ export class Batcher {
         continue;
       }
       taker.reserve();
-      return { kind: "claim", orgId: step.orgId, planId: step.planId, deferrals: 0, ordinal: step.ordinal, taker, handover: false };
+      return { kind: "claim", orgId: step.orgId, planId: step.planId, deferrals: 0, ordinal: step.ordinal, taker, handover: false, from: step };
     }
   }
 
@@ -175,10 +179,15 @@ export class Batcher {
     }
     for (const item of items) this.#busy.add(item.planId);
     this.#running += 1;
+    const results = new Map<PlanId, PlanResult>();
     try {
-      await this.#run(byPlan, wait);
+      await this.#run(byPlan, results, wait);
     } catch (error) {
-      this.#afterTrouble(error, [...byPlan.values()].flat());
+      const handovers = handoversOf(results);
+      // Whether they are leased is as unknown as the commit: they are asked for again and adopted. Otherwise they never were.
+      if (error instanceof CommitUnknownError) items = [...items, ...handovers];
+      else for (const { taker } of handovers) taker.release();
+      this.#afterTrouble(error, items);
     } finally {
       this.#running -= 1;
       for (const item of items) this.#busy.delete(item.planId);
@@ -186,9 +195,8 @@ export class Batcher {
     }
   }
 
-  async #run(byPlan: ReadonlyMap<string, readonly Item[]>, wait: boolean): Promise<void> {
+  async #run(byPlan: ReadonlyMap<string, readonly Item[]>, results: Map<PlanId, PlanResult>, wait: boolean): Promise<void> {
     const { store, session, windows, takers, contextAt } = this.#options;
-    const results = new Map<PlanId, PlanResult>();
     const room = { left: BATCH_ITEMS };
     let context: DecideContext | undefined;
     const turns = new Map<OrgId, readonly Taker[]>();
@@ -223,6 +231,7 @@ export class Batcher {
       if (item.kind === "claim") {
         // Another server or an operation works on the plan; the refill scan will find the step again if it stays ready.
         item.taker.release();
+        this.#options.windows.doubt(item.orgId);
         return false;
       }
       item.deferrals += 1;
@@ -257,11 +266,27 @@ export class Batcher {
     for (const half of halves) if (half.length > 0) await this.#carryOut(half, true);
   }
 
-  /** The store is away: claims are dropped (the refill scan knows), the rest waits, calls are answered by their callers' own time limits. */
+  /** A claim that came to nothing for no fault of the step: it goes back to its window. */
+  #letGo(item: Extract<Item, { kind: "claim" }>): void {
+    item.taker.release();
+    if (item.from !== undefined) this.#options.windows.offer([item.from]);
+  }
+
+  /** The store answers again. */
+  recovered(): void {
+    if (this.#outages === 0) return;
+    this.#outages = 0;
+    clearTimeout(this.#pausedUntil);
+    this.#pausedUntil = undefined;
+    this.poke();
+  }
+
+  /** The store is away: claims go back, the rest waits; callers give up by their own time limits. */
   #pause(items: readonly Item[]): void {
     const kept = items.filter((item) => {
       if (item.kind !== "claim" || item.again === true) return true;
       refuseItem(item, UNAVAILABLE);
+      this.#options.windows.doubt(item.orgId);
       return false;
     });
     this.#queue.unshift(kept);
@@ -275,7 +300,16 @@ export class Batcher {
   }
 }
 
-const UNAVAILABLE: Refusal = refusal("UNAVAILABLE", "The store is away.", { retryAfterMs: 1_000 });
+/** What a batch that failed had handed over on its own account, as claims. */
+function handoversOf(results: ReadonlyMap<PlanId, PlanResult>): Extract<Item, { kind: "claim" }>[] {
+  return [...results.values()].flatMap(({ plan, effects }) =>
+    effects.flatMap((effect) =>
+      effect.kind === "leased" && effect.handedOver
+        ? [{ kind: "claim" as const, orgId: plan.orgId, planId: plan.planId, deferrals: 0, ordinal: effect.row.ordinal, taker: effect.taker, handover: false }]
+        : [],
+    ),
+  );
+}
 
 /** Idempotency keys of the calls whose effects the batch carries. */
 function keysOf(byPlan: ReadonlyMap<string, readonly Item[]>, results: ReadonlyMap<PlanId, PlanResult>): readonly BatchKey[] {

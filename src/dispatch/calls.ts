@@ -11,7 +11,7 @@ import type { IdempotentCall } from "../store/ports/idempotency.ts";
 import type { CallKey, NextCall, Renewed, RenewalReport } from "./dispatcher.ts";
 import type { RenewState } from "./items.ts";
 import { KEY_LIFETIME_MS, KeyBook } from "./keys.ts";
-import { findExecutor, pushOutcome, takeProgress } from "./parts.ts";
+import { pushOutcome, takeProgress } from "./parts.ts";
 import type { Parts } from "./parts.ts";
 import { PullCall } from "./pull.ts";
 
@@ -29,7 +29,7 @@ export class Calls {
   async next(call: NextCall, signal: AbortSignal): Promise<Decision<readonly Assignment[]>> {
     if (this.#parts.draining) return refused("DRAINING", "The server is going down.", { retryAfterMs: 200 });
     if (this.#parts.batcher.storeIsAway) return AWAY;
-    const executor = await findExecutor(this.#parts, call.principal.orgId, call.executorId);
+    const executor = await this.#parts.executors.find(call.principal.orgId, call.executorId);
     if (executor === undefined) return refused("EXECUTOR_UNFIT", "The executor is not registered.", { metadata: { executor_id: call.executorId } });
     if (executor.state === "DRAINING") return refused("EXECUTOR_UNFIT", "The executor is draining.", { metadata: { executor_id: call.executorId } });
     await this.#parts.upkeep.demandsOf(executor.orgId);

@@ -25,7 +25,7 @@ export class ExecutorConnection {
   /** When it broke, by the monotonic clock; null while it stands. */
   brokenMs: number | null = null;
 
-  constructor(executor: Executor, sink: StreamSink, options: { readonly incarnation: string; readonly keyId: string | null; readonly nowMs: number; readonly inFlight: () => number; readonly onSlow: (connection: ExecutorConnection) => void }) {
+  constructor(executor: Executor, sink: StreamSink, options: { readonly incarnation: string; readonly keyId: string | null; readonly nowMs: number; readonly inFlight: () => number; readonly onSlow: (connection: ExecutorConnection) => void; /** Assignments that were committed after the stream broke. */ readonly onUndelivered: (connection: ExecutorConnection, assignments: readonly Assignment[]) => void }) {
     this.sink = sink;
     this.incarnation = options.incarnation;
     this.keyId = options.keyId;
@@ -36,8 +36,8 @@ export class ExecutorConnection {
       leaseMs: null,
       capabilities: [],
       deliver: (assignments: readonly Assignment[]) => {
-        // No sink: the stream broke between the batch's beginning and its commit; the grace timer finds the leases.
-        if (this.sink !== null && !this.sink.sendAssignments(assignments)) options.onSlow(this);
+        if (this.sink === null) options.onUndelivered(this, assignments);
+        else if (!this.sink.sendAssignments(assignments)) options.onSlow(this);
       },
     });
   }

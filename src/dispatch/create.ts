@@ -8,6 +8,7 @@ import type { ExecutorConnection } from "./connection.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { LeaseTable } from "./leases.ts";
 import { Listeners, Logs } from "./listeners.ts";
+import { ExecutorBook } from "./parts.ts";
 import type { DispatcherOptions, Parts } from "./parts.ts";
 import { Streams } from "./streams.ts";
 import { Takers } from "./takers.ts";
@@ -51,7 +52,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     loseConnection: (connection, why) => { streams.lose(connection, why); },
     stopLease: (entry, reason) => { streams.tellStop(entry.executorId, entry.lease, reason, false); },
   });
-  const parts: Parts = { options, windows, takers, leases, listeners, logs: new Logs(), batcher, upkeep, draining: false };
+  const parts: Parts = { options, windows, takers, leases, listeners, logs: new Logs(), batcher, upkeep, executors: new ExecutorBook(store, clock), draining: false };
   const streams = new Streams(parts, connections);
   const calls = new Calls(parts);
 

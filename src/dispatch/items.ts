@@ -1,5 +1,5 @@
 // Items: what a batch can be asked to do with a plan, and how each is decided. Not here: making batches, see batcher.ts.
-import type { ExecutorId, OrgId, PlanId, SessionId } from "../domain/id.ts";
+import type { ExecutorId, OrgId, PlanId, ReadyStep, SessionId } from "../domain/id.ts";
 import type { Failure, LeaseRef, Outcome, Receipt } from "../domain/outcome.ts";
 import { overdue } from "../domain/plan/control.ts";
 import { continueCascade, wakeStep } from "../domain/plan/decide.ts";
@@ -26,7 +26,7 @@ interface ItemBase {
 export type Item = ItemBase &
   (
     | { readonly kind: "outcome"; readonly outcome: Outcome; readonly executorId: ExecutorId; readonly actor: string; readonly key?: BatchKey | undefined; readonly done: (result: Decision<Receipt>) => void }
-    | { readonly kind: "claim"; readonly ordinal: number; readonly taker: Taker; readonly handover: boolean; /** Only hands out again what was leased under this number. */ readonly recall?: number }
+    | { readonly kind: "claim"; readonly ordinal: number; readonly taker: Taker; readonly handover: boolean; /** The entry of the window that it was taken from. */ readonly from?: ReadyStep; /** Only hands out again what was leased under this number. */ readonly recall?: number }
     | { readonly kind: "loss"; readonly ordinal: number; readonly fencing: number; readonly failure: Failure }
     /** A lease of a lapsed session: adopted when calls keep it alive, lost otherwise. */
     | { readonly kind: "sweep"; readonly ordinal: number; readonly fencing: number; readonly done: () => void }
@@ -60,7 +60,9 @@ export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): 
     case "claim":
       return decideClaim(draft, item, sessionId);
     case "loss":
-      return loseLease(draft, item.ordinal, item.fencing, item.failure) ? [{ kind: "ended", ordinal: item.ordinal, fencing: item.fencing }] : [];
+      // Ended here or ended before: either way this server must not count it among its leases any longer.
+      loseLease(draft, item.ordinal, item.fencing, item.failure);
+      return [{ kind: "ended", ordinal: item.ordinal, fencing: item.fencing }];
     case "sweep": {
       const row = draft.step(item.ordinal);
       if (isLive(row, item.fencing) && row.sessionId !== sessionId) {

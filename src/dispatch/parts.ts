@@ -38,6 +38,7 @@ export interface Parts {
   readonly logs: Logs;
   readonly batcher: Batcher;
   readonly upkeep: DispatchUpkeep;
+  readonly executors: ExecutorBook;
   /** Set when the server goes down: nothing new is begun. */
   draining: boolean;
 }
@@ -72,6 +73,35 @@ export function takeProgress(parts: Parts, orgId: OrgId, executorId: ExecutorId,
   }
 }
 
-export async function findExecutor(parts: Parts, orgId: OrgId, executorId: ExecutorId): Promise<Executor | undefined> {
-  return await parts.options.store.transaction([orgId], async (tx) => await tx.executors.find(orgId, executorId), { readOnly: true });
+/** How long a call believes what it read of an executor, unless it hears of a change. */
+const EXECUTOR_LIFE_MS = 2_000;
+const EXECUTORS_LIMIT = 10_000;
+
+/** Executors as the store has them, remembered for a moment: a call for steps is too frequent to ask each time. */
+export class ExecutorBook {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #known = new Map<ExecutorId, { readonly executor: Executor; readonly atMs: number }>();
+
+  constructor(store: Store, clock: Clock) {
+    this.#store = store;
+    this.#clock = clock;
+  }
+
+  async find(orgId: OrgId, executorId: ExecutorId): Promise<Executor | undefined> {
+    const known = this.#known.get(executorId);
+    const nowMs = this.#clock.monotonicMs();
+    if (known?.executor.orgId === orgId && nowMs - known.atMs < EXECUTOR_LIFE_MS) return known.executor;
+    const executor = await this.#store.transaction([orgId], async (tx) => await tx.executors.find(orgId, executorId), { readOnly: true });
+    if (executor === undefined) this.#known.delete(executorId);
+    else {
+      if (this.#known.size >= EXECUTORS_LIMIT) this.#known.clear();
+      this.#known.set(executorId, { executor, atMs: nowMs });
+    }
+    return executor;
+  }
+
+  forget(executorId: ExecutorId): void {
+    this.#known.delete(executorId);
+  }
 }

@@ -1,13 +1,13 @@
 // Attached executors: hello, resumption, acknowledgements, stops, breaks. Not here: calls without a stream, see calls.ts.
 import type { ExecutorId, OrgId } from "../domain/id.ts";
-import type { LeaseRef, Outcome } from "../domain/outcome.ts";
+import type { Assignment, LeaseRef, Outcome } from "../domain/outcome.ts";
 import type { Principal } from "../domain/principal.ts";
 import { decided, refusal, refused } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { StepRow } from "../domain/step.ts";
 import { ExecutorConnection, GRACE_MS, SLOW } from "./connection.ts";
 import type { Attachment, Hello, StreamSink } from "./dispatcher.ts";
-import { findExecutor, pushOutcome, takeProgress } from "./parts.ts";
+import { pushOutcome, takeProgress } from "./parts.ts";
 import type { Parts } from "./parts.ts";
 
 export class Streams {
@@ -35,6 +35,7 @@ export class Streams {
       incarnation: hello.incarnation, keyId: hello.principal.keyId, nowMs: this.#parts.options.clock.monotonicMs(),
       inFlight: () => this.#parts.leases.count(executor.executorId),
       onSlow: (slow) => { this.lose(slow, "slow"); slow.end(SLOW, true); },
+      onUndelivered: (broken, assignments) => { this.#undelivered(broken, assignments); },
     });
     if (before !== undefined) {
       this.#parts.takers.remove(before.taker);
@@ -106,6 +107,23 @@ export class Streams {
     });
   }
 
+  /**
+   * The stream broke between a batch's beginning and its commit. Within its grace the timer finds the leases; when the executor
+   * has attached again meanwhile, its new stream gets them; when nobody is left to look for them, they are lost at once.
+   */
+  #undelivered(broken: ExecutorConnection, assignments: readonly Assignment[]): void {
+    const present = this.connections.get(broken.executor.executorId);
+    if (present === broken || (present !== undefined && present.sink === null)) return;
+    if (present !== undefined) {
+      present.taker.deliver(assignments);
+      return;
+    }
+    for (const { lease } of assignments) {
+      const entry = this.#parts.leases.get(lease.planId, lease.ordinal, lease.fencing);
+      if (entry !== undefined) this.#parts.upkeep.loseLease(entry, "the executor went away");
+    }
+  }
+
   lose(connection: ExecutorConnection, why: string): void {
     if (connection.brokenMs !== null) return;
     connection.brokenMs = this.#parts.options.clock.monotonicMs();
@@ -127,7 +145,8 @@ export class Streams {
   }
 
   changed(orgId: OrgId, executorId: ExecutorId): void {
-    findExecutor(this.#parts, orgId, executorId).then(
+    this.#parts.executors.forget(executorId);
+    this.#parts.executors.find(orgId, executorId).then(
       (executor) => {
         const connection = this.connections.get(executorId);
         if (executor === undefined || connection?.executor.orgId !== orgId) return;
