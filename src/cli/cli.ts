@@ -1,4 +1,5 @@
 // The `maestro` command: its commands and flags, and the exit code of each end. Not here: what commands do, see commands/.
+import { createRequire } from "node:module";
 import { availableParallelism, hostname } from "node:os";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { SETTINGS, flagOf } from "../config.ts";
@@ -14,6 +15,8 @@ import type { Context, GlobalFlags } from "./context.ts";
 import { CommandEnd, FAILED, INTERRUPTED, MISUSED } from "./io.ts";
 import type { CliIo } from "./io.ts";
 import { describeError } from "./refusal.ts";
+
+const { version } = createRequire(import.meta.url)("maestro/package.json") as { readonly version: string };
 
 /**
  * Runs one command; `argv` is what follows the program's name. Never throws: what went wrong is told on `io.err`.
@@ -47,6 +50,7 @@ function refusedText({ message, remedy }: RefusedByServer): string {
 function build(io: CliIo): Command {
   const program = new Command("maestro")
     .description("Plans, dispatches, governs and explains work for fleets of executors.")
+    .version(version)
     .option("--server <url>", `the server's wide port (MAESTRO_URL; ${DEFAULT_SERVER})`)
     .option("--api-key <key>", "API key (MAESTRO_API_KEY)")
     .option("--json", "results as JSON, one object a line")
