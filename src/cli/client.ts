@@ -1,8 +1,9 @@
-// A server as a client sees it: the services of the wide port over Connect. Not here: what is asked of them.
+// A server as a client sees it: its services over gRPC, which the wide port and the fast lane both speak. Not here: what is
+// asked of them.
 import type { DescService } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import type { Client, Interceptor } from "@connectrpc/connect";
-import { createConnectTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { GraphService } from "../../gen/maestro/v1/graph_service_pb.ts";
 import { IdentityService } from "../../gen/maestro/v1/identity_service_pb.ts";
 import { MaestroService } from "../../gen/maestro/v1/maestro_service_pb.ts";
@@ -36,9 +37,8 @@ export function connectTo(server: string, apiKey: string | undefined): ServerCli
   };
   // One connection for all calls; it would keep the process alive if nobody closed it.
   const sessions = new Http2SessionManager(url.origin, { pingIntervalMs: 15_000, idleConnectionTimeoutMs: 60_000 });
-  const transport = createConnectTransport({
+  const transport = createGrpcTransport({
     baseUrl: url.href.replace(/\/$/, ""),
-    httpVersion: "2",
     sessionManager: sessions,
     interceptors: [authorize],
     readMaxBytes: MESSAGE_BYTES,
