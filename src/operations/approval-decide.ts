@@ -3,8 +3,9 @@ import type { Operation, OperationContext } from "../engine/operation.ts";
 import type { Approval } from "../domain/approval.ts";
 import { effectiveConstraints } from "../domain/goal.ts";
 import { goalOfPlan } from "../domain/id.ts";
-import type { ApprovalId, RecordId } from "../domain/id.ts";
+import type { ApprovalId } from "../domain/id.ts";
 import type { PlanRow } from "../domain/plan.ts";
+import type { PlanDecision } from "../domain/plan/decide.ts";
 import { decided, notFound, refused } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { Tx } from "../store/ports/store.ts";
@@ -12,7 +13,7 @@ import { activate, expectActive, loadCandidate, prepareCommit, ratificationDiges
 import type { Prepared, RatificationContext } from "./commit-version.ts";
 import type { HeavyWork } from "./heavy-work.ts";
 import { goalAtHand } from "./goal-at-hand.ts";
-import { decideContext, decideOn, lockPlan } from "./with-plan.ts";
+import { decideContext, decideOn, lockPlan, newsOf } from "./with-plan.ts";
 
 export interface ApprovalDecideRequest {
   readonly approvalId: ApprovalId;
@@ -40,14 +41,16 @@ export function approvalDecide(heavy: HeavyWork): Operation<ApprovalDecideReques
     if (!saved.ok) return saved;
     if (approval.subject === "COMMIT" && !request.approve)
       await tx.graphs.setState(orgId, approval.planId, approval.version, "REJECTED");
-    if (commit !== null)
-      await activate(tx, context, {
-        ...commit.value,
-        candidate: { ...commit.value.candidate, plan: saved.value.plan },
-      });
+    const activated =
+      commit === null
+        ? null
+        : await activate(tx, context, {
+            ...commit.value,
+            candidate: { ...commit.value.candidate, plan: saved.value.changes.plan },
+          });
     const after = await tx.approvals.find(orgId, request.approvalId);
     if (after === undefined) throw new Error("an approval is gone within its own transaction");
-    return decided({ value: after, recordId: saved.value.recordId, wake: [{ orgId, planId: approval.planId }] });
+    return decided({ value: after, recordId: saved.value.recordId, ...(activated?.news ?? newsOf(saved.value)) });
   };
 }
 
@@ -113,7 +116,7 @@ async function decideIt(
   context: OperationContext,
   plan: PlanRow,
   request: ApprovalDecideRequest,
-): Promise<Decision<{ readonly plan: PlanRow; readonly recordId: RecordId }>> {
+): Promise<Decision<PlanDecision>> {
   const { approvalId, approve, comment } = request;
   const decision = await decideOn(
     tx,
@@ -121,7 +124,6 @@ async function decideIt(
     { kind: "decide-approval", approvalId, approve, comment },
     await decideContext(tx, context),
   );
-  if (!decision.ok) return decision;
-  await tx.plans.save(decision.value.changes);
-  return decided({ plan: decision.value.changes.plan, recordId: decision.value.recordId });
+  if (decision.ok) await tx.plans.save(decision.value.changes);
+  return decision;
 }

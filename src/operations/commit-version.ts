@@ -1,6 +1,6 @@
 // Committing a version inside of a transaction: guards, limits, ratification, activation. Shared by commit, re-plan, the
 // composite and the approval. Not here: what becomes of each row, see transition.ts.
-import type { OperationContext } from "../engine/operation.ts";
+import type { News, OperationContext } from "../engine/operation.ts";
 import { digestOf } from "../domain/canonical.ts";
 import type { AnalysedEdge, GraphStep, GraphVersion } from "../domain/graph.ts";
 import { effectiveConstraints } from "../domain/goal.ts";
@@ -17,7 +17,7 @@ import { allotmentFits, holdsFit, meetsDeadline } from "./commit-limits.ts";
 import type { HeavyWork } from "./heavy-work.ts";
 import type { GoalAtHand } from "./goal-at-hand.ts";
 import type { Transition } from "./transition.ts";
-import { decideContext, decideOn } from "./with-plan.ts";
+import { decideContext, decideOn, newsOf } from "./with-plan.ts";
 
 /** A refined version and the goal it is for. */
 export interface Candidate extends GoalAtHand {
@@ -38,6 +38,8 @@ export interface Committed {
   readonly recordId: RecordId;
   /** The approval that it waits for. */
   readonly approvalId: ApprovalId | null;
+  /** For dispatch, after the transaction. */
+  readonly news: News;
 }
 
 /** A commit that nothing speaks against. */
@@ -121,7 +123,7 @@ export async function activate(
   // Rows are written by now: a refusal here must undo them.
   if (!decision.ok) throw new RefusedError(decision.refusal);
   await tx.plans.save(decision.value.changes);
-  return { plan: decision.value.changes.plan, recordId: decision.value.recordId, approvalId: null };
+  return { plan: decision.value.changes.plan, recordId: decision.value.recordId, approvalId: null, news: newsOf(decision.value, succession.added) };
 }
 
 /** What carrying out a ratified commit needs; kept with the approval. */
@@ -159,6 +161,7 @@ async function requestRatification(
     plan: decision.value.changes.plan,
     recordId: decision.value.recordId,
     approvalId: decision.value.approvalId,
+    news: newsOf(decision.value),
   };
 }
 

@@ -47,7 +47,7 @@ export function graphCommit(heavy: HeavyWork): Operation<GraphCommitRequest, Gra
     return decided({
       value: { plan: committed.plan, approvalId: committed.approvalId },
       recordId: committed.recordId,
-      wake: [{ orgId: plan.orgId, planId: plan.planId }],
+      ...committed.news,
     });
   };
 }

@@ -105,7 +105,7 @@ export function graphReplan(heavy: HeavyWork): Operation<GraphReplanRequest, Gra
     return decided({
       value: responseOf(prepared.value, { ...added.value.version, state }, committed.plan, committed.approvalId),
       recordId: committed.recordId,
-      wake: [{ orgId: plan.orgId, planId }],
+      ...committed.news,
     });
   };
 }

@@ -4,6 +4,8 @@ import type { CreditInput } from "../domain/credit/leg.ts";
 import type { CreditTrace } from "../domain/credit/trace.ts";
 import { refusal, RefusedError } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
+import { join, slice } from "../support/sliced-json.ts";
+import type { Sliced } from "../support/sliced-json.ts";
 import { workerPool, WorkerPoolFullError } from "../support/worker-pool.ts";
 import type { WorkerPool } from "../support/worker-pool.ts";
 import { HEAVY_TASKS } from "./heavy-tasks.ts";
@@ -46,7 +48,7 @@ async function run<T extends HeavyTask>(
   type Result = ReturnType<(typeof HEAVY_TASKS)[T]>;
   if (steps <= INLINE_STEPS) return (HEAVY_TASKS[task] as (i: typeof input) => Result)(input);
   try {
-    return await pool.run<Result>(task, input, signal);
+    return (await join(await pool.run<Sliced>(task, await slice(input), signal))) as Result;
   } catch (trouble) {
     if (trouble instanceof WorkerPoolFullError)
       throw new RefusedError(

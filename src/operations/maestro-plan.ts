@@ -36,13 +36,13 @@ export function maestroPlan(heavy: HeavyWork): Operation<MaestroPlanRequest, Mae
     });
     // The version is written by now: a refused commit must take it along.
     if (!prepared.ok) throw new RefusedError(prepared.refusal);
-    const { plan, approvalId, recordId } = await commit(tx, context, prepared.value);
+    const { plan, approvalId, recordId, news } = await commit(tx, context, prepared.value);
     const { goal, version } = refined.value;
     const state = approvalId === null ? "ACTIVE" : "AWAITING_RATIFICATION";
     return decided({
       value: { goal: await viewOf(tx, goal), version: { ...version, state }, plan, approvalId },
       recordId,
-      wake: [{ orgId: plan.orgId, planId: plan.planId }],
+      ...news,
     });
   };
 }

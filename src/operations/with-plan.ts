@@ -1,10 +1,11 @@
 // Verbs on a plan that exists: lock, load, decide, save. Not here: the decisions, see domain/plan/.
-import type { Done, OperationContext } from "../engine/operation.ts";
+import type { Done, News, OperationContext } from "../engine/operation.ts";
 import type { PlanId } from "../domain/id.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { decidePlan } from "../domain/plan/decide.ts";
 import type { PlanCommand, PlanDecision } from "../domain/plan/decide.ts";
 import type { DecideContext } from "../domain/plan/draft.ts";
+import type { BuiltStep } from "../domain/plan/rows.ts";
 import { MissingRows } from "../domain/plan/slice.ts";
 import { decided, notFound } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
@@ -46,6 +47,15 @@ export async function decideOn(
   }
 }
 
+/** What dispatch must hear of a decision; `added` are rows that the commit brought besides. */
+export function newsOf({ changes, ready, stops }: PlanDecision, added: readonly BuiltStep[] = []): Required<News> {
+  const { orgId, planId } = changes.plan;
+  const atOnce = added.flatMap(({ row: { ordinal, demandId, orderKey } }) =>
+    orderKey === null ? [] : [{ orgId, planId, ordinal, demandId, orderKey }],
+  );
+  return { wake: [{ orgId, planId }], ready: [...atOnce, ...ready], stops };
+}
+
 /** Locks the plan, decides the command, saves what it changed. */
 export async function withPlan(
   tx: Tx,
@@ -61,7 +71,7 @@ export async function withPlan(
   if (!decision.ok) return decision;
   const { changes, recordId } = decision.value;
   await tx.plans.save(changes);
-  return decided({ value: changes.plan, recordId, wake: [{ orgId: changes.plan.orgId, planId }] });
+  return decided({ value: changes.plan, recordId, ...newsOf(decision.value) });
 }
 
 /** A step under the active version, by key. */
