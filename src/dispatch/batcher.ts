@@ -229,9 +229,8 @@ export class Batcher {
   #defer(items: readonly Item[]): void {
     const patient = items.filter((item) => {
       if (item.kind === "claim") {
-        // Another server or an operation works on the plan; the refill scan will find the step again if it stays ready.
-        item.taker.release();
-        this.#options.windows.doubt(item.orgId);
+        // Another server or an operation works on the plan; the step is tried again, if it stays ready.
+        this.#letGo(item);
         return false;
       }
       item.deferrals += 1;
@@ -272,21 +271,11 @@ export class Batcher {
     if (item.from !== undefined) this.#options.windows.offer([item.from]);
   }
 
-  /** The store answers again. */
-  recovered(): void {
-    if (this.#outages === 0) return;
-    this.#outages = 0;
-    clearTimeout(this.#pausedUntil);
-    this.#pausedUntil = undefined;
-    this.poke();
-  }
-
   /** The store is away: claims go back, the rest waits; callers give up by their own time limits. */
   #pause(items: readonly Item[]): void {
     const kept = items.filter((item) => {
       if (item.kind !== "claim" || item.again === true) return true;
-      refuseItem(item, UNAVAILABLE);
-      this.#options.windows.doubt(item.orgId);
+      this.#letGo(item);
       return false;
     });
     this.#queue.unshift(kept);

@@ -31,8 +31,6 @@ export interface UpkeepOptions {
 
 /** How often leases' ends are looked at. */
 const WATCH_MS = 250;
-/** Commits of operations are followed by one look at timers and cascades for all of them in this time. */
-const SOON_MS = 100;
 /** How often the store is asked for what no event told. */
 const LOOK_MS = 5_000;
 /** A server sweeps lapsed sessions only after its executors had time to attach to it. */
@@ -62,7 +60,6 @@ export class DispatchUpkeep {
   readonly #woken = new Set<OrgId>();
   #renewing = false;
   #stopped = false;
-  #soon: NodeJS.Timeout | undefined;
   #nextDue: NodeJS.Timeout | undefined;
   #nextDueMs = Number.POSITIVE_INFINITY;
 
@@ -82,7 +79,6 @@ export class DispatchUpkeep {
     this.#stopped = true;
     for (const timer of this.#timers) clearInterval(timer);
     clearTimeout(this.#nextDue);
-    clearTimeout(this.#soon);
     while (this.#looking || this.#renewing || this.#refilling) await pause(5);
     await this.#o.session.end().catch(() => undefined);
   }
@@ -196,7 +192,6 @@ export class DispatchUpkeep {
     this.#renewing = true;
     try {
       const anew = await this.#o.session.renew();
-      this.#o.batcher.recovered();
       if (anew) {
         this.#o.log("session.renewed_anew", { session: this.#o.session.id });
         this.#takeOver();

@@ -20,7 +20,11 @@ interface Counted {
 
 export interface Admissions {
   /** Counts a refusal against a principal of an org, or an address of which no org is known. */
-  count(who: { readonly orgId: OrgId; readonly name: string } | { readonly address: string }, operation: string, refusal: Refusal): void;
+  count(
+    who: { readonly orgId: OrgId; readonly name: string } | { readonly address: string },
+    operation: string,
+    refusal: Refusal,
+  ): void;
   /** Writes what was counted; at most one caller at a time. What cannot be written stays counted. */
   flush(): Promise<void>;
 }
@@ -35,7 +39,8 @@ export function createAdmissions(store: Store, sessionId: () => SessionId, platf
     const known = counts.get(name);
     if (known !== undefined) known.count += by;
     else if (!full) counts.set(name, { ...entry, count: by });
-    else if (entry.actor !== "others") add({ ...entry, orgId: platformOrg, actor: "others", rule: "", operation: "" }, by);
+    else if (entry.actor !== "others")
+      add({ ...entry, orgId: platformOrg, actor: "others", rule: "", operation: "" }, by);
     else counts.set(name, { ...entry, count: by });
   }
 
@@ -49,9 +54,16 @@ export function createAdmissions(store: Store, sessionId: () => SessionId, platf
       counts = new Map();
       const byOrg = Map.groupBy(written.values(), (c) => c.orgId);
       for (const [orgId, entries] of byOrg) {
-        const drafts = entries.map(({ actor, reason, stage, rule, operation, count }): RecordDraft => ({ kind: "admission.refused", actor, body: { reason, stage, rule, operation, count } }));
+        const drafts = entries.map(({ actor, reason, stage, rule, operation, count }): RecordDraft => ({
+          kind: "admission.refused",
+          actor,
+          body: { reason, stage, rule, operation, count },
+        }));
         try {
-          await store.transaction([orgId], async (tx) => void (await tx.records.appendJournal(orgId, sessionId(), drafts, await tx.nowMs())));
+          await store.transaction(
+            [orgId],
+            async (tx) => void (await tx.records.appendJournal(orgId, sessionId(), drafts, await tx.nowMs())),
+          );
         } catch {
           for (const entry of entries) add(entry, entry.count);
         }
@@ -68,6 +80,8 @@ export function addressPrefix(address: string): string {
   const [head = "", tail = ""] = plain.split("::");
   const groups = head === "" ? [] : head.split(":");
   const after = tail === "" ? [] : tail.split(":");
-  const all = plain.includes("::") ? [...groups, ...Array<string>(Math.max(0, 8 - groups.length - after.length)).fill("0"), ...after] : groups;
+  const all = plain.includes("::")
+    ? [...groups, ...Array<string>(Math.max(0, 8 - groups.length - after.length)).fill("0"), ...after]
+    : groups;
   return `${all.slice(0, 3).join(":")}::/48`;
 }

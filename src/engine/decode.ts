@@ -25,7 +25,9 @@ export function decode<Req>(call: AdmitCall<Req>): Decision<Decoded<Req>> {
   if (Buffer.byteLength(key) > KEY_LIMIT_BYTES) {
     return refused("INVALID_REQUEST", `The idempotency key is longer than ${KEY_LIMIT_BYTES} bytes.`, {
       rule: "idempotency.length",
-      violations: [{ field: "idempotency_key", description: `must be at most ${KEY_LIMIT_BYTES} bytes`, rule: "string.max_bytes" }],
+      violations: [
+        { field: "idempotency_key", description: `must be at most ${KEY_LIMIT_BYTES} bytes`, rule: "string.max_bytes" },
+      ],
     });
   }
   const request = call.decode();

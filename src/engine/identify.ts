@@ -61,7 +61,7 @@ export function createIdentify({ platform, clock, local }: IdentifyOptions): Ide
       entry = remember(name, await platform.findKey(digest));
     }
     if (entry.principal === null) return unauthenticated("The API key is unknown.", "key.unknown");
-    if (entry.key?.revokedMs != null) return unauthenticated("The API key was revoked.", "key.revoked");
+    if ((entry.key?.revokedMs ?? null) !== null) return unauthenticated("The API key was revoked.", "key.revoked");
     if (entry.untilMs <= clock.nowMs()) return unauthenticated("The API key has expired.", "key.expired");
     return { ok: true, value: entry.principal };
   }
@@ -74,7 +74,8 @@ export function createIdentify({ platform, clock, local }: IdentifyOptions): Ide
     async identify(caller) {
       if (caller.authorization !== "") {
         const secret = /^Bearer +(\S+) *$/i.exec(caller.authorization)?.[1];
-        if (secret === undefined) return unauthenticated("The Authorization header is not `Bearer <key>`.", "authorization.shape");
+        if (secret === undefined)
+          return unauthenticated("The Authorization header is not `Bearer <key>`.", "authorization.shape");
         return byKey(secret);
       }
       if (local !== null && !caller.forwarded && isLoopback(caller.address)) return { ok: true, value: local };

@@ -21,17 +21,40 @@ export interface Invoked<Answer, Res> {
   readonly done: Done<Res> | null;
 }
 
-export async function invoke<Req, Res, Answer>(options: InvokeOptions, call: EngineCall<Req, Res, Answer>, admitted: Admitted<Req>, context: OperationContext): Promise<Invoked<Answer, Res>> {
+export async function invoke<Req, Res, Answer>(
+  options: InvokeOptions,
+  call: EngineCall<Req, Res, Answer>,
+  admitted: Admitted<Req>,
+  context: OperationContext,
+): Promise<Invoked<Answer, Res>> {
   const { principal, key } = admitted;
   const writes = call.method.parts.some((part) => part.writes) && !call.dryRun;
   const kept: IdempotentCall | null =
-    writes && key !== "" ? { orgId: principal.orgId, principal: principal.name, key, operation: call.method.method, bodyDigest: call.bodyDigest() } : null;
+    writes && key !== ""
+      ? {
+          orgId: principal.orgId,
+          principal: principal.name,
+          key,
+          operation: call.method.method,
+          bodyDigest: call.bodyDigest(),
+        }
+      : null;
   const run = (): Promise<Invoked<Answer, Res>> =>
-    options.store.transaction([principal.orgId], (tx) => attempt(options, tx, call, admitted, context, kept, writes), { signal: call.signal, readOnly: !writes });
+    options.store.transaction([principal.orgId], (tx) => attempt(options, tx, call, admitted, context, kept, writes), {
+      signal: call.signal,
+      readOnly: !writes,
+    });
   try {
     return await run();
   } catch (error) {
-    if (error instanceof RefusedError) return { decision: { ok: false, refusal: await recordApart(options.store, call, admitted, context, error.refusal, writes) }, done: null };
+    if (error instanceof RefusedError)
+      return {
+        decision: {
+          ok: false,
+          refusal: await recordApart(options.store, call, admitted, context, error.refusal, writes),
+        },
+        done: null,
+      };
     // With a key the second try finds the first one's answer, if there is one.
     if (error instanceof CommitUnknownError && kept !== null) return run();
     throw error;
@@ -51,7 +74,8 @@ async function attempt<Req, Res, Answer>(
     // The transaction's own time is read after the locks, which come later; a key's life is a matter of hours.
     const earlier = await tx.idempotency.begin(kept, clock.nowMs(), keyLifeMs);
     if (earlier.kind === "answered") return { decision: { ok: true, value: call.read(earlier.answer) }, done: null };
-    if (earlier.kind === "refused") return { decision: { ok: false, refusal: JSON.parse(earlier.refusal) as Refusal }, done: null };
+    if (earlier.kind === "refused")
+      return { decision: { ok: false, refusal: JSON.parse(earlier.refusal) as Refusal }, done: null };
     if (earlier.kind === "conflict") throw new RefusedError(keyConflict(kept.key));
   }
   const result = await call.operation(tx, request, context);
@@ -80,7 +104,9 @@ async function recordApart<Req, Res, Answer>(
   writes: boolean,
 ): Promise<Refusal> {
   if (!writes) return refusal;
-  return store.transaction([principal.orgId], (tx) => recordRefusal(tx, principal, context.sessionId, call.method, refusal, notes));
+  return store.transaction([principal.orgId], (tx) =>
+    recordRefusal(tx, principal, context.sessionId, call.method, refusal, notes),
+  );
 }
 
 function keyConflict(key: string): Refusal {

@@ -34,19 +34,23 @@ export interface OperationContext {
   readonly stages?: Readonly<Record<string, string>>;
 }
 
+/** What dispatch must hear after a commit. */
+export interface News {
+  /** Plans that changed. */
+  readonly wake?: readonly PlanRef[];
+  /** Steps that became ready: they go into the windows at once. Left out: the store is asked. */
+  readonly ready?: readonly ReadyStep[];
+  /** Attempts that must be told to stop. */
+  readonly stops?: readonly StopOrderDraft[];
+}
+
 /** An operation that was carried out. */
-export interface Done<T> {
+export interface Done<T> extends News {
   readonly value: T;
   /** The record that the operation itself wrote (plan stream); null when the engine is to write `journal`, or when nothing was changed. */
   readonly recordId: RecordId | null;
   /** Record for the org's journal. */
   readonly journal?: RecordDraft;
-  /** What the dispatcher must hear after the commit: plans whose steps may have become ready, stopped or ended. */
-  readonly wake?: readonly PlanRef[];
-  /** Steps that became ready: they go into the windows at once. */
-  readonly ready?: readonly ReadyStep[];
-  /** Attempts that must be told to stop. */
-  readonly stops?: readonly StopOrderDraft[];
   /** What follows the commit in memory: feeding windows, telling watchers. Must not throw. */
   readonly afterCommit?: () => void;
 }

@@ -14,7 +14,7 @@ import type { AdmitCall, Admitted, EngineCall } from "./call.ts";
 import { decode } from "./decode.ts";
 import type { Identify } from "./identify.ts";
 import { invoke } from "./invoke.ts";
-import type { Done, OperationContext } from "./operation.ts";
+import type { News, OperationContext } from "./operation.ts";
 import { policy } from "./policy.ts";
 import { treaty } from "./treaty.ts";
 
@@ -32,7 +32,7 @@ export interface PipelineOptions {
   /** How long idempotency keys are kept. */
   readonly keyLifeMs: number;
   /** Hears after a commit what dispatch must know. */
-  readonly committed: (news: Pick<Done<unknown>, "wake" | "ready" | "stops">) => void;
+  readonly committed: (news: News) => void;
 }
 
 export interface Pipeline {
@@ -71,7 +71,12 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     if (!treated.ok) return turnedAway(treated.refusal);
     const allowed = policy();
     if (!allowed.ok) return turnedAway(allowed.refusal);
-    const notes = { identify: principal.keyId === null ? "local" : "key", authorize: "granted", treaty: treated.value, policy: allowed.value };
+    const notes = {
+      identify: principal.keyId === null ? "local" : "key",
+      authorize: "granted",
+      treaty: treated.value,
+      policy: allowed.value,
+    };
     return { ok: true, value: { principal, request: decoded.value.request, key: decoded.value.key, notes } };
   }
 
@@ -111,7 +116,10 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     admit: (call) => answeringTrouble(() => admit(call)),
     trouble: answeringTrouble,
     read: (principal, work, signal) =>
-      answeringTrouble(async () => ({ ok: true, value: await store.transaction([principal.orgId], work, { signal, readOnly: true }) })),
+      answeringTrouble(async () => ({
+        ok: true,
+        value: await store.transaction([principal.orgId], work, { signal, readOnly: true }),
+      })),
   };
 }
 
@@ -122,14 +130,22 @@ async function answeringTrouble<T>(work: () => Promise<Decision<T>>): Promise<De
   } catch (error) {
     if (error instanceof StoreUnavailableError) return { ok: false, refusal: STORE_AWAY };
     if (error instanceof CommitUnknownError) {
-      return refused("UNAVAILABLE", "The connection to the store broke while the answer was on its way; whether it took effect is not known.", {
-        rule: "store.commit",
-        retryAfterMs: 1_000,
-        remedy: "Repeat the request with an idempotency key, or look first.",
-      });
+      return refused(
+        "UNAVAILABLE",
+        "The connection to the store broke while the answer was on its way; whether it took effect is not known.",
+        {
+          rule: "store.commit",
+          retryAfterMs: 1_000,
+          remedy: "Repeat the request with an idempotency key, or look first.",
+        },
+      );
     }
     throw error;
   }
 }
 
-const STORE_AWAY = refusal("UNAVAILABLE", "The store is away; nothing was changed.", { rule: "store.away", retryAfterMs: 1_000, remedy: "Send it again." });
+const STORE_AWAY = refusal("UNAVAILABLE", "The store is away; nothing was changed.", {
+  rule: "store.away",
+  retryAfterMs: 1_000,
+  remedy: "Send it again.",
+});

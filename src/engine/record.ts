@@ -14,13 +14,31 @@ export function recordUri(recordId: RecordId): string {
 }
 
 /** Writes an effect's record into the journal of its org. */
-export async function recordEffect(tx: Tx, principal: Principal, sessionId: SessionId, draft: RecordDraft, notes: StageNotes): Promise<void> {
+export async function recordEffect(
+  tx: Tx,
+  principal: Principal,
+  sessionId: SessionId,
+  draft: RecordDraft,
+  notes: StageNotes,
+): Promise<void> {
   const nowMs = await tx.nowMs();
-  await tx.records.appendJournal(principal.orgId, sessionId, [{ ...draft, body: { ...draft.body, stages: notes } }], nowMs);
+  await tx.records.appendJournal(
+    principal.orgId,
+    sessionId,
+    [{ ...draft, body: { ...draft.body, stages: notes } }],
+    nowMs,
+  );
 }
 
 /** Writes a deciding refusal into the journal; returns it with the record's name. */
-export async function recordRefusal(tx: Tx, principal: Principal, sessionId: SessionId, method: MethodSpec, refusal: Refusal, notes: StageNotes): Promise<Refusal> {
+export async function recordRefusal(
+  tx: Tx,
+  principal: Principal,
+  sessionId: SessionId,
+  method: MethodSpec,
+  refusal: Refusal,
+  notes: StageNotes,
+): Promise<Refusal> {
   const { reason, stage, rule, explanation, metadata, lifter } = refusal;
   const draft: RecordDraft = {
     kind: `${method.parts[0]?.operation ?? method.method}.refused`,
