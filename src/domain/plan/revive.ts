@@ -27,7 +27,14 @@ export function reviveStep(draft: PlanDraft, ordinal: number): Refusal | undefin
     return refused("STATE_CONFLICT", "Effects of this plan were undone; re-plan it instead.", { metadata: { kind: "plan", id: plan.planId, state: plan.state } }).refusal;
   }
   const parents = parentsOf(draft, all);
-  const revived = whatRunsAgain(draft, rows, parents, new Set([ordinal, ...fatal(draft, rows)]));
+  const roots = [ordinal, ...fatal(draft, rows)];
+  const revived = whatRunsAgain(draft, rows, parents, new Set(roots));
+  for (const root of roots) {
+    const before = (parents.get(root) ?? []).find((parent) => blocks(draft, parent, revived));
+    if (before === undefined) continue;
+    const [row, { key, state }] = [draft.step(root), draft.step(before.from)];
+    return refused("STATE_CONFLICT", `Step ${row.key} depends on ${key}, which is ${state}.`, { metadata: { kind: "step", id: key, state }, remedy: `Retry ${key}, or re-plan.` }).refusal;
+  }
   if (plan.state === "FAILED") {
     draft.movePlan("ACTIVE");
     plan.finishedMs = null;
@@ -68,13 +75,14 @@ function whatRunsAgain(draft: PlanDraft, rows: readonly StepRow[], parents: Read
     const before = parents.get(row.ordinal) ?? [];
     // Whoever was skipped for reasons of its own stays so.
     if (row.state === "SKIPPED" && !before.some(({ from }) => again.has(from))) continue;
-    const blocked = before.some(({ from, regardless }) => {
-      const parent = draft.step(from);
-      return !again.has(from) && isOver(parent) && !allows(parent, regardless);
-    });
-    if (!blocked) again.add(row.ordinal);
+    if (!before.some((parent) => blocks(draft, parent, again))) again.add(row.ordinal);
   }
   return again;
+}
+
+function blocks(draft: PlanDraft, { from, regardless }: Parent, again: ReadonlySet<number>): boolean {
+  const parent = draft.step(from);
+  return !again.has(from) && isOver(parent) && !allows(parent, regardless);
 }
 
 /** Not begun, or pending. */
