@@ -1,0 +1,86 @@
+// Recomputes what the store keeps as totals, by SQL from the rows they sum: counters, holds, account, waiting counts, record
+// sequences, ready set. Any difference is a bug. Sees all orgs, as the application's login or as an administrator. Not here: expectations of single tests.
+import postgres from "postgres";
+
+export interface Difference {
+  readonly what: string;
+  readonly count: number;
+  /** Some of the plans it was found in. */
+  readonly plans: readonly string[];
+}
+
+/** Opens one transaction that sees every org. */
+export async function seeingAll<T>(url: string, work: (sql: postgres.TransactionSql) => Promise<T>): Promise<T> {
+  const sql = postgres(url, { max: 1, onnotice: () => undefined });
+  try {
+    return (await sql.begin("ISOLATION LEVEL REPEATABLE READ", async (tx) => {
+      await tx`SELECT set_config('maestro.platform', 'on', true)`;
+      const orgs = await tx<{ org_id: string }[]>`SELECT org_id FROM maestro.orgs`;
+      await tx`SELECT set_config('maestro.orgs', ${`{${orgs.map((org) => org.org_id).join(",")}}`}, true)`;
+      return await work(tx);
+    })) as T;
+  } finally {
+    await sql.end();
+  }
+}
+
+const LIVE = "('LEASED', 'STOPPING')";
+const ENDED = "('SUCCEEDED', 'FAILED', 'REFUSED', 'SKIPPED', 'CANCELLED', 'COMPENSATED', 'COMPENSATION_FAILED')";
+const DIMENSIONS = ["tokens", "money", "wall", "energy"];
+
+// One row a plan whose stored figures differ; the same rules as the domain's counters.
+const CHECKS: Readonly<Record<string, string>> = {
+  "plan counters": `
+    SELECT p.plan_id FROM maestro.plans p JOIN (
+      SELECT org_id, plan_id, count(*) FILTER (WHERE current) AS total,
+        count(*) FILTER (WHERE current AND (undoing OR state IN ${ENDED})) AS ended,
+        count(*) FILTER (WHERE current AND state = 'SUCCEEDED') AS succeeded,
+        count(*) FILTER (WHERE current AND state IN ('FAILED', 'REFUSED', 'CANCELLED', 'COMPENSATION_FAILED')) AS failed,
+        count(*) FILTER (WHERE state IN ('LEASED', 'STOPPING', 'COMPENSATING') OR (state = 'BACKING_OFF' AND undoing)) AS running,
+        count(*) FILTER (WHERE state IN ('READY', 'COMPENSATING') AND order_key IS NULL) AS starved
+      FROM maestro.steps GROUP BY 1, 2) s USING (org_id, plan_id)
+    WHERE p.committed_ms IS NOT NULL AND (p.steps_total, p.steps_ended, p.steps_succeeded, p.steps_failed, p.steps_running, p.steps_starved)
+      IS DISTINCT FROM (s.total, s.ended, s.succeeded, s.failed, s.running, s.starved)`,
+  "held": `
+    SELECT p.plan_id FROM maestro.plans p LEFT JOIN (
+      SELECT org_id, plan_id, ${DIMENSIONS.map((d) => `sum(hold_${d}) AS ${d}`).join(", ")} FROM maestro.steps WHERE state IN ${LIVE} AND NOT undoing GROUP BY 1, 2) s USING (org_id, plan_id)
+    WHERE (${DIMENSIONS.map((d) => `p.held_${d}`).join(", ")}) IS DISTINCT FROM (${DIMENSIONS.map((d) => `coalesce(s.${d}, 0)`).join(", ")})`,
+  "presumed spent": `
+    SELECT p.plan_id FROM maestro.plans p LEFT JOIN (
+      SELECT org_id, plan_id, ${DIMENSIONS.map((d) => `sum(hold_${d}) AS ${d}`).join(", ")} FROM maestro.attempts WHERE state = 'LOST' AND late_digest IS NULL GROUP BY 1, 2) a USING (org_id, plan_id)
+    WHERE (${DIMENSIONS.map((d) => `p.presumed_${d}`).join(", ")}) IS DISTINCT FROM (${DIMENSIONS.map((d) => `coalesce(a.${d}, 0)`).join(", ")})`,
+  "spent and overrun": `
+    SELECT p.plan_id FROM maestro.plans p LEFT JOIN (
+      SELECT org_id, plan_id, ${DIMENSIONS.map((d) => `sum(usage_${d}) AS ${d}`).join(", ")} FROM maestro.attempts WHERE state <> 'LOST' OR late_digest IS NOT NULL GROUP BY 1, 2) a USING (org_id, plan_id)
+    WHERE (${DIMENSIONS.map((d) => `p.spent_${d} + p.overrun_${d}`).join(", ")}) IS DISTINCT FROM (${DIMENSIONS.map((d) => `coalesce(a.${d}, 0)`).join(", ")})`,
+  "waiting counts": `
+    SELECT s.plan_id FROM maestro.steps s JOIN maestro.plans p USING (org_id, plan_id) LEFT JOIN (
+      SELECT e.org_id, e.plan_id, e.to_ordinal AS ordinal, count(*) AS waits FROM maestro.step_edges e
+      JOIN maestro.steps f ON f.org_id = e.org_id AND f.plan_id = e.plan_id AND f.ordinal = e.from_ordinal
+      WHERE f.state NOT IN ${ENDED} GROUP BY 1, 2, 3) w USING (org_id, plan_id, ordinal)
+    WHERE p.state IN ('ACTIVE', 'COMPLETED') AND p.ending IS NULL AND s.current AND s.state NOT IN ('SKIPPED', 'CANCELLED')
+      AND NOT EXISTS (SELECT 1 FROM maestro.cascades c WHERE c.org_id = s.org_id AND c.plan_id = s.plan_id)
+      AND s.waiting_on IS DISTINCT FROM coalesce(w.waits, 0)`,
+  "record sequences": `
+    SELECT p.plan_id FROM maestro.plans p LEFT JOIN (SELECT org_id, plan_id, count(*) AS n, max(seq) AS last FROM maestro.records GROUP BY 1, 2) r USING (org_id, plan_id)
+    WHERE p.record_seq IS DISTINCT FROM coalesce(r.n, 0) OR p.record_seq IS DISTINCT FROM coalesce(r.last, 0)`,
+  "records of attempts": `
+    SELECT a.plan_id FROM maestro.attempts a LEFT JOIN maestro.records r ON r.org_id = a.org_id AND r.plan_id = a.plan_id AND r.record_id = a.record_id WHERE r.record_id IS NULL`,
+  "ready set": `
+    SELECT s.plan_id FROM maestro.steps s JOIN maestro.plans p USING (org_id, plan_id)
+    WHERE p.state = 'ACTIVE' AND s.state = 'READY' AND s.order_key IS NULL AND p.steps_starved = 0`,
+  "ends of plans": `
+    SELECT p.plan_id FROM maestro.plans p WHERE p.state = 'ACTIVE' AND p.ending IS NULL AND p.steps_total > 0 AND p.steps_ended = p.steps_total AND p.steps_running = 0`,
+};
+
+/** All differences; none is as it should be. */
+export async function audit(url: string): Promise<readonly Difference[]> {
+  return await seeingAll(url, async (tx) => {
+    const found: Difference[] = [];
+    for (const [what, text] of Object.entries(CHECKS)) {
+      const rows = await tx.unsafe<{ plan_id: string }[]>(text);
+      if (rows.length > 0) found.push({ what, count: rows.length, plans: [...new Set(rows.map((row) => row.plan_id))].slice(0, 5) });
+    }
+    return found;
+  });
+}
