@@ -26,6 +26,8 @@ export interface EmbeddedOptions {
   readonly settings?: Readonly<Record<string, string>>;
   /** Where a copy of the programs may lie when Postgres's account cannot reach the installed ones; a system place unless set. */
   readonly cacheDir?: string;
+  /** Where to listen, so that a server that is started again keeps its address; a free port unless set. */
+  readonly port?: number;
   /** The longest silence while starting, 60 s unless set. A long recovery reports progress and is not cut off. */
   readonly startTimeoutMs?: number;
 }
@@ -36,6 +38,7 @@ export interface EngineHandle {
   /** For the administrator's login of the same database. */
   readonly adminUrl: string;
   readonly major: number;
+  readonly port: number;
   /** Settles when the server ended without being asked to; by then all of it is gone and the folder is free again. */
   readonly exited: Promise<EngineExit>;
   /** Stops the server with a checkpoint and frees the folder. Aborting the signal skips the checkpoint; nothing is lost by that. */
@@ -71,7 +74,7 @@ async function startServer(runtime: Runtime, options: EmbeddedOptions, lock: Fol
     try {
       await endLeftovers(runtime, options.log);
       const passwords = await ensureCluster(runtime, signal);
-      const port = await freePort();
+      const port = options.port ?? (await freePort());
       const name = await clusterName(runtime.cluster);
       await disarmLockFile(runtime.cluster, watchdog.pid);
       await launch(watchdog, runtime, { port, name }, options, signal);
@@ -79,7 +82,7 @@ async function startServer(runtime: Runtime, options: EmbeddedOptions, lock: Fol
       const { major } = await checkServer(urls.url);
       signal?.throwIfAborted();
       options.log(`Postgres ${major} is ready on 127.0.0.1:${port}.`);
-      return handleOf(watchdog, { ...urls, major }, name, lock, options.log);
+      return handleOf(watchdog, { ...urls, major, port }, name, lock, options.log);
     } catch (error) {
       watchdog.releaseNow();
       await watchdog.ended;

@@ -1,0 +1,64 @@
+// The embedded engine, started again when it ends by itself: at the same address, so that whoever uses it only has to
+// connect again. Not here: starting it once, see embedded.ts.
+import { setTimeout as delay } from "node:timers/promises";
+import { startEmbedded } from "./embedded.ts";
+import type { EmbeddedOptions, EngineHandle } from "./embedded.ts";
+
+export interface SupervisedEngine {
+  /** For the application's login; stays the same for the life of the process. */
+  readonly url: string;
+  readonly major: number;
+  /** Settles with a sentence when the engine could not be brought back. */
+  readonly failed: Promise<string>;
+  stop(): Promise<void>;
+}
+
+/** How often in a row it is started again, and the longest wait in between. */
+const TRIES = 12;
+const LONGEST_WAIT_MS = 5_000;
+
+/** Starts the engine and keeps it up. Throws EngineError when the first start fails. */
+export async function superviseEmbedded(options: EmbeddedOptions): Promise<SupervisedEngine> {
+  const first = await startEmbedded(options);
+  const down = new AbortController();
+  let current: Promise<EngineHandle> = Promise.resolve(first);
+  const failed = (async (): Promise<string> => {
+    for (;;) {
+      const exit = await (await current).exited;
+      if (down.signal.aborted) return await never();
+      options.log(`Postgres ended by itself (${exit.cause}); starting it again.`);
+      current = again({ ...options, port: first.port }, down.signal);
+      try {
+        await current;
+      } catch (error) {
+        if (down.signal.aborted) return await never();
+        return `The embedded database ended by itself and could not be started again: ${error instanceof Error ? error.message : String(error)}`;
+      }
+    }
+  })();
+  return {
+    url: first.url,
+    major: first.major,
+    failed,
+    stop: async () => {
+      down.abort(new Error("the engine is stopped"));
+      const handle = await current.catch(() => undefined);
+      await handle?.stop();
+    },
+  };
+}
+
+async function again(options: EmbeddedOptions, signal: AbortSignal): Promise<EngineHandle> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startEmbedded(options, signal);
+    } catch (error) {
+      if (signal.aborted || attempt === TRIES) throw error;
+      await delay(Math.min(LONGEST_WAIT_MS, 50 * 2 ** attempt), undefined, { signal });
+    }
+  }
+}
+
+async function never(): Promise<never> {
+  return await new Promise<never>(() => undefined);
+}
