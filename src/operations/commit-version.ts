@@ -123,7 +123,12 @@ export async function activate(
   // Rows are written by now: a refusal here must undo them.
   if (!decision.ok) throw new RefusedError(decision.refusal);
   await tx.plans.save(decision.value.changes);
-  return { plan: decision.value.changes.plan, recordId: decision.value.recordId, approvalId: null, news: newsOf(decision.value, succession.added) };
+  return {
+    plan: decision.value.changes.plan,
+    recordId: decision.value.recordId,
+    approvalId: null,
+    news: newsOf(decision.value, succession.added),
+  };
 }
 
 /** What carrying out a ratified commit needs; kept with the approval. */

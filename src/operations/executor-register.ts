@@ -2,6 +2,7 @@
 import type { Operation } from "../engine/operation.ts";
 import type { Executor, ExecutorSpec } from "../domain/executor.ts";
 import type { ExecutorId } from "../domain/id.ts";
+import { allPages } from "./all-pages.ts";
 import type { ExecutorWatch } from "./dispatch-port.ts";
 import { journaled } from "./done.ts";
 
@@ -9,11 +10,22 @@ export interface ExecutorRegisterRequest {
   readonly spec: ExecutorSpec;
 }
 
-/** Without a session: a registration by call has no stream. */
+/** A registration by call has no stream of its own; one that the executor has stays attached. */
 export function executorRegister(dispatcher: ExecutorWatch): Operation<ExecutorRegisterRequest, Executor> {
   return async (tx, { spec }, context) => {
     const { orgId, name: actor } = context.principal;
-    const executor = await tx.executors.register(orgId, context.ids.uuid() as ExecutorId, spec, null, await tx.nowMs());
+    const known = await allPages(
+      (page) => tx.executors.list(orgId, page),
+      (e) => [e.spec.name],
+    );
+    const sessionId = known.find((e) => e.spec.name === spec.name)?.sessionId ?? null;
+    const executor = await tx.executors.register(
+      orgId,
+      context.ids.uuid() as ExecutorId,
+      spec,
+      sessionId,
+      await tx.nowMs(),
+    );
     const { executorId, trust } = executor;
     const afterCommit = (): void => {
       dispatcher.executorChanged(orgId, executorId);

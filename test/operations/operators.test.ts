@@ -178,8 +178,12 @@ test("executors are registered, trusted and drained, and dispatch hears of it", 
   expect(executor).toMatchObject({ state: "ACTIVE", trust: 0.5 });
   expect(await bench.value(executorTrust(ears), { executorId, trust: 0.1 })).toMatchObject({ trust: 0.1 });
   expect(await bench.value(executorDrain(ears), { executorId })).toMatchObject({ state: "DRAINING" });
+  const sessionId = bench.context().sessionId;
+  await bench.it.store.transaction([bench.org.orgId], (tx) =>
+    tx.executors.setSession(bench.org.orgId, executorId, sessionId, null, 1),
+  );
   const again = await bench.value(executorRegister(ears), { spec: { ...executor.spec, slots: 3 } });
-  expect(again).toMatchObject({ executorId, state: "ACTIVE", trust: 0.1, spec: { slots: 3 } });
+  expect(again).toMatchObject({ executorId, sessionId, state: "ACTIVE", trust: 0.1, spec: { slots: 3 } });
   expect((await bench.value(executorList, { page: FIRST })).items).toEqual([
     await bench.value(executorGet, { executorId }),
   ]);
