@@ -1,6 +1,6 @@
 // Transactions of the store: what they see, how they end, and what happens when the database is away.
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import { connect, createServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { OrgId } from "../../src/domain/id.ts";
 import { openClient } from "../../src/store/postgres/connection.ts";
@@ -236,8 +236,7 @@ interface Proxy {
 }
 
 async function startProxy(port: number, host: string): Promise<Proxy> {
-  const { connect } = await import("node:net");
-  const sockets = new Set<import("node:net").Socket>();
+  const sockets = new Set<Socket>();
   let silent = false;
   const make = () =>
     createServer((client) => {

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { readFile, readdir } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { openClient } from "./connection.ts";
-import type { Connection } from "./connection.ts";
+import type { Connection } from "./lane.ts";
 import { toStoreTrouble } from "./trouble.ts";
 
 export interface MigrateOptions {

@@ -6,8 +6,10 @@ import type postgres from "postgres";
 import type { OrgId } from "../../domain/id.ts";
 import type { Random } from "../../support/random.ts";
 import { CommitUnknownError } from "../ports/store.ts";
-import { reasonOf, sessionSettings } from "./connection.ts";
-import type { Client, Connection } from "./connection.ts";
+import { reasonOf } from "./connection.ts";
+import type { Client } from "./connection.ts";
+import { sessionSettings } from "./lane.ts";
+import type { Connection } from "./lane.ts";
 import { isConnectionLoss, isPassing, toStoreTrouble } from "./trouble.ts";
 
 /** Runs one statement of the transaction and gives its rows; array parameters are texts made by arrayLiteral. */

@@ -17,9 +17,9 @@ export class StatementError extends Error {
   }
 }
 
-// The driver's own codes, and the system's for sockets that cannot be opened or break.
+// The driver's own codes, and the system's for sockets that cannot be opened, trusted, or kept.
 const lost =
-  /^(CONNECTION_|CONNECT_TIMEOUT$|ECONN|EPIPE$|ETIMEDOUT$|EHOST|ENET|ENOTFOUND$|EAI_|ENOENT$|EACCES$|ECANCELED$|ERR_SOCKET|ERR_STREAM)/;
+  /^(CONNECTION_|CONNECT_TIMEOUT$|ECONN|EPIPE$|ETIMEDOUT$|EHOST|ENET|ENOTFOUND$|EAI_|ENOENT$|EACCES$|ECANCELED$|ERR_SOCKET|ERR_STREAM|ERR_TLS|CERT_|UNABLE_TO_|DEPTH_ZERO_SELF_SIGNED|SELF_SIGNED)/;
 // 08 connection trouble, 57P shutdown and start, 25P03 the server ended an idle transaction.
 const ended = /^(08...|57P0.|25P03)$/;
 // 53 out of memory, disk or connections; 58 the server's own I/O; 57014 took longer than it may; 28 and 3D no login.

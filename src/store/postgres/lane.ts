@@ -1,0 +1,127 @@
+// One connection: how it is opened, what it is set to, and its borrower's view of it, which ends when it breaks.
+// Not here: how many there are and who gets which, see connection.ts.
+import { connect } from "node:net";
+import type { Socket } from "node:net";
+import postgres from "postgres";
+import { wireTypes } from "./wire.ts";
+
+export interface LaneOptions {
+  readonly url: string;
+  /** False behind a pooler in transaction mode: no prepared statements, and no settings that outlive a transaction. */
+  readonly prepare?: boolean;
+  /** How long opening a connection may take, ms. */
+  readonly connectMs?: number;
+  readonly applicationName?: string;
+}
+
+/** One connection, lent. Statements may be sent without waiting for each other; they run in order. */
+export type Connection = postgres.ReservedSql & {
+  /** Gives it back unfit for use: whatever it is doing is cut off, and the server rolls its transaction back. */
+  discard(): void;
+};
+
+/** Bounds on what a transaction may take, ms: a forgotten one must not hold a plan for ever. */
+export const sessionSettings = {
+  statement_timeout: "60000",
+  lock_timeout: "10000",
+  idle_in_transaction_session_timeout: "30000",
+  // Measured: with the default of 4 a plan of ten thousand steps is scanned instead of looked up.
+  random_page_cost: "1.1",
+  jit: "off",
+} as const;
+
+/** A driver's client with one connection, used until that breaks and then thrown away. */
+export interface Lane {
+  readonly sql: postgres.Sql;
+  /** Broken, or closed by us. */
+  gone: boolean;
+  old: boolean;
+  idle: NodeJS.Timeout | undefined;
+  life: NodeJS.Timeout | undefined;
+}
+
+// What a borrower talks to once its connection is lost: everything it sends is rejected. The driver itself would open a new
+// connection and run the rest of a broken transaction there, statement by statement.
+const nobody = postgres("postgres://nobody@localhost/nobody", { max: 1 });
+void nobody.end();
+
+export function openLane(options: LaneOptions, onGone: () => void): Lane {
+  const connectMs = options.connectMs ?? 2_000;
+  const lane: Lane = {
+    gone: false,
+    old: false,
+    idle: undefined,
+    life: undefined,
+    sql: postgres(options.url, {
+      max: 1,
+      // Ends of idle and old connections are timed here: the driver does not see that a transaction is open.
+      idle_timeout: 0,
+      max_lifetime: null,
+      connect_timeout: connectMs / 1_000,
+      fetch_types: false,
+      prepare: options.prepare ?? true,
+      types: wireTypes,
+      connection: {
+        application_name: options.applicationName ?? "maestro",
+        ...(options.prepare === false ? {} : (sessionSettings as unknown as Record<string, string>)),
+      },
+      onnotice: () => undefined,
+      onclose: () => {
+        lane.gone = true;
+        onGone();
+      },
+      socket: async (to: Address) => {
+        if (lane.gone) throw Object.assign(new Error("the connection is gone"), { code: "CONNECTION_CLOSED" });
+        return dial(to, connectMs);
+      },
+    } as postgres.Options<Record<string, postgres.PostgresType>>),
+  };
+  return lane;
+}
+
+interface Address {
+  readonly host: readonly string[];
+  readonly port: readonly number[];
+  readonly path: string | false;
+}
+
+/** A connected socket. Made here so that a lane never connects twice, and with a time limit of its own. */
+async function dial(to: Address, limitMs: number): Promise<Socket> {
+  const host = to.host[0] ?? "localhost";
+  const socket = typeof to.path === "string" ? connect(to.path) : connect(Number(to.port[0]), host);
+  await new Promise<void>((resolve, reject) => {
+    const late = setTimeout(() => socket.destroy(Object.assign(new Error("too slow"), { code: "CONNECT_TIMEOUT" })), limitMs);
+    socket.once("error", (error) => {
+      clearTimeout(late);
+      reject(error);
+    });
+    socket.once("connect", () => {
+      clearTimeout(late);
+      socket.removeAllListeners("error");
+      resolve();
+    });
+  });
+  socket.setNoDelay(true);
+  // Where the driver looks for the name to check a certificate against.
+  return Object.assign(socket, { host });
+}
+
+/** The lane as its borrower sees it: good until it is given back or breaks. */
+export function lend(lane: Lane, giveBack: () => void, cutOff: () => void): Connection {
+  let returned = false;
+  const target = (): postgres.Sql => (returned || lane.gone ? nobody : lane.sql);
+  const call = (...args: Parameters<postgres.Sql>): unknown => target()(...args);
+  const own = {
+    unsafe: (...args: Parameters<postgres.Sql["unsafe"]>) => target().unsafe(...args),
+    release: () => {
+      if (returned) return;
+      returned = true;
+      giveBack();
+    },
+    discard: () => {
+      if (returned) return;
+      cutOff();
+    },
+  };
+  return Object.assign(call, { typed: lane.sql.typed, types: lane.sql.types, options: lane.sql.options }, own) as unknown as Connection;
+}
