@@ -72,7 +72,10 @@ async function start(config: Config, log: Logger, undo: (() => Promise<unknown> 
   const say = (event: string, fields: Readonly<Record<string, unknown>>): void => log.info(fields, event);
   const onTrouble = (what: string) => (error: unknown) => log.warn({ error: textOf(error) }, what);
   // Certificates are read first: what is wrong with them is known before anything was started.
-  const tls = config.tls === null ? null : { cert: await readFile(config.tls.certFile, "utf8"), key: await readFile(config.tls.keyFile, "utf8") };
+  const tls =
+    config.tls === null
+      ? null
+      : { cert: await readFile(config.tls.certFile, "utf8"), key: await readFile(config.tls.keyFile, "utf8") };
 
   const engine = await startEngine(config, log);
   undo.push(() => engine.stop());
@@ -88,7 +91,11 @@ async function start(config: Config, log: Logger, undo: (() => Promise<unknown> 
   undo.push(() => store.close());
   const { installationId, storeEpoch } = await store.platform.installation();
   await store.platform.ensurePartitions(PARTITION_MONTHS);
-  const org = await store.platform.ensureOrg({ orgId: ids.uuid() as OrgId, name: DEFAULT_ORG, createdMs: clock.nowMs() });
+  const org = await store.platform.ensureOrg({
+    orgId: ids.uuid() as OrgId,
+    name: DEFAULT_ORG,
+    createdMs: clock.nowMs(),
+  });
 
   const session = new ServerSession(store.platform, clock, () => ids.uuid(), { address: config.host, build: BUILD });
   await session.open();
@@ -102,7 +109,13 @@ async function start(config: Config, log: Logger, undo: (() => Promise<unknown> 
   const identify = createIdentify({ platform: store.platform, clock, local });
   const admissions = createAdmissions(store, () => session.id, org.orgId);
   const pipeline = createPipeline({
-    store, clock, ids, random, identify, admissions, storeEpoch,
+    store,
+    clock,
+    ids,
+    random,
+    identify,
+    admissions,
+    storeEpoch,
     account: createAccount(),
     sessionId: () => session.id,
     keyLifeMs: KEY_LIFE_MS,
@@ -114,37 +127,65 @@ async function start(config: Config, log: Logger, undo: (() => Promise<unknown> 
     dispatcher.keyEnded(keyId);
   });
 
-  let draining = false;
+  const down = new AbortController();
   let reachable = true;
-  const ready = (): boolean => !draining && reachable && session.isAlive;
-  const routes = allRoutes({ pipeline, operations, dispatcher, tokens: createPageTokens(installationId), clock, silenceMs: SILENCE_MS }, ready);
+  const ready = (): boolean => !down.signal.aborted && reachable && session.isAlive;
+  const routes = allRoutes(
+    {
+      pipeline,
+      operations,
+      dispatcher,
+      tokens: createPageTokens(installationId),
+      clock,
+      silenceMs: SILENCE_MS,
+      draining: down.signal,
+    },
+    ready,
+  );
   const guard = createGuard({ hosts: [config.host, ...config.allowedHosts], origins: config.allowedOrigins });
   const onBug = (where: string, error: unknown): void => log.error({ where, error: textOf(error) }, "bug");
   const wide = createWidePort({ routes, guard, ready, onBug, tls });
   const fast = createFastLane({ routes, guard, onBug, tls, turnAway: createTurnAway(pipeline, operationTable()) });
-  undo.push(() => { wide.destroy(); fast.destroy(); });
+  undo.push(() => {
+    wide.destroy();
+    fast.destroy();
+  });
   const widePort = await listen(config.host, config.port, (address, port) => listenOn(wide.servers(), address, port));
   const grpcPort = await listen(config.host, config.grpcPort, (address, port) => fast.bind(address, port));
 
-  const housekeeping = createLoop(HOUSEKEEPING_MS, async () => {
-    await store.platform.installation().then(() => (reachable = true), () => (reachable = false));
-    if (!reachable) return;
-    await admissions.flush();
-    for (const keyId of await identify.refresh()) dispatcher.keyEnded(keyId);
-  }, onTrouble("housekeeping failed"));
-  const rare = createLoop(RARE_MS, async () => {
-    await store.platform.dropExpiredKeys(10_000);
-    await store.platform.ensurePartitions(PARTITION_MONTHS);
-  }, onTrouble("housekeeping failed"));
+  const housekeeping = createLoop(
+    HOUSEKEEPING_MS,
+    async () => {
+      await store.platform.installation().then(
+        () => (reachable = true),
+        () => (reachable = false),
+      );
+      if (!reachable) return;
+      await admissions.flush();
+      for (const keyId of await identify.refresh()) dispatcher.keyEnded(keyId);
+    },
+    onTrouble("housekeeping failed"),
+  );
+  const rare = createLoop(
+    RARE_MS,
+    async () => {
+      await store.platform.dropExpiredKeys(10_000);
+      await store.platform.ensurePartitions(PARTITION_MONTHS);
+    },
+    onTrouble("housekeeping failed"),
+  );
   housekeeping.start();
   rare.start();
 
   const close = async (): Promise<void> => {
-    draining = true;
+    down.abort();
     // Streams end with a goodbye first: only then can their calls end.
     await dispatcher.drain();
     wide.close();
-    await Promise.race([Promise.all([fast.close(), wide.closed()]), new Promise((resolve) => setTimeout(resolve, GRACE_MS).unref())]);
+    await Promise.race([
+      Promise.all([fast.close(), wide.closed()]),
+      new Promise((resolve) => setTimeout(resolve, GRACE_MS).unref()),
+    ]);
     fast.destroy();
     wide.destroy();
     await Promise.all([rare.stop(), housekeeping.stop()]);
@@ -177,7 +218,12 @@ interface Engine {
 async function startEngine(config: Config, log: Logger): Promise<Engine> {
   if (config.databaseUrl !== null) {
     const { major } = await checkServer(config.databaseUrl);
-    return { url: config.databaseUrl, name: `PostgreSQL ${major}`, failed: new Promise(() => undefined), stop: async () => undefined };
+    return {
+      url: config.databaseUrl,
+      name: `PostgreSQL ${major}`,
+      failed: new Promise(() => undefined),
+      stop: async () => undefined,
+    };
   }
   const handle = await startEmbedded({ dataDir: config.dataDir, log: (line) => log.info(line) });
   const failed = handle.exited.then((exit) => `The embedded database ended by itself (${exit.cause}).`);

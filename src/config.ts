@@ -22,7 +22,8 @@ export interface Config {
   readonly poolSize: number;
 }
 
-export type ConfigResult = { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly mistakes: readonly string[] };
+export type ConfigResult =
+  { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly mistakes: readonly string[] };
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
@@ -43,9 +44,21 @@ export const SETTINGS = {
   poolSize: { env: "MAESTRO_POOL_SIZE", kind: "number", help: "connections to the database for operations (10)" },
   tlsCert: { env: "MAESTRO_TLS_CERT", kind: "text", help: "certificate chain, PEM file" },
   tlsKey: { env: "MAESTRO_TLS_KEY", kind: "text", help: "private key, PEM file" },
-  allowedHosts: { env: "MAESTRO_ALLOWED_HOSTS", kind: "list", help: "host names under which browsers may call, separated by commas" },
-  allowedOrigins: { env: "MAESTRO_ALLOWED_ORIGINS", kind: "list", help: "origins of other sites that may call, separated by commas" },
-  requireAuth: { env: "MAESTRO_REQUIRE_AUTH", kind: "flag", help: "no call without an API key, not even from this machine" },
+  allowedHosts: {
+    env: "MAESTRO_ALLOWED_HOSTS",
+    kind: "list",
+    help: "host names under which browsers may call, separated by commas",
+  },
+  allowedOrigins: {
+    env: "MAESTRO_ALLOWED_ORIGINS",
+    kind: "list",
+    help: "origins of other sites that may call, separated by commas",
+  },
+  requireAuth: {
+    env: "MAESTRO_REQUIRE_AUTH",
+    kind: "flag",
+    help: "no call without an API key, not even from this machine",
+  },
   allowPlaintext: { env: "MAESTRO_ALLOW_PLAINTEXT", kind: "flag", help: "listen beyond this machine without TLS" },
   logLevel: { env: "MAESTRO_LOG_LEVEL", kind: "text", help: `one of ${LOG_LEVELS.join(", ")} (info)` },
 } as const satisfies Readonly<Record<string, Setting>>;
@@ -77,9 +90,11 @@ export function readConfig({ flags, environment, file }: ConfigSources): ConfigR
     const inEnvironment = environment[env] === "" ? undefined : environment[env];
     if (flags[name] !== undefined) given.set(name, { value: flags[name], from: flagOf(name) });
     else if (inEnvironment !== undefined) given.set(name, { value: inEnvironment, from: env });
-    else if (filed[name] !== undefined && filed[name] !== null) given.set(name, { value: filed[name], from: `${name} in ${file ?? ""}` });
+    else if (filed[name] !== undefined && filed[name] !== null)
+      given.set(name, { value: filed[name], from: `${name} in ${file ?? ""}` });
   }
-  const say = (name: SettingName, what: string): void => void mistakes.push(`${given.get(name)?.from ?? SETTINGS[name].env} ${what}`);
+  const say = (name: SettingName, what: string): void =>
+    void mistakes.push(`${given.get(name)?.from ?? SETTINGS[name].env} ${what}`);
 
   const text = (name: SettingName): string | null => {
     const value = given.get(name)?.value;
@@ -99,14 +114,20 @@ export function readConfig({ flags, environment, file }: ConfigSources): ConfigR
     const value = given.get(name)?.value;
     if (value === undefined) return false;
     if (typeof value === "boolean") return value;
-    if (/^(1|true|yes|on)$/i.test(String(value))) return true;
-    if (!/^(0|false|no|off)$/i.test(String(value))) say(name, `must be true or false, not ${JSON.stringify(value)}`);
+    const said = typeof value === "string" || typeof value === "number" ? String(value) : "";
+    if (/^(1|true|yes|on)$/i.test(said)) return true;
+    if (!/^(0|false|no|off)$/i.test(said)) say(name, `must be true or false, not ${JSON.stringify(value)}`);
     return false;
   };
   const list = (name: SettingName): readonly string[] => {
     const value = given.get(name)?.value;
     if (value === undefined) return [];
-    const parts = Array.isArray(value) ? value : String(value).split(",");
+    const parts: readonly unknown[] = Array.isArray(value)
+      ? value
+      : typeof value === "string"
+        ? value.split(",")
+        : [value];
+    if (parts.some((part) => typeof part !== "string")) say(name, "must be a list of texts");
     return parts.map((part) => String(part).trim()).filter((part) => part !== "");
   };
 
@@ -116,19 +137,31 @@ export function readConfig({ flags, environment, file }: ConfigSources): ConfigR
   if (grpcPort !== 0 && grpcPort === port) say("grpcPort", `must not be ${port}, which is the other listener's port`);
   if (grpcPort > 65_535) say("port", "leaves no port after it: set MAESTRO_GRPC_PORT as well");
   const logLevel = text("logLevel") ?? "info";
-  if (!LOG_LEVELS.includes(logLevel)) say("logLevel", `must be one of ${LOG_LEVELS.join(", ")}, not ${JSON.stringify(logLevel)}`);
+  if (!LOG_LEVELS.includes(logLevel))
+    say("logLevel", `must be one of ${LOG_LEVELS.join(", ")}, not ${JSON.stringify(logLevel)}`);
   const databaseUrl = postgresUrl("databaseUrl", text, say);
   const directUrl = postgresUrl("directUrl", text, say);
   if (directUrl !== null && databaseUrl === null) say("directUrl", "needs DATABASE_URL");
   const certFile = text("tlsCert");
   const keyFile = text("tlsKey");
-  if ((certFile === null) !== (keyFile === null)) say(certFile === null ? "tlsKey" : "tlsCert", "needs the other of certificate and key");
+  if ((certFile === null) !== (keyFile === null))
+    say(certFile === null ? "tlsKey" : "tlsCert", "needs the other of certificate and key");
   const allowedOrigins = list("allowedOrigins");
-  for (const origin of allowedOrigins) if (!/^https?:\/\/[^/\s]+$/.test(origin)) say("allowedOrigins", `must hold origins such as https://app.example.org, not ${JSON.stringify(origin)}`);
+  for (const origin of allowedOrigins)
+    if (!/^https?:\/\/[^/\s]+$/.test(origin))
+      say("allowedOrigins", `must hold origins such as https://app.example.org, not ${JSON.stringify(origin)}`);
   const requireAuth = flag("requireAuth");
   if (!isLoopbackHost(host)) {
-    if (!requireAuth) say("host", `${JSON.stringify(host)} is reached from other machines: set MAESTRO_REQUIRE_AUTH=true (make an API key first, on 127.0.0.1)`);
-    if (certFile === null && !flag("allowPlaintext")) say("host", `${JSON.stringify(host)} would be served without TLS: set MAESTRO_TLS_CERT and MAESTRO_TLS_KEY, or MAESTRO_ALLOW_PLAINTEXT=true behind a proxy that has it`);
+    if (!requireAuth)
+      say(
+        "host",
+        `${JSON.stringify(host)} is reached from other machines: set MAESTRO_REQUIRE_AUTH=true (make an API key first, on 127.0.0.1)`,
+      );
+    if (certFile === null && !flag("allowPlaintext"))
+      say(
+        "host",
+        `${JSON.stringify(host)} would be served without TLS: set MAESTRO_TLS_CERT and MAESTRO_TLS_KEY, or MAESTRO_ALLOW_PLAINTEXT=true behind a proxy that has it`,
+      );
   }
   const poolSize = number("poolSize", 10, 2, 200);
   if (mistakes.length > 0) return { ok: false, mistakes };
@@ -152,7 +185,10 @@ export function readConfig({ flags, environment, file }: ConfigSources): ConfigR
 }
 
 /** Where programs of this system keep their data. */
-export function defaultDataDir(environment: Readonly<Record<string, string | undefined>>, platform: NodeJS.Platform = process.platform): string {
+export function defaultDataDir(
+  environment: Readonly<Record<string, string | undefined>>,
+  platform: NodeJS.Platform = process.platform,
+): string {
   if (platform === "win32") return join(environment["LOCALAPPDATA"] ?? join(homedir(), "AppData", "Local"), "maestro");
   if (platform === "darwin") return join(homedir(), "Library", "Application Support", "maestro");
   return join(environment["XDG_DATA_HOME"] ?? join(homedir(), ".local", "share"), "maestro");
@@ -162,10 +198,15 @@ function isLoopbackHost(host: string): boolean {
   return host === "localhost" || host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
-function postgresUrl(name: "databaseUrl" | "directUrl", text: (name: SettingName) => string | null, say: (name: SettingName, what: string) => void): string | null {
+function postgresUrl(
+  name: "databaseUrl" | "directUrl",
+  text: (name: SettingName) => string | null,
+  say: (name: SettingName, what: string) => void,
+): string | null {
   const url = text(name);
   // Without repeating it: it may hold a password.
-  if (url !== null && !/^postgres(ql)?:\/\/./.test(url)) say(name, "must be written as postgres://user:password@host:5432/database");
+  if (url !== null && !/^postgres(ql)?:\/\/./.test(url))
+    say(name, "must be written as postgres://user:password@host:5432/database");
   return url;
 }
 
@@ -175,7 +216,9 @@ function readFile(file: string, mistakes: string[]): Values {
     // JSON is YAML.
     content = parse(readFileSync(file, "utf8"));
   } catch (error) {
-    mistakes.push(`${file} cannot be read: ${error instanceof Error ? (error.message.split("\n")[0] ?? "") : "unknown"}`);
+    mistakes.push(
+      `${file} cannot be read: ${error instanceof Error ? (error.message.split("\n")[0] ?? "") : "unknown"}`,
+    );
     return {};
   }
   if (content === null) return {};
@@ -183,6 +226,8 @@ function readFile(file: string, mistakes: string[]): Values {
     mistakes.push(`${file} must hold settings by name`);
     return {};
   }
-  for (const name of Object.keys(content)) if (!Object.hasOwn(SETTINGS, name)) mistakes.push(`${name} in ${file} is not a setting; there are ${Object.keys(SETTINGS).join(", ")}`);
-  return content as Values;
+  for (const name of Object.keys(content))
+    if (!Object.hasOwn(SETTINGS, name))
+      mistakes.push(`${name} in ${file} is not a setting; there are ${Object.keys(SETTINGS).join(", ")}`);
+  return content;
 }

@@ -3,7 +3,15 @@ import type { EventEmitter } from "node:events";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { DescMethod, Message } from "@bufbuild/protobuf";
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import type { Metadata, ServerDuplexStream, ServerErrorResponse, ServerUnaryCall, ServerWritableStream, ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type {
+  Metadata,
+  ServerDuplexStream,
+  ServerErrorResponse,
+  ServerUnaryCall,
+  ServerWritableStream,
+  ServiceDefinition,
+  UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import { RefusedError, invalid, refused } from "../domain/refusal.ts";
 import type { Decision, Refusal } from "../domain/refusal.ts";
 import { callInfo } from "./call-info.ts";
@@ -29,7 +37,8 @@ export interface FastLane {
   destroy(): void;
 }
 
-type AnyCall = ServerUnaryCall<Buffer, Message> | ServerWritableStream<Buffer, Message> | ServerDuplexStream<Buffer, Message>;
+type AnyCall =
+  ServerUnaryCall<Buffer, Message> | ServerWritableStream<Buffer, Message> | ServerDuplexStream<Buffer, Message>;
 
 export function createFastLane(options: FastLaneOptions): FastLane {
   const { tls } = options;
@@ -40,14 +49,18 @@ export function createFastLane(options: FastLaneOptions): FastLane {
     "grpc-node.max_session_memory": 64,
   });
   const credentials =
-    tls === null ? ServerCredentials.createInsecure() : ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }]);
+    tls === null
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }]);
   for (const routes of Map.groupBy(options.routes, (route) => route.method.parent.typeName).values()) {
     server.addService(definitionOf(routes), implementationOf(routes, options));
   }
   return {
     bind: (host, port) =>
       new Promise((resolve, reject) => {
-        server.bindAsync(`${host.includes(":") ? `[${host}]` : host}:${port}`, credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+        server.bindAsync(`${host.includes(":") ? `[${host}]` : host}:${port}`, credentials, (error, bound) =>
+          error === null ? resolve(bound) : reject(error),
+        );
       }),
     close: () => new Promise((resolve) => server.tryShutdown(() => resolve())),
     destroy: () => server.forceShutdown(),
@@ -78,7 +91,10 @@ function implementationOf(routes: readonly Route[], options: FastLaneOptions): U
       case "unary":
         return [
           route.method.name,
-          (call: ServerUnaryCall<Buffer, Message>, callback: (error: ServerErrorResponse | null, message?: Message) => void) => {
+          (
+            call: ServerUnaryCall<Buffer, Message>,
+            callback: (error: ServerErrorResponse | null, message?: Message) => void,
+          ) => {
             const info = infoOf(call);
             const answer = async (): Promise<void> => {
               const request = await readable(options, route.method, call, call.request, info);
@@ -119,26 +135,51 @@ function implementationOf(routes: readonly Route[], options: FastLaneOptions): U
         ] as const;
     }
   });
-  return Object.fromEntries(entries);
+  return Object.fromEntries(entries) as UntypedServiceImplementation;
 }
 
 /** A request as a message, or why it cannot be read. */
-async function readable(options: FastLaneOptions, method: DescMethod, call: AnyCall, bytes: Buffer, info: CallInfo): Promise<Decision<Message>> {
-  const refuse = async (no: Refusal): Promise<Decision<Message>> => ({ ok: false, refusal: await options.turnAway(method, info, no) });
+async function readable(
+  options: FastLaneOptions,
+  method: DescMethod,
+  call: AnyCall,
+  bytes: Buffer,
+  info: CallInfo,
+): Promise<Decision<Message>> {
+  const refuse = async (no: Refusal): Promise<Decision<Message>> => ({
+    ok: false,
+    refusal: await options.turnAway(method, info, no),
+  });
   const origin = call.metadata.get("origin")[0];
-  const verdict = options.guard({ method: "POST", host: call.getHost(), origin: typeof origin === "string" ? origin : "", contentType: "" });
+  const verdict = options.guard({
+    method: "POST",
+    host: call.getHost(),
+    origin: typeof origin === "string" ? origin : "",
+    contentType: "",
+  });
   if (verdict.kind === "stop") return refused("INVALID_REQUEST", verdict.text, { rule: "http.host" });
   if (bytes.length > MESSAGE_LIMIT_BYTES) return refuse(tooLarge(bytes.length));
   try {
     return { ok: true, value: fromBinary(method.input, bytes) };
   } catch (error) {
     const description = error instanceof Error ? error.message : "cannot be read";
-    return refuse(invalid({ field: method.input.name, description: `is not a readable message: ${description}`, rule: "wire.format" }).refusal);
+    return refuse(
+      invalid({
+        field: method.input.name,
+        description: `is not a readable message: ${description}`,
+        rule: "wire.format",
+      }).refusal,
+    );
   }
 }
 
 /** Sends what a stream says, no faster than its reader takes it. */
-async function send(call: ServerWritableStream<Buffer, Message> | ServerDuplexStream<Buffer, Message>, messages: AsyncIterable<Message>, method: DescMethod, options: FastLaneOptions): Promise<void> {
+async function send(
+  call: ServerWritableStream<Buffer, Message> | ServerDuplexStream<Buffer, Message>,
+  messages: AsyncIterable<Message>,
+  method: DescMethod,
+  options: FastLaneOptions,
+): Promise<void> {
   // A stream that was cut emits an error besides its cancellation.
   call.on("error", () => undefined);
   try {

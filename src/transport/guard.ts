@@ -39,17 +39,36 @@ export function createGuard({ hosts, origins }: GuardOptions): Guard {
   return ({ method, host, origin, contentType }) => {
     // A rebound name is a name: an address in Host can only be where the browser really went.
     const name = hostName(host);
-    if (name === "" || (isIP(name) === 0 && !names.has(name))) return { kind: "stop", status: 421, text: "This server is not known under that host name. Add it to MAESTRO_ALLOWED_HOSTS." };
+    if (name === "" || (isIP(name) === 0 && !names.has(name)))
+      return {
+        kind: "stop",
+        status: 421,
+        text: "This server is not known under that host name. Add it to MAESTRO_ALLOWED_HOSTS.",
+      };
     let headers: Readonly<Record<string, string>> = {};
     if (origin !== "" && !isSame(origin, host)) {
-      if (!listed.has(origin)) return { kind: "stop", status: 403, text: "Calls from other sites are not taken. Add the origin to MAESTRO_ALLOWED_ORIGINS." };
-      headers = { "access-control-allow-origin": origin, "access-control-expose-headers": EXPOSED_HEADERS, vary: "Origin" };
+      if (!listed.has(origin))
+        return {
+          kind: "stop",
+          status: 403,
+          text: "Calls from other sites are not taken. Add the origin to MAESTRO_ALLOWED_ORIGINS.",
+        };
+      headers = {
+        "access-control-allow-origin": origin,
+        "access-control-expose-headers": EXPOSED_HEADERS,
+        vary: "Origin",
+      };
       if (method === "OPTIONS") {
-        const preflight = { "access-control-allow-methods": cors.allowedMethods.join(", "), "access-control-allow-headers": ALLOWED_HEADERS, "access-control-max-age": "7200" };
+        const preflight = {
+          "access-control-allow-methods": cors.allowedMethods.join(", "),
+          "access-control-allow-headers": ALLOWED_HEADERS,
+          "access-control-max-age": "7200",
+        };
         return { kind: "preflight", headers: { ...headers, ...preflight } };
       }
     }
-    if (method !== "GET" && method !== "HEAD" && FORM_TYPES.test(contentType)) return { kind: "stop", status: 415, text: "Bodies that a form could post are not taken." };
+    if (method !== "GET" && method !== "HEAD" && FORM_TYPES.test(contentType))
+      return { kind: "stop", status: 415, text: "Bodies that a form could post are not taken." };
     return { kind: "pass", headers };
   };
 }

@@ -11,7 +11,11 @@ export function addressesOf(host: string): readonly string[] {
 }
 
 /** Listens on each address of a host under one port, 0 for a free one; gives the port. A machine without IPv6 has no ::1, which is passed over. */
-export async function listen(host: string, port: number, bind: (address: string, port: number) => Promise<number>): Promise<number> {
+export async function listen(
+  host: string,
+  port: number,
+  bind: (address: string, port: number) => Promise<number>,
+): Promise<number> {
   const [first = host, ...others] = addressesOf(host);
   for (let attempt = 1; ; attempt++) {
     const bound = await bind(first, port);

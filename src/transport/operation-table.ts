@@ -35,11 +35,17 @@ export function methodName(method: DescMethod): string {
 
 /** The row of a method; one without an operation is a mistake in the contract. */
 export function methodSpec(method: DescMethod): MethodSpec {
-  const parts = getOption(method, operations).map(({ operation, capability, writes }) => ({ operation, capability, writes }));
+  const parts = getOption(method, operations).map(({ operation, capability, writes }) => ({
+    operation,
+    capability,
+    writes,
+  }));
   if (parts.length === 0) throw new Error(`${methodName(method)} has no operations option`);
   return { method: methodName(method), parts };
 }
 
 export function operationTable(services: readonly DescService[] = SERVICES): ReadonlyMap<string, MethodSpec> {
-  return new Map(services.flatMap((service) => service.methods).map((method) => [methodName(method), methodSpec(method)]));
+  return new Map(
+    services.flatMap((service) => service.methods).map((method) => [methodName(method), methodSpec(method)]),
+  );
 }

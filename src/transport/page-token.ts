@@ -28,7 +28,9 @@ export function createPageTokens(secret: string): PageTokens {
       const bytes = Buffer.from(token, "base64url");
       if (bytes.length <= MAC_BYTES || bytes.toString("base64url") !== token) return undefined;
       const body = bytes.subarray(MAC_BYTES);
-      return timingSafeEqual(bytes.subarray(0, MAC_BYTES), seal(scope, body)) ? (JSON.parse(body.toString("utf8")) as SortKey) : undefined;
+      return timingSafeEqual(bytes.subarray(0, MAC_BYTES), seal(scope, body))
+        ? (JSON.parse(body.toString("utf8")) as SortKey)
+        : undefined;
     },
   };
 }

@@ -44,7 +44,9 @@ export function codeOf(reason: RefusalReason): Code {
 }
 
 export function connectError(refusal: Refusal): ConnectError {
-  return new ConnectError(refusal.explanation, CODES[refusal.reason], undefined, [{ desc: RefusalSchema, value: refusalToWire(refusal) }]);
+  return new ConnectError(refusal.explanation, CODES[refusal.reason], undefined, [
+    { desc: RefusalSchema, value: refusalToWire(refusal) },
+  ]);
 }
 
 export function grpcStatus(refusal: Refusal): ServerErrorResponse {
@@ -53,7 +55,13 @@ export function grpcStatus(refusal: Refusal): ServerErrorResponse {
   const status = create(StatusSchema, { code, message: refusal.explanation, details: [detail] });
   const metadata = new Metadata();
   metadata.set("grpc-status-details-bin", Buffer.from(toBinary(StatusSchema, status)));
-  return { name: "Refusal", message: refusal.explanation, code: code as number, details: refusal.explanation, metadata };
+  return {
+    name: "Refusal",
+    message: refusal.explanation,
+    code: code as number,
+    details: refusal.explanation,
+    metadata,
+  };
 }
 
 /** What a caller hears of a bug: nothing but that there was one. */

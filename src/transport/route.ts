@@ -1,5 +1,12 @@
 // What a listener mounts: one route per rpc, knowing nothing of the listener. Not here: what routes do, see handlers/.
-import type { DescMessage, DescMethodBiDiStreaming, DescMethodServerStreaming, DescMethodUnary, Message, MessageShape } from "@bufbuild/protobuf";
+import type {
+  DescMessage,
+  DescMethodBiDiStreaming,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  Message,
+  MessageShape,
+} from "@bufbuild/protobuf";
 import type { Decision } from "../domain/refusal.ts";
 import type { Caller } from "../engine/call.ts";
 
@@ -15,10 +22,22 @@ export interface CallInfo {
 }
 
 export type Route =
-  | { readonly kind: "unary"; readonly method: DescMethodUnary; readonly handle: (request: Message, info: CallInfo) => Promise<Decision<Message>> }
+  | {
+      readonly kind: "unary";
+      readonly method: DescMethodUnary;
+      readonly handle: (request: Message, info: CallInfo) => Promise<Decision<Message>>;
+    }
   /** Streams throw RefusedError; whatever else they throw is a bug. */
-  | { readonly kind: "server"; readonly method: DescMethodServerStreaming; readonly handle: (request: Message, info: CallInfo) => AsyncIterable<Message> }
-  | { readonly kind: "bidi"; readonly method: DescMethodBiDiStreaming; readonly handle: (requests: AsyncIterable<Message>, info: CallInfo) => AsyncIterable<Message> };
+  | {
+      readonly kind: "server";
+      readonly method: DescMethodServerStreaming;
+      readonly handle: (request: Message, info: CallInfo) => AsyncIterable<Message>;
+    }
+  | {
+      readonly kind: "bidi";
+      readonly method: DescMethodBiDiStreaming;
+      readonly handle: (requests: AsyncIterable<Message>, info: CallInfo) => AsyncIterable<Message>;
+    };
 
 export function unary<I extends DescMessage, O extends DescMessage>(
   method: DescMethodUnary<I, O>,

@@ -1,5 +1,6 @@
 // What rules of fields cannot say of every text: no NUL character, no lone surrogate. Puts maps in order on the way, so that equal messages
 // have equal bytes, whichever order a client's map was written in. Compiled once per message type: it runs for every message.
+import { ScalarType } from "@bufbuild/protobuf";
 import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
 import type { Violation } from "../domain/refusal.ts";
 
@@ -10,7 +11,7 @@ const compiled = new Map<string, Check>();
 
 export function checkTexts(schema: DescMessage, message: Message): readonly Violation[] {
   const found: Violation[] = [];
-  checkOf(schema)(message as unknown as Fields, "", found);
+  checkOf(schema)(message, "", found);
   return found;
 }
 
@@ -49,13 +50,18 @@ function fieldCheck(field: DescField): Check | undefined {
 function visitOf(field: DescField): Visit | undefined {
   switch (field.fieldKind) {
     case "scalar":
-      return typeof field.getDefaultValue() === "string" || field.scalar === STRING ? visitText : undefined;
+      return field.scalar === ScalarType.STRING ? visitText : undefined;
     case "enum":
       return undefined;
     case "message":
       return visitMessage(field.message);
     case "list": {
-      const visit = field.listKind === "message" ? visitMessage(field.message) : field.listKind === "scalar" && field.scalar === STRING ? visitText : undefined;
+      const visit =
+        field.listKind === "message"
+          ? visitMessage(field.message)
+          : field.listKind === "scalar" && field.scalar === ScalarType.STRING
+            ? visitText
+            : undefined;
       if (visit === undefined) return undefined;
       return (value, path, found) => {
         const list = value as readonly unknown[];
@@ -63,7 +69,12 @@ function visitOf(field: DescField): Visit | undefined {
       };
     }
     case "map": {
-      const visit = field.mapKind === "message" ? visitMessage(field.message) : field.mapKind === "scalar" && field.scalar === STRING ? visitText : undefined;
+      const visit =
+        field.mapKind === "message"
+          ? visitMessage(field.message)
+          : field.mapKind === "scalar" && field.scalar === ScalarType.STRING
+            ? visitText
+            : undefined;
       return (value, path, found) => {
         for (const [key, member] of Object.entries(value as Fields)) {
           const place = `${path}[${JSON.stringify(key)}]`;
@@ -75,9 +86,6 @@ function visitOf(field: DescField): Visit | undefined {
   }
 }
 
-/** ScalarType.STRING. */
-const STRING = 9;
-
 function visitMessage(schema: DescMessage): Visit {
   const check = checkOf(schema);
   return (value, path, found) => check(value as Fields, `${path}.`, found);
@@ -85,8 +93,10 @@ function visitMessage(schema: DescMessage): Visit {
 
 function visitText(value: unknown, path: string, found: Violation[]): void {
   const text = value as string;
-  if (text.includes("\0")) found.push({ field: path, description: "must not contain a NUL character", rule: "string.nul" });
-  else if (!text.isWellFormed()) found.push({ field: path, description: "must be valid Unicode text", rule: "string.well_formed" });
+  if (text.includes("\0"))
+    found.push({ field: path, description: "must not contain a NUL character", rule: "string.nul" });
+  else if (!text.isWellFormed())
+    found.push({ field: path, description: "must be valid Unicode text", rule: "string.well_formed" });
 }
 
 function inOrder(map: Fields): Fields {

@@ -12,7 +12,13 @@ export function createTurnAway(pipeline: Pipeline, table: ReadonlyMap<string, Me
   return async (method, info, refusal) => {
     const spec = table.get(methodName(method));
     if (spec === undefined) return refusal;
-    const judged = await pipeline.admit<never>({ method: spec, caller: info.caller, keyHeader: "", keyField: "", decode: () => ({ ok: false, refusal }) });
+    const judged = await pipeline.admit<never>({
+      method: spec,
+      caller: info.caller,
+      keyHeader: "",
+      keyField: "",
+      decode: () => ({ ok: false, refusal }),
+    });
     return judged.ok ? refusal : judged.refusal;
   };
 }

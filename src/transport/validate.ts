@@ -19,7 +19,11 @@ export function validate<D extends DescMessage>(schema: D, message: MessageShape
     case "valid":
       return { ok: true, value: message };
     case "invalid":
-      return invalid(...result.violations.slice(0, NAMED).map((v) => ({ field: pathToString(v.field), description: v.message, rule: v.ruleId })));
+      return invalid(
+        ...result.violations
+          .slice(0, NAMED)
+          .map((v) => ({ field: pathToString(v.field), description: v.message, rule: v.ruleId })),
+      );
     case "error":
       throw result.error;
   }

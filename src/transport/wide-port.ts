@@ -4,7 +4,7 @@ import { createServer as createHttp1 } from "node:http";
 import { createSecureServer, createServer as createHttp2 } from "node:http2";
 import type { Http2Server, ServerHttp2Session } from "node:http2";
 import type { Server, Socket } from "node:net";
-import type { DescMessage, DescMethod, DescMethodBiDiStreaming, DescMethodServerStreaming, DescMethodUnary, Message, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethod, Message, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { ConnectError, createContextKey, createContextValues } from "@connectrpc/connect";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
 import { connectNodeAdapter } from "@connectrpc/connect-node";
@@ -57,7 +57,12 @@ export function createWidePort({ routes, guard, ready, onBug, tls }: WidePortOpt
   type Serve = typeof serve;
   const handle: Serve = (request, response) => {
     const { headers, method = "" } = request;
-    const verdict = guard({ method, host: text(headers[":authority"] ?? headers.host), origin: text(headers.origin), contentType: text(headers["content-type"]) });
+    const verdict = guard({
+      method,
+      host: text(headers[":authority"] ?? headers.host),
+      origin: text(headers.origin),
+      contentType: text(headers["content-type"]),
+    });
     if (verdict.kind === "stop") {
       response.writeHead(verdict.status, { "content-type": "text/plain; charset=utf-8", connection: "close" });
       response.end(`${verdict.text}\n`);
@@ -69,7 +74,10 @@ export function createWidePort({ routes, guard, ready, onBug, tls }: WidePortOpt
       response.end();
     } else if (request.url === "/healthz" || request.url === "/readyz") {
       const well = request.url === "/healthz" || ready();
-      response.writeHead(well ? 200 : 503, { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" });
+      response.writeHead(well ? 200 : 503, {
+        "content-type": "text/plain; charset=utf-8",
+        "cache-control": "no-store",
+      });
       response.end(well ? "ok\n" : "not ready\n");
     } else {
       serve(request, response);
@@ -98,7 +106,10 @@ export function createWidePort({ routes, guard, ready, onBug, tls }: WidePortOpt
 
   return {
     servers: () => {
-      const server: Server = tls === null ? sniffingServer(http1, http2) : createSecureServer({ ...tls, allowHTTP1: true, settings, maxSessionMemory: 64 }, handle as never);
+      const server: Server =
+        tls === null
+          ? sniffingServer(http1, http2)
+          : createSecureServer({ ...tls, allowHTTP1: true, settings, maxSessionMemory: 64 }, handle as never);
       if (tls !== null) watch(server);
       server.on("connection", (socket: Socket) => {
         sockets.add(socket);
@@ -114,7 +125,7 @@ export function createWidePort({ routes, guard, ready, onBug, tls }: WidePortOpt
       http1.close();
     },
     async closed() {
-      await Promise.all([...sockets].map((socket) => (socket.destroyed ? undefined : once(socket, "close"))));
+      await Promise.all([...sockets].filter((socket) => !socket.destroyed).map((socket) => once(socket, "close")));
     },
     destroy() {
       for (const socket of sockets) socket.destroy();
@@ -129,34 +140,40 @@ function text(header: string | readonly string[] | undefined): string {
 function mount(router: ConnectRouter, route: Route, onBug: WidePortOptions["onBug"]): void {
   switch (route.kind) {
     case "unary":
-      router.rpc(route.method as DescMethodUnary<DescMessage, DescMessage>, async (request: MessageShape<DescMessage>, context) => {
+      router.rpc(route.method, async (request: MessageShape<DescMessage>, context) => {
         const decision = await route.handle(request, infoOf(context)).catch((error: unknown) => {
           throw wireError(error, route.method, onBug);
         });
         if (!decision.ok) throw connectError(decision.refusal);
-        return decision.value as MessageInitShape<DescMessage>;
+        return decision.value;
       });
       return;
     case "server":
       router.rpc(
-        route.method as DescMethodServerStreaming<DescMessage, DescMessage>,
-        (request: MessageShape<DescMessage>, context) => answers(route.handle(request, infoOf(context)), route.method, onBug),
+        route.method,
+        (request: MessageShape<DescMessage>, context) =>
+          answers(route.handle(request, infoOf(context)), route.method, onBug),
         { compressMinBytes: NEVER },
       );
       return;
     case "bidi":
       router.rpc(
-        route.method as DescMethodBiDiStreaming<DescMessage, DescMessage>,
-        (requests: AsyncIterable<MessageShape<DescMessage>>, context) => answers(route.handle(requests, infoOf(context)), route.method, onBug),
+        route.method,
+        (requests: AsyncIterable<MessageShape<DescMessage>>, context) =>
+          answers(route.handle(requests, infoOf(context)), route.method, onBug),
         { compressMinBytes: NEVER },
       );
       return;
   }
 }
 
-async function* answers(messages: AsyncIterable<Message>, method: DescMethod, onBug: WidePortOptions["onBug"]): AsyncGenerator<MessageInitShape<DescMessage>> {
+async function* answers(
+  messages: AsyncIterable<Message>,
+  method: DescMethod,
+  onBug: WidePortOptions["onBug"],
+): AsyncGenerator<MessageInitShape<DescMessage>> {
   try {
-    for await (const message of messages) yield message as MessageInitShape<DescMessage>;
+    for await (const message of messages) yield message;
   } catch (error) {
     throw wireError(error, method, onBug);
   }
@@ -171,5 +188,9 @@ function wireError(error: unknown, method: DescMethod, onBug: WidePortOptions["o
 }
 
 function infoOf(context: HandlerContext): CallInfo {
-  return callInfo((name) => context.requestHeader.get(name) ?? undefined, context.values.get(addressKey), context.signal);
+  return callInfo(
+    (name) => context.requestHeader.get(name) ?? undefined,
+    context.values.get(addressKey),
+    context.signal,
+  );
 }

@@ -30,7 +30,8 @@ async function reflect(transport: Transport, ...asked: readonly Asked[]): Promis
     for (const messageRequest of asked) yield { host: "", messageRequest };
   };
   const answers: ServerReflectionResponse[] = [];
-  for await (const answer of createClient(ServerReflection, transport).serverReflectionInfo(requests())) answers.push(answer);
+  for await (const answer of createClient(ServerReflection, transport).serverReflectionInfo(requests()))
+    answers.push(answer);
   return answers;
 }
 
@@ -51,7 +52,10 @@ describe.each(Object.keys(listeners))("on %s", (name) => {
 
   test("a watch of health has its first answer at once", async () => {
     const gone = new AbortController();
-    const [first] = await firstOf(createClient(Health, transport()).watch({ service: "maestro.v1.Nothing" }, { signal: gone.signal }), gone);
+    const [first] = await firstOf(
+      createClient(Health, transport()).watch({ service: "maestro.v1.Nothing" }, { signal: gone.signal }),
+      gone,
+    );
     expect(first?.status).toBe(Status.SERVICE_UNKNOWN);
   });
 
@@ -63,9 +67,17 @@ describe.each(Object.keys(listeners))("on %s", (name) => {
       { case: "fileByFilename", value: "no/such.proto" },
     );
     if (services?.messageResponse.case !== "listServicesResponse") throw new Error("no services");
-    expect(services.messageResponse.value.service.map((s) => s.name)).toEqual(expect.arrayContaining(["maestro.v1.MaestroService", "grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection"]));
+    expect(services.messageResponse.value.service.map((s) => s.name)).toEqual(
+      expect.arrayContaining([
+        "maestro.v1.MaestroService",
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+      ]),
+    );
     if (files?.messageResponse.case !== "fileDescriptorResponse") throw new Error("no files");
-    const protos = files.messageResponse.value.fileDescriptorProto.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
+    const protos = files.messageResponse.value.fileDescriptorProto.map((bytes) =>
+      fromBinary(FileDescriptorProtoSchema, bytes),
+    );
     const names = new Set(protos.map((proto) => proto.name));
     expect(names).toContain("maestro/v1/maestro_service.proto");
     for (const proto of protos) for (const dependency of proto.dependency) expect(names).toContain(dependency);
@@ -99,3 +111,16 @@ async function all<T>(stream: AsyncIterable<T>): Promise<readonly T[]> {
   for await (const message of stream) seen.push(message);
   return seen;
 }
+
+test("a server that goes down says so to those who watch, and ends their streams", async () => {
+  const going = await startServer();
+  const client = createClient(Health, createGrpcTransport({ baseUrl: going.wideUrl }));
+  const said: number[] = [];
+  let ending: Promise<void> | undefined;
+  for await (const { status } of client.watch({})) {
+    said.push(status);
+    ending ??= going.end();
+  }
+  await ending;
+  expect(said).toEqual([Status.SERVING, Status.NOT_SERVING]);
+});

@@ -2,7 +2,7 @@
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { request } from "node:http";
-import type { IncomingHttpHeaders, OutgoingHttpHeaders } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startServer } from "./server.ts";
@@ -25,7 +25,7 @@ interface Answer {
 async function ask(method: string, path: string, headers: OutgoingHttpHeaders, body = ""): Promise<Answer> {
   const call = request({ host: "127.0.0.1", port: server.widePort, method, path, headers });
   call.end(body);
-  const [response] = (await once(call, "response")) as [import("node:http").IncomingMessage];
+  const [response] = (await once(call, "response")) as [IncomingMessage];
   let text = "";
   for await (const chunk of response) text += String(chunk);
   return { status: response.statusCode ?? 0, headers: response.headers, body: text };
@@ -42,13 +42,20 @@ describe("Host", () => {
   });
 
   test("that only begins or ends like localhost is refused", async () => {
-    for (const host of ["localhost.evil.example.com", "evil-localhost", "127.0.0.1.evil.example.com", "localhost:80:80", "user@localhost"]) {
+    for (const host of [
+      "localhost.evil.example.com",
+      "evil-localhost",
+      "127.0.0.1.evil.example.com",
+      "localhost:80:80",
+      "user@localhost",
+    ]) {
       expect((await who({ host })).status, host).toBeGreaterThanOrEqual(400);
     }
   });
 
   test("of loopback, an address or a listed name is served", async () => {
-    for (const host of ["localhost", `127.0.0.1:${server.widePort}`, "[::1]:8001", "10.1.2.3", "MAESTRO.example.org"]) expect((await who({ host })).status, host).toBe(200);
+    for (const host of ["localhost", `127.0.0.1:${server.widePort}`, "[::1]:8001", "10.1.2.3", "MAESTRO.example.org"])
+      expect((await who({ host })).status, host).toBe(200);
   });
 });
 
@@ -68,7 +75,11 @@ describe("Origin", () => {
   });
 
   test("that is listed may ask first, and call with a credential and a key", async () => {
-    const preflight = await ask("OPTIONS", WHO, { origin: LISTED, "access-control-request-method": "POST", "access-control-request-headers": "authorization,idempotency-key" });
+    const preflight = await ask("OPTIONS", WHO, {
+      origin: LISTED,
+      "access-control-request-method": "POST",
+      "access-control-request-headers": "authorization,idempotency-key",
+    });
     expect(preflight.status).toBe(204);
     expect(preflight.headers["access-control-allow-origin"]).toBe(LISTED);
     expect(preflight.headers["access-control-allow-headers"]).toMatch(/Authorization.*Idempotency-Key/);
@@ -78,13 +89,21 @@ describe("Origin", () => {
   });
 
   test("that is not listed gets no answer to its preflight", async () => {
-    const preflight = await ask("OPTIONS", WHO, { origin: "https://evil.example.com", "access-control-request-method": "POST" });
+    const preflight = await ask("OPTIONS", WHO, {
+      origin: "https://evil.example.com",
+      "access-control-request-method": "POST",
+    });
     expect(preflight.status).toBe(403);
   });
 });
 
 describe("bodies that a form could post", () => {
-  test.each(["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "Text/Plain;charset=utf-8"])("%s is refused", async (type) => {
+  test.each([
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=x",
+    "Text/Plain;charset=utf-8",
+  ])("%s is refused", async (type) => {
     expect((await ask("POST", WHO, { "content-type": type }, "{}")).status).toBe(415);
   });
 });
@@ -112,7 +131,8 @@ describe("a connection", () => {
     socket.setNoDelay(true);
     let answered = "";
     socket.on("data", (chunk) => (answered += String(chunk)));
-    for (const part of ["G", "E", "T /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"]) await new Promise<void>((resolve) => socket.write(part, () => setImmediate(resolve)));
+    for (const part of ["G", "E", "T /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"])
+      await new Promise<void>((resolve) => socket.write(part, () => setImmediate(resolve)));
     await once(socket, "close");
     expect(answered).toMatch(/^HTTP\/1\.1 200/);
   });

@@ -30,11 +30,16 @@ describe("the operation table", () => {
 
   test("all nine operations exist, each under its own capability", () => {
     const parts = [...table.values()].flatMap((spec) => spec.parts);
-    for (const operation of NINE) expect(parts).toContainEqual(expect.objectContaining({ operation, capability: `map.maestro.${operation}` }));
+    for (const operation of NINE)
+      expect(parts).toContainEqual(expect.objectContaining({ operation, capability: `map.maestro.${operation}` }));
   });
 
   test("a composite needs the capabilities of its parts besides its own", () => {
     const plan = table.get("maestro.v1.MaestroService/Plan");
-    expect(plan?.parts.map((part) => part.capability)).toEqual(["maestro:plan", "map.maestro.goal.refine", "map.maestro.graph.commit"]);
+    expect(plan?.parts.map((part) => part.capability)).toEqual([
+      "maestro:plan",
+      "map.maestro.goal.refine",
+      "map.maestro.graph.commit",
+    ]);
   });
 });

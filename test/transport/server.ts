@@ -18,7 +18,10 @@ export async function startServer(overrides: Partial<Config> = {}): Promise<Test
   const dataDir = await mkdtemp(join(tmpdir(), "maestro-transport-"));
   const read = readConfig({ flags: { port: "0", dataDir, logLevel: "silent" }, environment: {} });
   if (!read.ok) throw new Error(read.mistakes.join("\n"));
-  const app = await startApp({ ...read.config, ...overrides }, { log: pino({ level: process.env["TEST_LOG"] ?? "silent" }, pino.destination(2)) });
+  const app = await startApp(
+    { ...read.config, ...overrides },
+    { log: pino({ level: process.env["TEST_LOG"] ?? "silent" }, pino.destination(2)) },
+  );
   return {
     ...app,
     widePort: Number(new URL(app.wideUrl).port),

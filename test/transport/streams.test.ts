@@ -85,13 +85,19 @@ async function plan(capability: string, keys: readonly string[]) {
       input: { value: { case: "json" as const, value: JSON.stringify({ key }) } },
     };
   });
-  const made = await createClient(MaestroService, wide).plan({ target: { case: "newGoal", value: { charter: "streams", spec: { name: capability } } }, steps });
+  const made = await createClient(MaestroService, wide).plan({
+    target: { case: "newGoal", value: { charter: "streams", spec: { name: capability } } },
+    steps,
+  });
   return made.plan?.planId ?? "";
 }
 
 function success(assignment: Assignment | undefined, json = "{}") {
   if (assignment?.lease === undefined) throw new Error("an assignment without a lease");
-  return { lease: assignment.lease, result: { case: "success" as const, value: { outputs: { value: { case: "json" as const, value: json } } } } };
+  return {
+    lease: assignment.lease,
+    result: { case: "success" as const, value: { outputs: { value: { case: "json" as const, value: json } } } },
+  };
 }
 
 async function eventsOf(planId: string, after = 0n): Promise<readonly WatchPlanResponse[]> {
@@ -119,7 +125,10 @@ describe.each(Object.keys(listeners))("an executor's stream on %s", (name) => {
       stream.say({ case: "outcomes", value: { outcomes: [success(assignments[0], `{"did":"${key}"}`)] } });
     }
     const { acks } = await stream.hear("acks");
-    expect(acks[0]?.result).toMatchObject({ case: "receipt", value: { stepState: StepState.SUCCEEDED, recordUri: expect.stringMatching(/^max:\/\/record\/rec_/) as string } });
+    expect(acks[0]?.result).toMatchObject({
+      case: "receipt",
+      value: { stepState: StepState.SUCCEEDED, recordUri: expect.stringMatching(/^max:\/\/record\/rec_/) as string },
+    });
     const events = await eventsOf(planId);
     expect(events.at(0)?.message.case).toBe("snapshot");
     expect(events.at(-1)).toMatchObject({ message: { case: "ended", value: { state: PlanState.COMPLETED } } });
@@ -154,13 +163,19 @@ describe.each(Object.keys(listeners))("an executor's stream on %s", (name) => {
 
   test("pushes one way to a subscriber, which reports by call", async () => {
     const gone = new AbortController();
-    const subscription = createClient(DispatchService, transport()).subscribe({ spec: spec(`sub-${lane}`, `sub-${lane}`), incarnation: "one" }, { signal: gone.signal });
+    const subscription = createClient(DispatchService, transport()).subscribe(
+      { spec: spec(`sub-${lane}`, `sub-${lane}`), incarnation: "one" },
+      { signal: gone.signal },
+    );
     await plan(`sub-${lane}`, ["one"]);
     let executorId = "";
     for await (const { message } of subscription) {
       if (message.case === "welcome") executorId = message.value.executorId;
       if (message.case !== "assignments") continue;
-      const { results } = await createClient(MaestroService, transport()).reportOutcome({ executorId, outcomes: [success(message.value.assignments[0])] });
+      const { results } = await createClient(MaestroService, transport()).reportOutcome({
+        executorId,
+        outcomes: [success(message.value.assignments[0])],
+      });
       expect(results[0]?.result.case).toBe("receipt");
       break;
     }
@@ -181,7 +196,10 @@ describe("executors that call", () => {
     expect(again.assignments.map((a) => a.lease?.fencing)).toEqual(first.assignments.map((a) => a.lease?.fencing));
     const lease = first.assignments[0]?.lease;
     const line = { stream: "stdout", text: "half way" };
-    const { renewed } = await createClient(DispatchService, wide).renewLeases({ executorId, renewals: [{ ...(lease === undefined ? {} : { lease }), progress: 0.5, lines: [line] }] });
+    const { renewed } = await createClient(DispatchService, wide).renewLeases({
+      executorId,
+      renewals: [{ ...(lease === undefined ? {} : { lease }), progress: 0.5, lines: [line] }],
+    });
     expect(renewed).toHaveLength(1);
     const [logs] = await all(createClient(StepService, wide).tailLogs({ planId, step: "one" }));
     expect(logs?.lines).toMatchObject([line]);
@@ -201,16 +219,19 @@ describe("a watch", () => {
       const { assignments } = await executor.hear("assignments");
       executor.say({ case: "outcomes", value: { outcomes: [success(assignments[0])] } });
     }
-    const known = (await eventsOf(planId)).flatMap(({ message }) => (message.case === "event" && message.value.sequence > 0n ? [message.value.sequence] : []));
+    const known = (await eventsOf(planId)).flatMap(({ message }) =>
+      message.case === "event" && message.value.sequence > 0n ? [message.value.sequence] : [],
+    );
     expect(known).toEqual(known.map((_, i) => BigInt(i + 1)));
-    const rest = (await eventsOf(planId, 2n)).flatMap(({ message }) => (message.case === "event" ? [message.value.sequence] : []));
+    const rest = (await eventsOf(planId, 2n)).flatMap(({ message }) =>
+      message.case === "event" ? [message.value.sequence] : [],
+    );
     expect(rest).toEqual(known.slice(2));
     await expect(eventsOf(planId, 10_000n)).rejects.toMatchObject({ code: 3 });
     await expect(eventsOf("plan_01h455vb4pex5vsknk084sn02q")).rejects.toMatchObject({ code: 5 });
     executor.end();
   });
 });
-
 
 async function all<T>(stream: AsyncIterable<T>): Promise<readonly T[]> {
   const seen: T[] = [];

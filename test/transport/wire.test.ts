@@ -11,7 +11,11 @@ import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CharterService } from "../../gen/maestro/v1/charter_service_pb.ts";
 import { GoalService } from "../../gen/maestro/v1/goal_service_pb.ts";
 import { IdentityService } from "../../gen/maestro/v1/identity_service_pb.ts";
-import { DeclareCharterRequestSchema, DeclareCharterResponseSchema, MaestroService } from "../../gen/maestro/v1/maestro_service_pb.ts";
+import {
+  DeclareCharterRequestSchema,
+  DeclareCharterResponseSchema,
+  MaestroService,
+} from "../../gen/maestro/v1/maestro_service_pb.ts";
 import { RefusalReason, RefusalSchema } from "../../gen/maestro/v1/refusal_pb.ts";
 import type { Refusal } from "../../gen/maestro/v1/refusal_pb.ts";
 import { startServer } from "./server.ts";
@@ -38,12 +42,23 @@ function call(path: string, request: Uint8Array, headers: Readonly<Record<string
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(headers)) metadata.set(name, value);
   return new Promise((resolve, reject) => {
-    fast.makeUnaryRequest(path, (b: Uint8Array) => Buffer.from(b), (b: Buffer) => b, request, metadata, (error, answer) => (error === null && answer !== undefined ? resolve(answer) : reject(error)));
+    fast.makeUnaryRequest(
+      path,
+      (b: Uint8Array) => Buffer.from(b),
+      (b: Buffer) => b,
+      request,
+      metadata,
+      (error, answer) => (error === null && answer !== undefined ? resolve(answer) : reject(error ?? new Error("no answer"))),
+    );
   });
 }
 
 async function declare(request: Declare, headers: Readonly<Record<string, string>> = {}) {
-  const bytes = await call("/maestro.v1.MaestroService/DeclareCharter", toBinary(DeclareCharterRequestSchema, create(DeclareCharterRequestSchema, request)), headers);
+  const bytes = await call(
+    "/maestro.v1.MaestroService/DeclareCharter",
+    toBinary(DeclareCharterRequestSchema, create(DeclareCharterRequestSchema, request)),
+    headers,
+  );
   return fromBinary(DeclareCharterResponseSchema, bytes);
 }
 
@@ -56,7 +71,10 @@ function refusalOf(error: unknown): Refusal {
 }
 
 async function refused(promise: Promise<unknown>): Promise<{ readonly code: number; readonly refusal: Refusal }> {
-  const error = await promise.then(() => undefined, (e: unknown) => e);
+  const error = await promise.then(
+    () => undefined,
+    (e: unknown) => e,
+  );
   if (error instanceof ConnectError) {
     const [refusal] = error.findDetails(RefusalSchema);
     if (refusal === undefined) throw new Error(`no refusal in ${error.message}`);
@@ -72,7 +90,8 @@ describe("one port", () => {
     "gRPC-Web over HTTP/1.1": () => createGrpcWebTransport({ baseUrl: server.wideUrl, httpVersion: "1.1" }),
     "Connect over HTTP/1.1": () => createConnectTransport({ baseUrl: server.wideUrl, httpVersion: "1.1" }),
     "Connect over h2c": () => createConnectTransport({ baseUrl: server.wideUrl, httpVersion: "2" }),
-    "Connect in JSON": () => createConnectTransport({ baseUrl: server.wideUrl, httpVersion: "1.1", useBinaryFormat: false }),
+    "Connect in JSON": () =>
+      createConnectTransport({ baseUrl: server.wideUrl, httpVersion: "1.1", useBinaryFormat: false }),
     "Connect by GET": () => createConnectTransport({ baseUrl: server.wideUrl, httpVersion: "1.1", useHttpGet: true }),
   };
   test.each(Object.keys(transports))("%s is answered", async (name) => {
@@ -90,7 +109,10 @@ describe("one port", () => {
   });
 
   test("localhost is ::1 as well as 127.0.0.1", async () => {
-    const client = createClient(IdentityService, createConnectTransport({ baseUrl: `http://[::1]:${server.widePort}`, httpVersion: "1.1" }));
+    const client = createClient(
+      IdentityService,
+      createConnectTransport({ baseUrl: `http://[::1]:${server.widePort}`, httpVersion: "1.1" }),
+    );
     expect((await client.whoAmI({})).principal).toBe("local");
   });
 });
@@ -99,14 +121,22 @@ describe("refusals", () => {
   test("carry the same code and detail on both listeners", async () => {
     const wide = await refused(createClient(CharterService, grpc).getCharter({ charter: "nobody" }));
     expect(wide.code).toBe(Code.NotFound);
-    expect(wide.refusal).toMatchObject({ reason: RefusalReason.NOT_FOUND, metadata: { kind: "charter", id: "nobody" } });
+    expect(wide.refusal).toMatchObject({
+      reason: RefusalReason.NOT_FOUND,
+      metadata: { kind: "charter", id: "nobody" },
+    });
     const lane = await refused(declare({ name: "", terms: {} }));
     expect(lane.code).toBe(Code.InvalidArgument);
     expect(lane.refusal.violations.map((v) => v.field)).toContain("name");
   });
 
   test("name every field that is wrong", async () => {
-    const { refusal } = await refused(createClient(MaestroService, grpc).declareCharter({ name: "", terms: { minTrust: 2, budget: { currency: "dollars" } } }));
+    const { refusal } = await refused(
+      createClient(MaestroService, grpc).declareCharter({
+        name: "",
+        terms: { minTrust: 2, budget: { currency: "dollars" } },
+      }),
+    );
     expect(refusal.violations.map((v) => v.field).sort()).toEqual(["name", "terms.budget.currency", "terms.min_trust"]);
   });
 
@@ -127,11 +157,22 @@ describe("refusals", () => {
   test("of bytes that are no message name it, and of too many say how many", async () => {
     const garbage = await refused(call("/maestro.v1.MaestroService/DeclareCharter", Uint8Array.of(0x0a, 0xff, 0xff)));
     expect(garbage.refusal.reason).toBe(RefusalReason.INVALID_REQUEST);
-    const large = toBinary(DeclareCharterRequestSchema, create(DeclareCharterRequestSchema, { name: "large", terms: { purpose: "x".repeat(4 * 1024 * 1024) } }));
+    const large = toBinary(
+      DeclareCharterRequestSchema,
+      create(DeclareCharterRequestSchema, { name: "large", terms: { purpose: "x".repeat(4 * 1024 * 1024) } }),
+    );
     const { code, refusal } = await refused(call("/maestro.v1.MaestroService/DeclareCharter", large));
     expect(code).toBe(Code.ResourceExhausted);
-    expect(refusal).toMatchObject({ reason: RefusalReason.TOO_LARGE, metadata: { limit_bytes: "4194304", size_bytes: String(large.length) } });
-    await expect(createClient(MaestroService, grpc).declareCharter({ name: "large", terms: { purpose: "x".repeat(4 * 1024 * 1024) } })).rejects.toMatchObject({ code: Code.ResourceExhausted });
+    expect(refusal).toMatchObject({
+      reason: RefusalReason.TOO_LARGE,
+      metadata: { limit_bytes: "4194304", size_bytes: String(large.length) },
+    });
+    await expect(
+      createClient(MaestroService, grpc).declareCharter({
+        name: "large",
+        terms: { purpose: "x".repeat(4 * 1024 * 1024) },
+      }),
+    ).rejects.toMatchObject({ code: Code.ResourceExhausted });
   });
 
   test("that were decided have a record; those of bad requests are only counted", async () => {
@@ -156,8 +197,13 @@ describe("idempotency keys", () => {
   test("are refused with another body, and when header and field differ", async () => {
     await declare({ name: "twice", terms: {}, idempotencyKey: "key-2" });
     const other = await refused(declare({ name: "twice", terms: { purpose: "other" }, idempotencyKey: "key-2" }));
-    expect(other).toMatchObject({ code: Code.AlreadyExists, refusal: { reason: RefusalReason.IDEMPOTENCY_CONFLICT, metadata: { key: "key-2" } } });
-    const differs = await refused(declare({ name: "twice", terms: {}, idempotencyKey: "key-2" }, { "idempotency-key": "key-3" }));
+    expect(other).toMatchObject({
+      code: Code.AlreadyExists,
+      refusal: { reason: RefusalReason.IDEMPOTENCY_CONFLICT, metadata: { key: "key-2" } },
+    });
+    const differs = await refused(
+      declare({ name: "twice", terms: {}, idempotencyKey: "key-2" }, { "idempotency-key": "key-3" }),
+    );
     expect(differs.refusal.reason).toBe(RefusalReason.IDEMPOTENCY_CONFLICT);
   });
 
@@ -182,7 +228,10 @@ describe("idempotency keys", () => {
 
 describe("API keys", () => {
   const withKey = (secret: string): Transport =>
-    createGrpcTransport({ baseUrl: server.wideUrl, interceptors: [(next) => (request) => (request.header.set("authorization", `Bearer ${secret}`), next(request))] });
+    createGrpcTransport({
+      baseUrl: server.wideUrl,
+      interceptors: [(next) => (request) => (request.header.set("authorization", `Bearer ${secret}`), next(request))],
+    });
 
   test("say who calls, may do what they grant and nothing else, and end when they are revoked", async () => {
     const admin = createClient(IdentityService, grpc);
@@ -190,17 +239,26 @@ describe("API keys", () => {
     const mine = withKey(secret);
     expect((await createClient(IdentityService, mine).whoAmI({})).principal).toBe("reader");
     const lacking = await refused(createClient(MaestroService, mine).declareCharter({ name: "no", terms: {} }));
-    expect(lacking).toMatchObject({ code: Code.PermissionDenied, refusal: { metadata: { capability: "map.maestro.charter.declare" } } });
+    expect(lacking).toMatchObject({
+      code: Code.PermissionDenied,
+      refusal: { metadata: { capability: "map.maestro.charter.declare" } },
+    });
     await admin.revokeApiKey({ keyId: key?.keyId ?? "" });
     expect((await refused(createClient(IdentityService, mine).whoAmI({}))).code).toBe(Code.Unauthenticated);
   });
 
   test("that nobody knows are refused even on loopback", async () => {
-    expect((await refused(createClient(IdentityService, withKey("mk_unknown")).whoAmI({}))).refusal.reason).toBe(RefusalReason.UNAUTHENTICATED);
+    expect((await refused(createClient(IdentityService, withKey("mk_unknown")).whoAmI({}))).refusal.reason).toBe(
+      RefusalReason.UNAUTHENTICATED,
+    );
   });
 
   test("are needed for calls through a proxy, whose address is not the caller's", async () => {
-    await expect(call("/maestro.v1.IdentityService/WhoAmI", new Uint8Array(), { "x-forwarded-for": "203.0.113.9" }).catch(refusalOf)).resolves.toMatchObject({ reason: RefusalReason.UNAUTHENTICATED });
+    await expect(
+      call("/maestro.v1.IdentityService/WhoAmI", new Uint8Array(), { "x-forwarded-for": "203.0.113.9" }).catch(
+        refusalOf,
+      ),
+    ).resolves.toMatchObject({ reason: RefusalReason.UNAUTHENTICATED });
   });
 });
 

@@ -16,12 +16,24 @@ export function approvalRoutes(kit: Kit): readonly Route[] {
     }),
     operationRoute(kit, ApprovalService.method.listApprovals, {
       operation: approvalList,
-      request: ({ planId, pendingOnly }, problems, { page }) => ({ planId: optionalIdIn(problems, "plan_id", "plan", planId), pendingOnly, page }),
-      answer: ({ items, next }, _, paging) => ({ approvals: items.map(approvalToWire), nextPageToken: paging.next(next) }),
+      request: ({ planId, pendingOnly }, problems, { page }) => ({
+        planId: optionalIdIn(problems, "plan_id", "plan", planId),
+        pendingOnly,
+        page,
+      }),
+      answer: ({ items, next }, _, paging) => ({
+        approvals: items.map(approvalToWire),
+        nextPageToken: paging.next(next),
+      }),
     }),
     operationRoute(kit, ApprovalService.method.decideApproval, {
       operation: approvalDecide,
-      request: ({ approvalId, approve, digest, comment }, problems) => ({ approvalId: idIn(problems, "approval_id", "approval", approvalId), approve, digest, comment }),
+      request: ({ approvalId, approve, digest, comment }, problems) => ({
+        approvalId: idIn(problems, "approval_id", "approval", approvalId),
+        approve,
+        digest,
+        comment,
+      }),
       answer: (approval) => ({ approval: approvalToWire(approval) }),
     }),
   ];

@@ -30,7 +30,11 @@ interface Opening {
   readonly bad: readonly OutcomeAck[];
 }
 
-async function* attach(kit: Kit, requests: AsyncIterable<AttachRequest>, info: CallInfo): AsyncGenerator<AttachResponse> {
+async function* attach(
+  kit: Kit,
+  requests: AsyncIterable<AttachRequest>,
+  info: CallInfo,
+): AsyncGenerator<AttachResponse> {
   const incoming = requests[Symbol.asyncIterator]();
   const opening = await incoming.next();
   const admitted = await kit.pipeline.admit<Opening>({
@@ -55,7 +59,8 @@ async function* attach(kit: Kit, requests: AsyncIterable<AttachRequest>, info: C
   if (info.signal.aborted) gone();
   void listen(kit, incoming, attachment, stream, state);
   try {
-    for await (const message of stream.messages) yield { $typeName: "maestro.v1.AttachResponse", message, acknowledged: BigInt(state.handled) };
+    for await (const message of stream.messages)
+      yield { $typeName: "maestro.v1.AttachResponse", message, acknowledged: BigInt(state.handled) };
   } finally {
     info.signal.removeEventListener("abort", gone);
     attachment.closed();
@@ -63,7 +68,13 @@ async function* attach(kit: Kit, requests: AsyncIterable<AttachRequest>, info: C
 }
 
 /** Takes the executor's messages, one after the other, until it ends the stream or says something that cannot be. */
-async function listen(kit: Kit, incoming: AsyncIterator<AttachRequest>, attachment: Attachment, stream: ExecutorStream, state: { handled: number }): Promise<void> {
+async function listen(
+  kit: Kit,
+  incoming: AsyncIterator<AttachRequest>,
+  attachment: Attachment,
+  stream: ExecutorStream,
+  state: { handled: number },
+): Promise<void> {
   try {
     for (let next = await incoming.next(); next.done !== true; next = await incoming.next()) {
       attachment.heard();
@@ -82,8 +93,15 @@ async function listen(kit: Kit, incoming: AsyncIterator<AttachRequest>, attachme
   }
 }
 
-async function take(kit: Kit, request: AttachRequest, attachment: Attachment, stream: ExecutorStream, number: number): Promise<Refusal | null> {
-  if (request.number !== BigInt(number)) return invalid({ field: "number", description: `must be ${number}`, rule: "attach.number" }).refusal;
+async function take(
+  kit: Kit,
+  request: AttachRequest,
+  attachment: Attachment,
+  stream: ExecutorStream,
+  number: number,
+): Promise<Refusal | null> {
+  if (request.number !== BigInt(number))
+    return invalid({ field: "number", description: `must be ${number}`, rule: "attach.number" }).refusal;
   const { message } = request;
   if (message.case === "outcomes") {
     const { good, bad } = outcomesOf(request, message.value.outcomes, "outcomes.outcomes");
@@ -96,7 +114,9 @@ async function take(kit: Kit, request: AttachRequest, attachment: Attachment, st
   switch (message.case) {
     case "renewals": {
       const problems = noProblems();
-      const renewals = problems.judge(renewalsIn(problems, "renewals.renewals", message.value.renewals, kit.clock.nowMs()));
+      const renewals = problems.judge(
+        renewalsIn(problems, "renewals.renewals", message.value.renewals, kit.clock.nowMs()),
+      );
       if (!renewals.ok) return renewals.refusal;
       attachment.renewals(renewals.value);
       return null;
@@ -114,20 +134,33 @@ async function take(kit: Kit, request: AttachRequest, attachment: Attachment, st
 }
 
 function openingOf(request: AttachRequest | undefined): Decision<Opening> {
-  if (request?.message.case !== "hello") return invalid({ field: "hello", description: "must come first", rule: "attach.hello" });
+  if (request?.message.case !== "hello")
+    return invalid({ field: "hello", description: "must come first", rule: "attach.hello" });
   if (request.number !== 1n) return invalid({ field: "number", description: "must be 1", rule: "attach.number" });
   const hello = request.message.value;
   // Without what it did not get rid of: an outcome that cannot be read must not keep an executor out for ever.
-  const valid = validate(AttachRequestSchema, { ...request, message: { case: "hello", value: { ...hello, unsent: [] } } });
+  const valid = validate(AttachRequestSchema, {
+    ...request,
+    message: { case: "hello", value: { ...hello, unsent: [] } },
+  });
   if (!valid.ok) return valid;
   const problems = noProblems();
   const { good, bad } = outcomesOf(undefined, hello.unsent, "hello.unsent");
-  const parts = { spec: executorSpecOf(hello.spec), incarnation: hello.incarnation, held: leasesIn(problems, "hello.held", hello.held), unsent: good };
+  const parts = {
+    spec: executorSpecOf(hello.spec),
+    incarnation: hello.incarnation,
+    held: leasesIn(problems, "hello.held", hello.held),
+    unsent: good,
+  };
   return problems.judge({ hello: parts, bad });
 }
 
 /** Outcomes that can be read, and acknowledgements that refuse the others one by one. The whole is judged first: usually all of it is good. */
-function outcomesOf(request: AttachRequest | undefined, wires: readonly WireOutcome[], field: string): { readonly good: readonly Outcome[]; readonly bad: readonly OutcomeAck[] } {
+function outcomesOf(
+  request: AttachRequest | undefined,
+  wires: readonly WireOutcome[],
+  field: string,
+): { readonly good: readonly Outcome[]; readonly bad: readonly OutcomeAck[] } {
   if (request !== undefined && validate(AttachRequestSchema, request).ok) {
     const problems = noProblems();
     const outcomes = problems.judge(outcomesIn(problems, field, wires));
@@ -138,9 +171,16 @@ function outcomesOf(request: AttachRequest | undefined, wires: readonly WireOutc
   for (const wire of wires) {
     const valid = validate(OutcomeSchema, wire);
     const problems = noProblems();
-    const outcomes: Decision<readonly Outcome[]> = valid.ok ? problems.judge(outcomesIn(problems, field, [wire])) : valid;
+    const outcomes: Decision<readonly Outcome[]> = valid.ok
+      ? problems.judge(outcomesIn(problems, field, [wire]))
+      : valid;
     if (outcomes.ok) good.push(...outcomes.value);
-    else bad.push({ $typeName: "maestro.v1.OutcomeAck", lease: wire.lease, result: { case: "refusal", value: refusalToWire(outcomes.refusal) } });
+    else
+      bad.push({
+        $typeName: "maestro.v1.OutcomeAck",
+        lease: wire.lease,
+        result: { case: "refusal", value: refusalToWire(outcomes.refusal) },
+      });
   }
   return { good, bad };
 }

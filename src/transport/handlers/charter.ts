@@ -17,7 +17,10 @@ export function charterRoutes(kit: Kit): readonly Route[] {
     operationRoute(kit, CharterService.method.listCharters, {
       operation: charterList,
       request: (_, __, { page }) => ({ page }),
-      answer: ({ items, next }, _, paging) => ({ charters: items.map(charterToWire), nextPageToken: paging.next(next) }),
+      answer: ({ items, next }, _, paging) => ({
+        charters: items.map(charterToWire),
+        nextPageToken: paging.next(next),
+      }),
     }),
   ];
 }

@@ -1,5 +1,13 @@
 // The executor's end of both push streams: the dispatcher's sink, turning what it is told into messages. Not here: what the executor says.
-import type { Assignments, OutcomeAck, Stops, Goodbye, Heartbeat, Welcome, OutcomeAcks } from "../../../gen/maestro/v1/dispatch_service_pb.ts";
+import type {
+  Assignments,
+  OutcomeAck,
+  Stops,
+  Goodbye,
+  Heartbeat,
+  Welcome,
+  OutcomeAcks,
+} from "../../../gen/maestro/v1/dispatch_service_pb.ts";
 import type { Attachment, StopOrder, StreamSink } from "../../dispatch/dispatcher.ts";
 import type { OrgId } from "../../domain/id.ts";
 import type { Assignment, LeaseRef, Receipt } from "../../domain/outcome.ts";
@@ -33,9 +41,26 @@ export function executorStream(orgId: OrgId): ExecutorStream {
   const messages = createOutbox<ExecutorMessage>();
   const org = orgText(orgId);
   const sink: StreamSink = {
-    sendAssignments: (assignments) => parted(assignments).every(({ part, bytes }) => messages.push({ case: "assignments", value: { $typeName: "maestro.v1.Assignments", assignments: part.map((a) => assignmentToWire(a, org)) } }, bytes)),
-    sendAcks: (acks) => messages.push({ case: "acks", value: { $typeName: "maestro.v1.OutcomeAcks", acks: acks.map(ackToWire) } }, acks.length * 256),
-    sendStops: (stops) => messages.push({ case: "stops", value: { $typeName: "maestro.v1.Stops", stops: stops.map(stopToWire) } }, stops.length * 256),
+    sendAssignments: (assignments) =>
+      parted(assignments).every(({ part, bytes }) =>
+        messages.push(
+          {
+            case: "assignments",
+            value: { $typeName: "maestro.v1.Assignments", assignments: part.map((a) => assignmentToWire(a, org)) },
+          },
+          bytes,
+        ),
+      ),
+    sendAcks: (acks) =>
+      messages.push(
+        { case: "acks", value: { $typeName: "maestro.v1.OutcomeAcks", acks: acks.map(ackToWire) } },
+        acks.length * 256,
+      ),
+    sendStops: (stops) =>
+      messages.push(
+        { case: "stops", value: { $typeName: "maestro.v1.Stops", stops: stops.map(stopToWire) } },
+        stops.length * 256,
+      ),
     sendHeartbeat: () => messages.push({ case: "heartbeat", value: { $typeName: "maestro.v1.Heartbeat" } }),
     end(refusal, reconnect) {
       if (refusal?.reason === "SLOW_READER") messages.clear();
@@ -62,7 +87,9 @@ export function welcome(attachment: Attachment, silenceMs: number): ExecutorMess
 }
 
 /** Assignments in parts that fit into messages. */
-export function parted(assignments: readonly Assignment[]): readonly { readonly part: readonly Assignment[]; readonly bytes: number }[] {
+export function parted(
+  assignments: readonly Assignment[],
+): readonly { readonly part: readonly Assignment[]; readonly bytes: number }[] {
   const parts: { part: Assignment[]; bytes: number }[] = [];
   for (const assignment of assignments) {
     const bytes = sizeOf(assignment);
@@ -84,14 +111,20 @@ function sizeOf({ input, checkpoint, lease }: Assignment): number {
 
 function payloadLength(payload: Payload | null): number {
   if (payload === null) return 0;
-  return payload.kind === "json" ? payload.text.length : payload.kind === "bytes" ? payload.data.length : payload.uri.length;
+  return payload.kind === "json"
+    ? payload.text.length
+    : payload.kind === "bytes"
+      ? payload.data.length
+      : payload.uri.length;
 }
 
 function ackToWire({ lease, result }: { readonly lease: LeaseRef; readonly result: Decision<Receipt> }): OutcomeAck {
   return {
     $typeName: "maestro.v1.OutcomeAck",
     lease: leaseToWire(lease),
-    result: result.ok ? { case: "receipt", value: receiptToWire(result.value) } : { case: "refusal", value: refusalToWire(result.refusal) },
+    result: result.ok
+      ? { case: "receipt", value: receiptToWire(result.value) }
+      : { case: "refusal", value: refusalToWire(result.refusal) },
   };
 }
 

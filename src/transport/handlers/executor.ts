@@ -22,7 +22,10 @@ export function executorRoutes(kit: Kit): readonly Route[] {
     operationRoute(kit, ExecutorService.method.listExecutors, {
       operation: executorList,
       request: (_, __, { page }) => ({ page }),
-      answer: ({ items, next }, _, paging) => ({ executors: items.map(executorToWire), nextPageToken: paging.next(next) }),
+      answer: ({ items, next }, _, paging) => ({
+        executors: items.map(executorToWire),
+        nextPageToken: paging.next(next),
+      }),
     }),
     operationRoute(kit, ExecutorService.method.drainExecutor, {
       operation: executorDrain,
@@ -31,7 +34,10 @@ export function executorRoutes(kit: Kit): readonly Route[] {
     }),
     operationRoute(kit, ExecutorService.method.setExecutorTrust, {
       operation: executorTrust,
-      request: ({ executorId, trust }, problems) => ({ executorId: idIn(problems, "executor_id", "executor", executorId), trust }),
+      request: ({ executorId, trust }, problems) => ({
+        executorId: idIn(problems, "executor_id", "executor", executorId),
+        trust,
+      }),
       answer: (executor) => ({ executor: executorToWire(executor) }),
     }),
   ];

@@ -12,7 +12,11 @@ export function graphRoutes(kit: Kit): readonly Route[] {
   return [
     operationRoute(kit, GraphService.method.addSteps, {
       operation: graphAddSteps,
-      request: ({ goalId, version, steps }, problems) => ({ goalId: idIn(problems, "goal_id", "goal", goalId), version, steps: definitionsIn(problems, "steps", steps) }),
+      request: ({ goalId, version, steps }, problems) => ({
+        goalId: idIn(problems, "goal_id", "goal", goalId),
+        version,
+        steps: definitionsIn(problems, "steps", steps),
+      }),
       answer: (version) => ({ version: graphVersionToWire(version) }),
     }),
     operationRoute(kit, GraphService.method.getGraph, {
@@ -23,16 +27,27 @@ export function graphRoutes(kit: Kit): readonly Route[] {
     operationRoute(kit, GraphService.method.listGraphs, {
       operation: graphList,
       request: ({ goalId }, problems, { page }) => ({ goalId: idIn(problems, "goal_id", "goal", goalId), page }),
-      answer: ({ items, next }, _, paging) => ({ versions: items.map(graphVersionToWire), nextPageToken: paging.next(next) }),
+      answer: ({ items, next }, _, paging) => ({
+        versions: items.map(graphVersionToWire),
+        nextPageToken: paging.next(next),
+      }),
     }),
     operationRoute(kit, GraphService.method.listGraphSteps, {
       operation: graphListSteps,
-      request: ({ goalId, version }, problems, { page }) => ({ goalId: idIn(problems, "goal_id", "goal", goalId), version, page }),
+      request: ({ goalId, version }, problems, { page }) => ({
+        goalId: idIn(problems, "goal_id", "goal", goalId),
+        version,
+        page,
+      }),
       answer: ({ items, next }, _, paging) => ({ steps: items.map(graphStepToWire), nextPageToken: paging.next(next) }),
     }),
     operationRoute(kit, GraphService.method.listGraphEdges, {
       operation: graphListEdges,
-      request: ({ goalId, version }, problems, { page }) => ({ goalId: idIn(problems, "goal_id", "goal", goalId), version, page }),
+      request: ({ goalId, version }, problems, { page }) => ({
+        goalId: idIn(problems, "goal_id", "goal", goalId),
+        version,
+        page,
+      }),
       answer: ({ items, next }, _, paging) => ({ edges: items.map(edgeToWire), nextPageToken: paging.next(next) }),
     }),
   ];

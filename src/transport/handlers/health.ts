@@ -13,24 +13,31 @@ export type Ready = () => boolean;
 const LOOK_MS = 500;
 const names = new Set(["", ...SERVICES.map((service) => service.typeName)]);
 
-export function healthRoutes(ready: Ready): readonly Route[] {
+export function healthRoutes(ready: Ready, draining: AbortSignal): readonly Route[] {
   const status = (): HealthCheckResponse => say(ready() ? Status.SERVING : Status.NOT_SERVING);
   return [
     unary(Health.method.check, async ({ service }) =>
-      names.has(service) ? decided(status()) : refused("NOT_FOUND", `There is no service ${service}.`, { metadata: { kind: "service", id: service } }),
+      names.has(service)
+        ? decided(status())
+        : refused("NOT_FOUND", `There is no service ${service}.`, { metadata: { kind: "service", id: service } }),
     ),
     unary(Health.method.list, async () =>
-      decided({ $typeName: "grpc.health.v1.HealthListResponse" as const, statuses: Object.fromEntries([...names].map((name) => [name, status()])) }),
+      decided({
+        $typeName: "grpc.health.v1.HealthListResponse" as const,
+        statuses: Object.fromEntries([...names].map((name) => [name, status()])),
+      }),
     ),
     server(Health.method.watch, async function* ({ service }, info) {
-      const stirred = createStirred(info.signal);
+      const stirred = createStirred(info.signal, draining);
       let said: number | undefined;
       while (!info.signal.aborted) {
         const now = names.has(service) ? status() : say(Status.SERVICE_UNKNOWN);
         if (now.status !== said) yield now;
         said = now.status;
+        if (draining.aborted) break;
         await stirred.wait(LOOK_MS);
       }
+      stirred.end();
     }),
   ];
 }

@@ -13,7 +13,11 @@ export function identityRoutes(kit: Kit): readonly Route[] {
     operationRoute(kit, IdentityService.method.whoAmI, {
       operation: identityWho,
       request: () => ({}),
-      answer: ({ org, principal }) => ({ org: orgToWire(org), principal: principal.name, grants: [...principal.grants] }),
+      answer: ({ org, principal }) => ({
+        org: orgToWire(org),
+        principal: principal.name,
+        grants: [...principal.grants],
+      }),
     }),
     operationRoute(kit, IdentityService.method.createOrg, {
       operation: identityCreateOrg,
@@ -23,7 +27,11 @@ export function identityRoutes(kit: Kit): readonly Route[] {
     }),
     operationRoute(kit, IdentityService.method.createApiKey, {
       operation: identityCreateKey,
-      request: ({ principal, grants, lifetime }) => ({ principal, grants: [...grants], lifetimeMs: optionalDurationMs(lifetime) }),
+      request: ({ principal, grants, lifetime }) => ({
+        principal,
+        grants: [...grants],
+        lifetimeMs: optionalDurationMs(lifetime),
+      }),
       answer: ({ key, secret }) => ({ key: apiKeyToWire(key), secret }),
       keep: (answer) => ({ ...answer, secret: "" }),
     }),

@@ -1,12 +1,14 @@
 // What handlers are built with, and how an rpc that is one operation becomes a route. Not here: which operation an rpc is.
 import { createHash } from "node:crypto";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { DescMessage, DescMethodUnary, MessageShape } from "@bufbuild/protobuf";
+import type { DescMessage, DescMethodUnary, Message, MessageShape } from "@bufbuild/protobuf";
 import type { Dispatcher } from "../../dispatch/dispatcher.ts";
-import type { Operation } from "../../engine/operation.ts";
+import type { Decision } from "../../domain/refusal.ts";
 import type { AdmitCall } from "../../engine/call.ts";
+import type { Operation } from "../../engine/operation.ts";
 import type { Pipeline } from "../../engine/pipeline.ts";
 import type { Clock } from "../../support/clock.ts";
+import { MESSAGE_LIMIT_BYTES } from "../limits.ts";
 import { noProblems } from "../mapping/problems.ts";
 import type { Problems } from "../mapping/problems.ts";
 import { methodSpec } from "../operation-table.ts";
@@ -24,6 +26,8 @@ export interface Kit {
   /** Longest silence of an executor on a stream. */
   readonly silenceMs: number;
   readonly clock: Clock;
+  /** Fires when the server goes down: streams that only listen end, and may be opened elsewhere. */
+  readonly draining: AbortSignal;
 }
 
 export interface Page {
@@ -33,6 +37,8 @@ export interface Page {
 
 /** Entries of a page when the request does not say. */
 const PAGE_SIZE = 100;
+/** Most entries of a page; the contract says the same. */
+const PAGE_LIMIT = 1_000;
 
 /** Reads and writes the page token of one call. */
 export interface Paging {
@@ -53,9 +59,14 @@ export interface UnaryParts<I extends DescMessage, O extends DescMessage, Req, R
 export type Fields<D extends DescMessage> = Omit<MessageShape<D>, "$typeName" | "$unknown">;
 
 /** A route that is one operation in one transaction. */
-export function operationRoute<I extends DescMessage, O extends DescMessage, Req, Res>(kit: Kit, method: DescMethodUnary<I, O>, parts: UnaryParts<I, O, Req, Res>): Route {
+export function operationRoute<I extends DescMessage, O extends DescMessage, Req, Res>(
+  kit: Kit,
+  method: DescMethodUnary<I, O>,
+  parts: UnaryParts<I, O, Req, Res>,
+): Route {
   const spec = methodSpec(method);
-  return unary(method, (message, info) => {
+  const paged = method.input.fields.some((field) => field.localName === "pageSize");
+  const run = (message: MessageShape<I>, info: CallInfo, limit: number): Promise<Decision<MessageShape<O>>> => {
     const problems = noProblems();
     // Looked at when the engine decodes, and again when it answers.
     let paging: Paging = { page: { limit: PAGE_SIZE, after: null }, next: () => "" };
@@ -65,36 +76,69 @@ export function operationRoute<I extends DescMessage, O extends DescMessage, Req
       decode: () => {
         const valid = validate(method.input, message);
         if (!valid.ok) return valid;
-        paging = pagingOf(kit.tokens, method, message, problems);
+        paging = pagingOf(kit.tokens, method, message, problems, limit);
         return problems.judge(parts.request(message, problems, paging));
       },
       operation: parts.operation,
       traceparent: info.traceparent,
       signal: info.signal,
       dryRun: parts.dryRun?.(message) ?? false,
-      bodyDigest: () => createHash("sha256").update(toBinary(method.input, { ...message, idempotencyKey: "" })).digest(),
-      answer: (result) => ({ $typeName: method.output.typeName, ...parts.answer(result, message, paging) }) as MessageShape<O>,
+      bodyDigest: () =>
+        createHash("sha256")
+          .update(toBinary(method.input, { ...message, idempotencyKey: "" }))
+          .digest(),
+      answer: (result) =>
+        ({ $typeName: method.output.typeName, ...parts.answer(result, message, paging) }) as MessageShape<O>,
       encode: (answer) => toBinary(method.output, parts.keep?.(answer) ?? answer),
       read: (bytes) => fromBinary(method.output, bytes),
     });
+  };
+  if (!paged) return unary(method, (message, info) => run(message, info, 0));
+  return unary(method, async (message, info) => {
+    // A page of large entries may not fit into a message: a shorter one does, and its token leads on.
+    for (let limit = PAGE_LIMIT; ;) {
+      const answer = await run(message, info, limit);
+      if (!answer.ok || limit === 1 || toBinary(method.output, answer.value).length <= MESSAGE_LIMIT_BYTES)
+        return answer;
+      limit = Math.max(1, Math.floor(Math.min(limit, sizeAsked(message)) / 4));
+    }
   });
 }
 
 /** The parts of a call that every route reads alike. */
-export function callParts<I extends DescMessage>(_schema: I, message: MessageShape<I>, info: CallInfo): Pick<AdmitCall<unknown>, "caller" | "keyHeader" | "keyField"> {
+export function callParts<I extends DescMessage>(
+  _schema: I,
+  message: MessageShape<I>,
+  info: CallInfo,
+): Pick<AdmitCall<unknown>, "caller" | "keyHeader" | "keyField"> {
   const field: unknown = "idempotencyKey" in message ? message.idempotencyKey : "";
   return { caller: info.caller, keyHeader: info.key, keyField: typeof field === "string" ? field : "" };
 }
 
-function pagingOf<I extends DescMessage>(tokens: PageTokens, method: DescMethodUnary<I>, message: MessageShape<I>, problems: Problems): Paging {
+function sizeAsked(message: Message): number {
   const size: unknown = "pageSize" in message ? message.pageSize : 0;
+  return typeof size === "number" && size > 0 ? size : PAGE_SIZE;
+}
+
+function pagingOf<I extends DescMessage>(
+  tokens: PageTokens,
+  method: DescMethodUnary<I>,
+  message: MessageShape<I>,
+  problems: Problems,
+  limit: number,
+): Paging {
   const token: unknown = "pageToken" in message ? message.pageToken : "";
   // All other fields: filter, order, and whose list it is.
-  const scope = (): readonly unknown[] => [method.parent.typeName, method.name, Buffer.from(toBinary(method.input, { ...message, pageSize: 0, pageToken: "" })).toString("base64")];
+  const scope = (): readonly unknown[] => [
+    method.parent.typeName,
+    method.name,
+    Buffer.from(toBinary(method.input, { ...message, pageSize: 0, pageToken: "" })).toString("base64"),
+  ];
   const after = typeof token === "string" && token !== "" ? tokens.read(scope(), token) : null;
-  if (after === undefined) problems.add("page_token", "is not a token of this list, or filter and order have changed", "page_token");
+  if (after === undefined)
+    problems.add("page_token", "is not a token of this list, or filter and order have changed", "page_token");
   return {
-    page: { limit: typeof size === "number" && size > 0 ? size : PAGE_SIZE, after: after ?? null },
+    page: { limit: Math.min(sizeAsked(message), limit), after: after ?? null },
     next: (next) => (next === null ? "" : tokens.write(scope(), next)),
   };
 }

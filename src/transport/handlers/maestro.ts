@@ -16,11 +16,17 @@ import type { Route } from "../route.ts";
 import { operationRoute } from "./kit.ts";
 import type { Kit } from "./kit.ts";
 
-type Target = { readonly kind: "existing"; readonly goalId: GoalId } | { readonly kind: "new"; readonly charter: string; readonly spec: GoalSpec };
-type WireTarget = { readonly case: "goalId"; readonly value: string } | { readonly case: "newGoal"; readonly value: NewGoal } | { readonly case: undefined };
+type Target =
+  | { readonly kind: "existing"; readonly goalId: GoalId }
+  | { readonly kind: "new"; readonly charter: string; readonly spec: GoalSpec };
+type WireTarget =
+  | { readonly case: "goalId"; readonly value: string }
+  | { readonly case: "newGoal"; readonly value: NewGoal }
+  | { readonly case: undefined };
 
 export function maestroRoutes(kit: Kit): readonly Route[] {
-  const { charterDeclare, goalRefine, graphCommit, graphDiff, graphReplan, creditTrace, queryGoals, maestroPlan } = kit.operations;
+  const { charterDeclare, goalRefine, graphCommit, graphDiff, graphReplan, creditTrace, queryGoals, maestroPlan } =
+    kit.operations;
   const { method } = MaestroService;
   return [
     operationRoute(kit, method.declareCharter, {
@@ -30,7 +36,12 @@ export function maestroRoutes(kit: Kit): readonly Route[] {
     }),
     operationRoute(kit, method.refineGoal, {
       operation: goalRefine,
-      request: ({ target, steps, version, open }, problems) => ({ target: targetIn(problems, target), steps: definitionsIn(problems, "steps", steps), version, open }),
+      request: ({ target, steps, version, open }, problems) => ({
+        target: targetIn(problems, target),
+        steps: definitionsIn(problems, "steps", steps),
+        version,
+        open,
+      }),
       answer: ({ goal, version }) => ({ goal: goalToWire(goal), version: graphVersionToWire(version) }),
     }),
     operationRoute(kit, method.commitGraph, {
@@ -41,11 +52,19 @@ export function maestroRoutes(kit: Kit): readonly Route[] {
         expectedActiveVersion,
         acceptLate,
       }),
-      answer: ({ plan, approvalId }) => ({ plan: planToWire(plan), approvalId: optionalIdText("approval", approvalId) }),
+      answer: ({ plan, approvalId }) => ({
+        plan: planToWire(plan),
+        approvalId: optionalIdText("approval", approvalId),
+      }),
     }),
     operationRoute(kit, method.diffGraphs, {
       operation: graphDiff,
-      request: ({ goalId, fromVersion, toVersion }, problems, { page }) => ({ goalId: idIn(problems, "goal_id", "goal", goalId), fromVersion, toVersion, page }),
+      request: ({ goalId, fromVersion, toVersion }, problems, { page }) => ({
+        goalId: idIn(problems, "goal_id", "goal", goalId),
+        fromVersion,
+        toVersion,
+        page,
+      }),
       answer: ({ summary, steps, addedEdges, removedEdges, next }, _, paging) => ({
         summary: diffSummaryToWire(summary),
         steps: steps.map(stepDifferenceToWire),
@@ -83,12 +102,21 @@ export function maestroRoutes(kit: Kit): readonly Route[] {
     }),
     operationRoute(kit, method.queryGoals, {
       operation: queryGoals,
-      request: ({ charter, filter, orderBy }, _, { page }) => ({ charter: charterNameOrId(charter), filter, orderBy, page }),
+      request: ({ charter, filter, orderBy }, _, { page }) => ({
+        charter: charterNameOrId(charter),
+        filter,
+        orderBy,
+        page,
+      }),
       answer: ({ items, next }, _, paging) => ({ goals: items.map(goalToWire), nextPageToken: paging.next(next) }),
     }),
     operationRoute(kit, method.plan, {
       operation: maestroPlan,
-      request: ({ target, steps, acceptLate }, problems) => ({ target: targetIn(problems, target), steps: definitionsIn(problems, "steps", steps), acceptLate }),
+      request: ({ target, steps, acceptLate }, problems) => ({
+        target: targetIn(problems, target),
+        steps: definitionsIn(problems, "steps", steps),
+        acceptLate,
+      }),
       answer: ({ goal, version, plan, approvalId }) => ({
         goal: goalToWire(goal),
         version: graphVersionToWire(version),
@@ -104,7 +132,11 @@ function targetIn(problems: Problems, target: WireTarget): Target {
     case "goalId":
       return { kind: "existing", goalId: idIn(problems, "goal_id", "goal", target.value) };
     case "newGoal":
-      return { kind: "new", charter: charterNameOrId(target.value.charter), spec: goalSpecIn(problems, "new_goal.spec", target.value.spec) };
+      return {
+        kind: "new",
+        charter: charterNameOrId(target.value.charter),
+        spec: goalSpecIn(problems, "new_goal.spec", target.value.spec),
+      };
     case undefined:
       problems.add("target", "needs goal_id or new_goal", "oneof.required");
       return { kind: "existing", goalId: "" as GoalId };

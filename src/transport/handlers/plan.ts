@@ -24,7 +24,11 @@ export function planRoutes(kit: Kit): readonly Route[] {
       operation: planList,
       request: ({ goalId, states }, problems, { page }) => {
         const goal = optionalIdIn(problems, "goal_id", "goal", goalId);
-        return { planId: goal === null ? null : planOfGoal(goal), states: states.flatMap((state) => planStates.word(state) ?? []), page };
+        return {
+          planId: goal === null ? null : planOfGoal(goal),
+          states: states.flatMap((state) => planStates.word(state) ?? []),
+          page,
+        };
       },
       answer: ({ items, next }, _, paging) => ({
         plans: items.flatMap((plan) => planToWire(plan) ?? []),
@@ -43,12 +47,20 @@ export function planRoutes(kit: Kit): readonly Route[] {
     }),
     operationRoute(kit, PlanService.method.cancelPlan, {
       operation: planCancel,
-      request: ({ planId, reason, compensate }, problems) => ({ planId: idIn(problems, "plan_id", "plan", planId), reason, compensate }),
+      request: ({ planId, reason, compensate }, problems) => ({
+        planId: idIn(problems, "plan_id", "plan", planId),
+        reason,
+        compensate,
+      }),
       answer: (plan) => ({ plan: planToWire(plan) }),
     }),
     operationRoute(kit, PlanService.method.explainPlan, {
       operation: planExplain,
-      request: ({ planId, step }, problems, { page }) => ({ planId: idIn(problems, "plan_id", "plan", planId), step, page }),
+      request: ({ planId, step }, problems, { page }) => ({
+        planId: idIn(problems, "plan_id", "plan", planId),
+        step,
+        page,
+      }),
       answer: ({ summary, waiting, next }, _, paging) => ({
         summary,
         waiting: waiting.map(waitingToWire),

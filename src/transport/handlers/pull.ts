@@ -3,7 +3,11 @@ import { createHash } from "node:crypto";
 import { toBinary } from "@bufbuild/protobuf";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { DispatchService, RenewLeasesRequestSchema } from "../../../gen/maestro/v1/dispatch_service_pb.ts";
-import { DispatchNextRequestSchema, MaestroService, ReportOutcomeRequestSchema } from "../../../gen/maestro/v1/maestro_service_pb.ts";
+import {
+  DispatchNextRequestSchema,
+  MaestroService,
+  ReportOutcomeRequestSchema,
+} from "../../../gen/maestro/v1/maestro_service_pb.ts";
 import type { OutcomeResult } from "../../../gen/maestro/v1/maestro_service_pb.ts";
 import type { Assignment, Receipt } from "../../domain/outcome.ts";
 import { NOTHING } from "../../domain/amounts.ts";
@@ -58,18 +62,29 @@ function dispatchNextRoute(kit: Kit): Route {
       if (!next.ok) return next;
       const fitting = await keepFitting(kit, principal, request.executorId, next.value, info.signal);
       const org = orgText(principal.orgId);
-      return decided({ $typeName: "maestro.v1.DispatchNextResponse" as const, assignments: fitting.map((a) => assignmentToWire(a, org)) });
+      return decided({
+        $typeName: "maestro.v1.DispatchNextResponse" as const,
+        assignments: fitting.map((a) => assignmentToWire(a, org)),
+      });
     });
   });
 }
 
 /** What tells a repeat of a call from another one under the same key. */
 function digestOf<D extends DescMessage>(schema: D, message: MessageShape<D>): Uint8Array {
-  return createHash("sha256").update(toBinary(schema, { ...message, idempotencyKey: "" })).digest();
+  return createHash("sha256")
+    .update(toBinary(schema, { ...message, idempotencyKey: "" }))
+    .digest();
 }
 
 /** One answer is one message: what does not fit into it is given back, and is ready again. */
-async function keepFitting(kit: Kit, principal: Principal, executorId: ExecutorId, assignments: readonly Assignment[], signal: AbortSignal): Promise<readonly Assignment[]> {
+async function keepFitting(
+  kit: Kit,
+  principal: Principal,
+  executorId: ExecutorId,
+  assignments: readonly Assignment[],
+  signal: AbortSignal,
+): Promise<readonly Assignment[]> {
   const [fitting, ...rest] = parted(assignments);
   const over = rest.flatMap(({ part }) => part);
   if (over.length > 0) {
@@ -98,16 +113,28 @@ function reportOutcomeRoute(kit: Kit): Route {
         const valid = validate(ReportOutcomeRequestSchema, message);
         if (!valid.ok) return valid;
         const problems = noProblems();
-        return problems.judge({ executorId: idIn(problems, "executor_id", "executor", message.executorId), outcomes: outcomesIn(problems, "outcomes", message.outcomes) });
+        return problems.judge({
+          executorId: idIn(problems, "executor_id", "executor", message.executorId),
+          outcomes: outcomesIn(problems, "outcomes", message.outcomes),
+        });
       },
     });
     if (!admitted.ok) return admitted;
     const { principal, request, key } = admitted.value;
     return kit.pipeline.trouble(async () => {
       const idempotency = key === "" ? null : { key, bodyDigest: digestOf(ReportOutcomeRequestSchema, message) };
-      const results = await kit.dispatcher.report(principal, request.executorId, request.outcomes, idempotency, info.signal);
+      const results = await kit.dispatcher.report(
+        principal,
+        request.executorId,
+        request.outcomes,
+        idempotency,
+        info.signal,
+      );
       if (!results.ok) return results;
-      return decided({ $typeName: "maestro.v1.ReportOutcomeResponse" as const, results: results.value.map(resultToWire) });
+      return decided({
+        $typeName: "maestro.v1.ReportOutcomeResponse" as const,
+        results: results.value.map(resultToWire),
+      });
     });
   });
 }
@@ -115,7 +142,9 @@ function reportOutcomeRoute(kit: Kit): Route {
 function resultToWire(result: Decision<Receipt>): OutcomeResult {
   return {
     $typeName: "maestro.v1.OutcomeResult",
-    result: result.ok ? { case: "receipt", value: receiptToWire(result.value) } : { case: "refusal", value: refusalToWire(result.refusal) },
+    result: result.ok
+      ? { case: "receipt", value: receiptToWire(result.value) }
+      : { case: "refusal", value: refusalToWire(result.refusal) },
   };
 }
 
@@ -140,7 +169,13 @@ function renewLeasesRoute(kit: Kit): Route {
     if (!admitted.ok) return admitted;
     const { principal, request } = admitted.value;
     return kit.pipeline.trouble(async () => {
-      const renewed = await kit.dispatcher.renew(principal, request.executorId, request.renewals, request.leaseMs, info.signal);
+      const renewed = await kit.dispatcher.renew(
+        principal,
+        request.executorId,
+        request.renewals,
+        request.leaseMs,
+        info.signal,
+      );
       if (!renewed.ok) return renewed;
       const { value } = renewed;
       return decided({

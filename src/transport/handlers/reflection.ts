@@ -4,8 +4,11 @@ import type { DescFile, DescMessage, DescMethodBiDiStreaming, DescService, Messa
 import { nestedTypes } from "@bufbuild/protobuf/reflect";
 import { FileDescriptorProtoSchema } from "@bufbuild/protobuf/wkt";
 import { Health } from "../../../gen/grpc/health/v1/health_pb.ts";
-import { ServerReflection, ServerReflectionResponseSchema } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
-import type { ServerReflectionRequest } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
+import { ServerReflection } from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
+import type {
+  ServerReflectionRequest,
+  ServerReflectionResponseSchema,
+} from "../../../gen/grpc/reflection/v1/reflection_pb.ts";
 import { ServerReflection as AlphaReflection } from "../../../gen/grpc/reflection/v1alpha/reflection_pb.ts";
 import { SERVICES } from "../operation-table.ts";
 import { bidi } from "../route.ts";
@@ -28,7 +31,8 @@ export function reflectionRoutes(): readonly Route[] {
   // Both versions have the same fields under another package name.
   const route = (method: DescMethodBiDiStreaming): Route =>
     bidi(method as typeof ServerReflection.method.serverReflectionInfo, async function* (requests) {
-      for await (const request of requests) yield create(method.output as typeof ServerReflectionResponseSchema, answer(index, request));
+      for await (const request of requests)
+        yield create(method.output as typeof ServerReflectionResponseSchema, answer(index, request));
     });
   return [route(ServerReflection.method.serverReflectionInfo), route(AlphaReflection.method.serverReflectionInfo)];
 }
@@ -37,7 +41,11 @@ type Answer = MessageInitShape<typeof ServerReflectionResponseSchema>;
 type Response = NonNullable<Answer["messageResponse"]>;
 
 function answer(index: Index, request: ServerReflectionRequest): Answer {
-  return { validHost: request.host, originalRequest: request, messageResponse: responseTo(index, request.messageRequest) };
+  return {
+    validHost: request.host,
+    originalRequest: request,
+    messageResponse: responseTo(index, request.messageRequest),
+  };
 }
 
 function responseTo(index: Index, asked: ServerReflectionRequest["messageRequest"]): Response {
@@ -50,12 +58,19 @@ function responseTo(index: Index, asked: ServerReflectionRequest["messageRequest
       return files(index.bySymbol.get(asked.value), asked.value);
     case "fileContainingExtension": {
       const { containingType, extensionNumber } = asked.value;
-      return files(index.extensions.get(containingType)?.get(extensionNumber), `extension ${extensionNumber} of ${containingType}`);
+      return files(
+        index.extensions.get(containingType)?.get(extensionNumber),
+        `extension ${extensionNumber} of ${containingType}`,
+      );
     }
     case "allExtensionNumbersOfType": {
       const numbers = index.extensions.get(asked.value);
-      if (numbers === undefined && !index.bySymbol.has(asked.value)) return trouble(NOT_FOUND, `There is no ${asked.value}.`);
-      return { case: "allExtensionNumbersResponse", value: { baseTypeName: asked.value, extensionNumber: [...(numbers?.keys() ?? [])] } };
+      if (numbers === undefined && !index.bySymbol.has(asked.value))
+        return trouble(NOT_FOUND, `There is no ${asked.value}.`);
+      return {
+        case: "allExtensionNumbersResponse",
+        value: { baseTypeName: asked.value, extensionNumber: [...(numbers?.keys() ?? [])] },
+      };
     }
     case undefined:
       return trouble(UNIMPLEMENTED, "The request asks for nothing that is known here.");
@@ -65,7 +80,10 @@ function responseTo(index: Index, asked: ServerReflectionRequest["messageRequest
 /** A file with all that it imports, so that one answer is enough. */
 function files(file: DescFile | undefined, what: string): Response {
   if (file === undefined) return trouble(NOT_FOUND, `There is no ${what}.`);
-  return { case: "fileDescriptorResponse", value: { fileDescriptorProto: [...closure([file])].map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto)) } };
+  return {
+    case: "fileDescriptorResponse",
+    value: { fileDescriptorProto: [...closure([file])].map(({ proto }) => toBinary(FileDescriptorProtoSchema, proto)) },
+  };
 }
 
 function trouble(errorCode: number, errorMessage: string): Response {
@@ -89,8 +107,10 @@ function indexOf(services: readonly DescService[]): Index {
     byName.set(file.proto.name, file);
     for (const type of nestedTypes(file)) {
       bySymbol.set(type.typeName, file);
-      if (type.kind === "service") for (const method of type.methods) bySymbol.set(`${type.typeName}.${method.name}`, file);
-      if (type.kind === "message") for (const member of type.fields) bySymbol.set(`${type.typeName}.${member.name}`, file);
+      if (type.kind === "service")
+        for (const method of type.methods) bySymbol.set(`${type.typeName}.${method.name}`, file);
+      if (type.kind === "message")
+        for (const member of type.fields) bySymbol.set(`${type.typeName}.${member.name}`, file);
       if (type.kind === "extension") extensionsOf(extensions, type.extendee).set(type.number, file);
     }
   }

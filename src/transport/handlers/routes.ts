@@ -31,7 +31,7 @@ export function allRoutes(kit: Kit, ready: Ready): readonly Route[] {
     ...executorRoutes(kit),
     ...approvalRoutes(kit),
     ...identityRoutes(kit),
-    ...healthRoutes(ready),
+    ...healthRoutes(ready, kit.draining),
     ...reflectionRoutes(),
   ];
 }

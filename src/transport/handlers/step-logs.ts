@@ -11,7 +11,7 @@ import type { CallInfo, Route } from "../route.ts";
 import { validate } from "../validate.ts";
 import type { Kit } from "./kit.ts";
 import { createStirred } from "./stirred.ts";
-import { granted } from "./watch.ts";
+import { goingDown, granted } from "./watch.ts";
 
 const spec = methodSpec(StepService.method.tailLogs);
 /** Lines that wait for a reader. */
@@ -49,22 +49,23 @@ async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncG
     granted(
       await kit.pipeline.read(
         principal,
-        async (tx) => (await tx.plans.listSteps(principal.orgId, planId, { states: [], key: step }, { limit: 1, after: null }))[0],
+        async (tx) =>
+          (await tx.plans.listSteps(principal.orgId, planId, { states: [], key: step }, { limit: 1, after: null }))[0],
         info.signal,
       ),
     );
   const view = await look();
   if (view === undefined) throw new RefusedError(notFound("step", step).refusal);
 
-  const stirred = createStirred(info.signal);
+  const stirred = createStirred(info.signal, kit.draining);
   let waiting: LogLine[] = [];
-  let slow = false;
+  const reader = { slow: false };
   const quiet = kit.dispatcher.listen(principal.orgId, planId, {
-    moved: stirred.stir,
+    moved: () => stirred.stir(),
     passing: (event) => {
       if (event.kind !== "step.log" || event.step !== step) return;
-      slow ||= waiting.length >= WAITING;
-      if (!slow) waiting.push(...event.lines);
+      reader.slow ||= waiting.length >= WAITING;
+      if (!reader.slow) waiting.push(...event.lines);
       stirred.stir();
     },
   });
@@ -73,7 +74,10 @@ async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncG
     const kept = kit.dispatcher.logs(planId, step);
     // The attempt's row has its last lines when memory has none: it ended, or ran elsewhere.
     const ended = kept.lines.length === 0 && view.last !== null && view.last.logTail !== "" ? view.last : null;
-    const lines = ended === null ? kept.lines : ended.logTail.split("\n").map((text): LogLine => ({ atMs: ended.endedMs, stream: "", text }));
+    const lines =
+      ended === null
+        ? kept.lines
+        : ended.logTail.split("\n").map((text): LogLine => ({ atMs: ended.endedMs, stream: "", text }));
     yield say(lines.slice(0, LINES), kept.dropped);
     for (let at = LINES; at < lines.length; at += LINES) yield say(lines.slice(at, at + LINES), 0);
     let { state } = view.row;
@@ -83,14 +87,17 @@ async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncG
       const heard = waiting;
       waiting = [];
       for (let at = 0; at < heard.length; at += LINES) yield say(heard.slice(at, at + LINES), 0);
-      if (slow) throw new RefusedError(refusal("SLOW_READER", "The reader did not keep up; ask again for what is kept."));
+      if (reader.slow)
+        throw new RefusedError(refusal("SLOW_READER", "The reader did not keep up; ask again for what is kept."));
       if (over) return;
+      if (kit.draining.aborted) throw new RefusedError(goingDown());
       await stirred.wait(LOOK_MS);
       const now = await look();
       if (now === undefined) return;
       state = now.row.state;
     }
   } finally {
+    stirred.end();
     quiet();
   }
 }

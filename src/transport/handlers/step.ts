@@ -14,8 +14,14 @@ interface StepRequest {
   readonly step: string;
 }
 
-const which = ({ planId, step }: StepRequest, problems: Problems) => ({ planId: idIn(problems, "plan_id", "plan", planId), step });
-const verb = (message: StepRequest & { readonly reason: string }, problems: Problems) => ({ ...which(message, problems), reason: message.reason });
+const which = ({ planId, step }: StepRequest, problems: Problems) => ({
+  planId: idIn(problems, "plan_id", "plan", planId),
+  step,
+});
+const verb = (message: StepRequest & { readonly reason: string }, problems: Problems) => ({
+  ...which(message, problems),
+  reason: message.reason,
+});
 
 export function stepRoutes(kit: Kit): readonly Route[] {
   const { stepGet, stepList, stepListAttempts, stepRetry, stepSkip, stepHold, stepRelease } = kit.operations;
@@ -37,7 +43,10 @@ export function stepRoutes(kit: Kit): readonly Route[] {
     operationRoute(kit, StepService.method.listAttempts, {
       operation: stepListAttempts,
       request: (message, problems, { page }) => ({ ...which(message, problems), page }),
-      answer: ({ items, next }, _, paging) => ({ attempts: items.map(attemptToWire), nextPageToken: paging.next(next) }),
+      answer: ({ items, next }, _, paging) => ({
+        attempts: items.map(attemptToWire),
+        nextPageToken: paging.next(next),
+      }),
     }),
     operationRoute(kit, StepService.method.retryStep, {
       operation: stepRetry,

@@ -28,7 +28,12 @@ async function* subscribe(kit: Kit, request: SubscribeRequest, info: CallInfo): 
       const valid = validate(SubscribeRequestSchema, request);
       if (!valid.ok) return valid;
       const problems = noProblems();
-      return problems.judge({ spec: executorSpecOf(request.spec), incarnation: request.incarnation, held: leasesIn(problems, "held", request.held), unsent: [] });
+      return problems.judge({
+        spec: executorSpecOf(request.spec),
+        incarnation: request.incarnation,
+        held: leasesIn(problems, "held", request.held),
+        unsent: [],
+      });
     },
   });
   if (!admitted.ok) throw new RefusedError(admitted.refusal);

@@ -3,7 +3,7 @@ import { PlanService, WatchPlanRequestSchema } from "../../../gen/maestro/v1/pla
 import type { PlanEvent, WatchPlanRequest, WatchPlanResponse } from "../../../gen/maestro/v1/plan_service_pb.ts";
 import type { PassingEvent } from "../../dispatch/dispatcher.ts";
 import { RefusedError, invalid, notFound, refusal } from "../../domain/refusal.ts";
-import type { Decision } from "../../domain/refusal.ts";
+import type { Decision, Refusal } from "../../domain/refusal.ts";
 import { planHasEnded } from "../../domain/plan.ts";
 import { passingToEvent, recordToEvent } from "../mapping/event.ts";
 import { planToWire } from "../mapping/plan.ts";
@@ -49,15 +49,15 @@ async function* watch(kit: Kit, request: WatchPlanRequest, info: CallInfo): Asyn
   const { planId } = which;
 
   // Listening begins before the first look, so that nothing falls between the two.
-  const stirred = createStirred(info.signal);
+  const stirred = createStirred(info.signal, kit.draining);
   let passing: PassingEvent[] = [];
-  let slow = false;
+  const reader = { slow: false };
   const quiet = kit.dispatcher.listen(orgId, planId, {
-    moved: stirred.stir,
+    moved: () => stirred.stir(),
     passing: (event) => {
       if (event.kind === "step.log" && !request.logs) return;
-      slow ||= passing.length >= WAITING;
-      if (!slow) passing.push(event);
+      reader.slow ||= passing.length >= WAITING;
+      if (!reader.slow) passing.push(event);
       stirred.stir();
     },
   });
@@ -68,14 +68,24 @@ async function* watch(kit: Kit, request: WatchPlanRequest, info: CallInfo): Asyn
       const from = after;
       const look = await kit.pipeline.read(
         principal,
-        async (tx) => ({ plan: await tx.plans.find(orgId, planId), records: await tx.records.ofPlan(orgId, planId, from, PAGE) }),
+        async (tx) => ({
+          plan: await tx.plans.find(orgId, planId),
+          records: await tx.records.ofPlan(orgId, planId, from, PAGE),
+        }),
         info.signal,
       );
       const { plan, records } = granted(look);
       if (plan === undefined || plan.state === "UNCOMMITTED") throw new RefusedError(notFound("plan", planId).refusal);
       const snapshot = planToWire(plan);
       if (!told) {
-        if (after > plan.recordSeq) throw new RefusedError(invalid({ field: "after", description: `must be at most ${plan.recordSeq}, the newest record`, rule: "watch.cursor" }).refusal);
+        if (after > plan.recordSeq)
+          throw new RefusedError(
+            invalid({
+              field: "after",
+              description: `must be at most ${plan.recordSeq}, the newest record`,
+              rule: "watch.cursor",
+            }).refusal,
+          );
         if (snapshot !== undefined) yield say({ case: "snapshot", value: snapshot });
         told = true;
       }
@@ -83,21 +93,33 @@ async function* watch(kit: Kit, request: WatchPlanRequest, info: CallInfo): Asyn
         after = record.seq;
         yield tell(recordToEvent(record));
       }
-      if (records.length > 0) yield say({ case: "checkpoint", value: { $typeName: "maestro.v1.Checkpoint", after: BigInt(after) } });
+      if (records.length > 0)
+        yield say({ case: "checkpoint", value: { $typeName: "maestro.v1.Checkpoint", after: BigInt(after) } });
       const events = passing;
       passing = [];
       for (const event of events) yield tell(passingToEvent(event));
-      if (slow) throw new RefusedError(refusal("SLOW_READER", "The reader did not keep up; resume from the last checkpoint.", { metadata: { after: String(after) } }));
+      if (reader.slow)
+        throw new RefusedError(
+          refusal("SLOW_READER", "The reader did not keep up; resume from the last checkpoint.", {
+            metadata: { after: String(after) },
+          }),
+        );
       if (records.length === PAGE) continue;
       if (planHasEnded(plan.state) && after >= plan.recordSeq) {
         if (snapshot !== undefined) yield say({ case: "ended", value: snapshot });
         return;
       }
+      if (kit.draining.aborted) throw new RefusedError(goingDown());
       await stirred.wait(LOOK_MS);
     }
   } finally {
+    stirred.end();
     quiet();
   }
+}
+
+export function goingDown(): Refusal {
+  return refusal("DRAINING", "The server is going down; go on elsewhere.", { retryAfterMs: 500 });
 }
 
 /** The value of a decision; a refusal ends the stream. */

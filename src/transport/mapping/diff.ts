@@ -6,7 +6,15 @@ import { duration } from "./time.ts";
 import { stepFates } from "./words.ts";
 
 export function diffSummaryToWire(summary: DiffSummary): WireSummary {
-  const { makespanBeforeMs, makespanAfterMs, worstCaseBefore, worstCaseAfter, criticalPathBefore, criticalPathAfter, ...counts } = summary;
+  const {
+    makespanBeforeMs,
+    makespanAfterMs,
+    worstCaseBefore,
+    worstCaseAfter,
+    criticalPathBefore,
+    criticalPathAfter,
+    ...counts
+  } = summary;
   return {
     $typeName: "maestro.v1.DiffSummary",
     ...counts,
@@ -23,16 +31,25 @@ export function stepDifferenceToWire({ key, fields, fate }: StepDifference): Wir
   return {
     $typeName: "maestro.v1.StepDifference",
     key,
-    fields: fields.map(({ path, beforeJson, afterJson }) => ({ $typeName: "maestro.v1.FieldDifference", path, beforeJson, afterJson })),
+    fields: fields.map(({ path, beforeJson, afterJson }) => ({
+      $typeName: "maestro.v1.FieldDifference",
+      path,
+      beforeJson,
+      afterJson,
+    })),
     fate: stepFates.number(fate),
   };
 }
 
 /** Differences that together stay below so many characters; the rest is told by DiffGraphs, page by page. */
-export function fittingDifferences(differences: readonly StepDifference[], limit = 1_000_000): readonly StepDifference[] {
+export function fittingDifferences(
+  differences: readonly StepDifference[],
+  limit = 1_000_000,
+): readonly StepDifference[] {
   let size = 0;
   return differences.filter(({ key, fields }) => {
-    size += key.length + fields.reduce((sum, { beforeJson, afterJson }) => sum + beforeJson.length + afterJson.length, 0);
+    size +=
+      key.length + fields.reduce((sum, { beforeJson, afterJson }) => sum + beforeJson.length + afterJson.length, 0);
     return size <= limit;
   });
 }

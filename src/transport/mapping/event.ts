@@ -34,13 +34,16 @@ export function recordToEvent(record: StoredRecord): PlanEvent {
     kind: record.kind,
     step: body.step ?? "",
     stepState: body.step === undefined || body.state === undefined ? 0 : stepStates.number(body.state),
-    planState: body.plan_state === undefined || body.plan_state === "UNCOMMITTED" ? 0 : planStates.number(body.plan_state),
+    planState:
+      body.plan_state === undefined || body.plan_state === "UNCOMMITTED" ? 0 : planStates.number(body.plan_state),
     attempt: body.attempt ?? 0,
     executorId: optionalIdText("executor", body.executor ?? null),
     message: body.message ?? body.reason ?? "",
     progress: 0,
     recordUri: recordUri(record.recordId),
-    changes: (body.changes ?? []).slice(0, CHANGES).map(([step, state]) => ({ $typeName: "maestro.v1.StepChange", step, state: stepStates.number(state) })),
+    changes: (body.changes ?? [])
+      .slice(0, CHANGES)
+      .map(([step, state]) => ({ $typeName: "maestro.v1.StepChange", step, state: stepStates.number(state) })),
     fencing: BigInt(body.fencing ?? 0),
   };
 }

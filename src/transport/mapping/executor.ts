@@ -6,7 +6,13 @@ import { timestamp } from "./time.ts";
 import { executorStates } from "./words.ts";
 
 export function executorSpecOf(wire: WireSpec | undefined): ExecutorSpec {
-  return { name: wire?.name ?? "", capabilities: [...(wire?.capabilities ?? [])], labels: { ...wire?.labels }, slots: wire?.slots ?? 0, buildId: wire?.buildId ?? "" };
+  return {
+    name: wire?.name ?? "",
+    capabilities: [...(wire?.capabilities ?? [])],
+    labels: { ...wire?.labels },
+    slots: wire?.slots ?? 0,
+    buildId: wire?.buildId ?? "",
+  };
 }
 
 export function executorToWire(executor: Executor): WireExecutor {
@@ -14,7 +20,14 @@ export function executorToWire(executor: Executor): WireExecutor {
   return {
     $typeName: "maestro.v1.Executor",
     executorId: idText("executor", executor.executorId),
-    spec: { $typeName: "maestro.v1.ExecutorSpec", name, capabilities: [...capabilities], labels: { ...labels }, slots, buildId },
+    spec: {
+      $typeName: "maestro.v1.ExecutorSpec",
+      name,
+      capabilities: [...capabilities],
+      labels: { ...labels },
+      slots,
+      buildId,
+    },
     state: executorStates.number(executor.state),
     trust: executor.trust,
     connected: executor.sessionId !== null,

@@ -1,5 +1,10 @@
 // Goals as messages and back.
-import type { AttributeValue as WireAttribute, Constraints as WireConstraints, Goal as WireGoal, GoalSpec as WireSpec } from "../../../gen/maestro/v1/goal_pb.ts";
+import type {
+  AttributeValue as WireAttribute,
+  Constraints as WireConstraints,
+  Goal as WireGoal,
+  GoalSpec as WireSpec,
+} from "../../../gen/maestro/v1/goal_pb.ts";
 import type { AttributeValue, Constraints, GoalSpec, GoalView } from "../../domain/goal.ts";
 import { goalOfPlan } from "../../domain/id.ts";
 import { budgetOf, budgetToWire } from "./amounts.ts";
@@ -10,7 +15,11 @@ import { optionalDuration, optionalDurationMs, optionalTimestamp, timestamp, tim
 import { goalStates } from "./words.ts";
 
 export function constraintsOf(wire: WireConstraints | undefined): Constraints {
-  return { budget: budgetOf(wire?.budget), deadlineMs: optionalDurationMs(wire?.deadline), minTrust: wire?.minTrust ?? 0 };
+  return {
+    budget: budgetOf(wire?.budget),
+    deadlineMs: optionalDurationMs(wire?.deadline),
+    minTrust: wire?.minTrust ?? 0,
+  };
 }
 
 export function goalSpecIn(problems: Problems, field: string, wire: WireSpec | undefined): GoalSpec {
@@ -77,13 +86,21 @@ export function goalToWire(goal: GoalView): WireGoal {
         minTrust: spec.constraints.minTrust,
       },
       labels: { ...spec.labels },
-      attributes: Object.fromEntries(Object.entries(spec.attributes).map(([name, value]) => [name, attributeToWire(value)])),
+      attributes: Object.fromEntries(
+        Object.entries(spec.attributes).map(([name, value]) => [name, attributeToWire(value)]),
+      ),
     },
     state: goalStates.number(goal.state),
     planId: goal.activeVersion > 0 ? idText("plan", goal.planId) : "",
     activeVersion: goal.activeVersion,
     createdAt: timestamp(goal.createdMs),
-    progress: { $typeName: "maestro.v1.Progress", total: goal.stepsTotal, ended: goal.stepsEnded, succeeded: goal.stepsSucceeded, failed: goal.stepsFailed },
+    progress: {
+      $typeName: "maestro.v1.Progress",
+      total: goal.stepsTotal,
+      ended: goal.stepsEnded,
+      succeeded: goal.stepsSucceeded,
+      failed: goal.stepsFailed,
+    },
     finishedAt: optionalTimestamp(goal.finishedMs),
   };
 }

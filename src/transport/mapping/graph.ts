@@ -1,5 +1,10 @@
 // Graph versions, their steps and edges as messages.
-import type { Analysis as WireAnalysis, Edge as WireEdge, GraphStep as WireGraphStep, GraphVersion as WireVersion } from "../../../gen/maestro/v1/graph_pb.ts";
+import type {
+  Analysis as WireAnalysis,
+  Edge as WireEdge,
+  GraphStep as WireGraphStep,
+  GraphVersion as WireVersion,
+} from "../../../gen/maestro/v1/graph_pb.ts";
 import type { Analysis, AnalysedEdge, Edge, GraphStep, GraphVersion } from "../../domain/graph.ts";
 import { goalOfPlan } from "../../domain/id.ts";
 import { amountsToWire } from "./amounts.ts";
@@ -37,13 +42,25 @@ function analysisToWire(analysis: Analysis): WireAnalysis {
     redundantEdgeCount: analysis.redundantEdgeCount,
     unservableSteps: [...analysis.unservableSteps],
     worstCase: amountsToWire(analysis.worstCase),
-    verdict: { $typeName: "maestro.v1.Verdict", feasible: analysis.feasible, counterExample: analysis.counterExample, steps: [...analysis.counterExampleSteps] },
+    verdict: {
+      $typeName: "maestro.v1.Verdict",
+      feasible: analysis.feasible,
+      counterExample: analysis.counterExample,
+      steps: [...analysis.counterExampleSteps],
+    },
   };
 }
 
 export function edgeToWire(edge: Edge | AnalysedEdge): WireEdge {
   const { from, to, kind, regardless } = edge;
-  return { $typeName: "maestro.v1.Edge", from, to, kind: edgeKinds.number(kind), regardless, redundant: "redundant" in edge && edge.redundant };
+  return {
+    $typeName: "maestro.v1.Edge",
+    from,
+    to,
+    kind: edgeKinds.number(kind),
+    regardless,
+    redundant: "redundant" in edge && edge.redundant,
+  };
 }
 
 export function graphStepToWire(step: GraphStep): WireGraphStep {

@@ -5,7 +5,12 @@ import { idText } from "./problems.ts";
 import { optionalTimestamp, timestamp } from "./time.ts";
 
 export function orgToWire(org: Org): WireOrg {
-  return { $typeName: "maestro.v1.Org", orgId: idText("org", org.orgId), name: org.name, createdAt: timestamp(org.createdMs) };
+  return {
+    $typeName: "maestro.v1.Org",
+    orgId: idText("org", org.orgId),
+    name: org.name,
+    createdAt: timestamp(org.createdMs),
+  };
 }
 
 export function apiKeyToWire(key: ApiKey): WireKey {

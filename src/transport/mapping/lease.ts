@@ -27,7 +27,12 @@ export function leaseToWire({ planId, step, ordinal, fencing }: LeaseRef): Lease
 }
 
 export function leaseIn(problems: Problems, field: string, wire: Lease | undefined): LeaseRef {
-  return { planId: idIn(problems, `${field}.plan_id`, "plan", wire?.planId ?? ""), step: wire?.step ?? "", ordinal: wire?.ordinal ?? 0, fencing: Number(wire?.fencing ?? 0n) };
+  return {
+    planId: idIn(problems, `${field}.plan_id`, "plan", wire?.planId ?? ""),
+    step: wire?.step ?? "",
+    ordinal: wire?.ordinal ?? 0,
+    fencing: Number(wire?.fencing ?? 0n),
+  };
 }
 
 export function leasesIn(problems: Problems, field: string, wires: readonly Lease[]): readonly LeaseRef[] {
@@ -39,7 +44,13 @@ export function assignmentToWire(assignment: Assignment, orgText: string): WireA
   const planText = idText("plan", lease.planId);
   return {
     $typeName: "maestro.v1.Assignment",
-    lease: { $typeName: "maestro.v1.Lease", planId: planText, step: lease.step, ordinal: lease.ordinal, fencing: BigInt(lease.fencing) },
+    lease: {
+      $typeName: "maestro.v1.Lease",
+      planId: planText,
+      step: lease.step,
+      ordinal: lease.ordinal,
+      fencing: BigInt(lease.fencing),
+    },
     purpose: assignment.undoing ? Purpose.COMPENSATE : Purpose.EXECUTE,
     capability: assignment.capability,
     attempt: assignment.attempt,
@@ -61,7 +72,13 @@ export function orgText(orgId: OrgId): string {
 }
 
 export function receiptToWire({ lease, stepState, recordId, duplicate }: Receipt): OutcomeReceipt {
-  return { $typeName: "maestro.v1.OutcomeReceipt", lease: leaseToWire(lease), stepState: stepStates.number(stepState), recordUri: recordUri(recordId), duplicate };
+  return {
+    $typeName: "maestro.v1.OutcomeReceipt",
+    lease: leaseToWire(lease),
+    stepState: stepStates.number(stepState),
+    recordUri: recordUri(recordId),
+    duplicate,
+  };
 }
 
 export function outcomesIn(problems: Problems, field: string, wires: readonly WireOutcome[]): readonly Outcome[] {
@@ -89,10 +106,17 @@ function resultIn(problems: Problems, field: string, { result }: WireOutcome): O
       const { errorClass, message, detailsJson } = result.value;
       if (detailsJson !== "") {
         const parsed = parseJson(detailsJson);
-        const problem = !parsed.ok ? parsed.problem : typeof parsed.value === "object" && parsed.value !== null && !Array.isArray(parsed.value) ? "" : "must be a JSON object";
+        const problem = !parsed.ok
+          ? parsed.problem
+          : typeof parsed.value === "object" && parsed.value !== null && !Array.isArray(parsed.value)
+            ? ""
+            : "must be a JSON object";
         if (problem !== "") problems.add(`${field}.failure.details_json`, problem, "failure.details");
       }
-      return { kind: "failure", failure: { errorClass: errorClasses.word(errorClass) ?? "PERMANENT", message, details: detailsJson } };
+      return {
+        kind: "failure",
+        failure: { errorClass: errorClasses.word(errorClass) ?? "PERMANENT", message, details: detailsJson },
+      };
     }
     case "refusal":
       return { kind: "refusal", explanation: result.value.explanation, rule: result.value.rule };
@@ -106,14 +130,23 @@ function resultIn(problems: Problems, field: string, { result }: WireOutcome): O
   }
 }
 
-export function renewalsIn(problems: Problems, field: string, wires: readonly Renewal[], nowMs: number): readonly RenewalReport[] {
+export function renewalsIn(
+  problems: Problems,
+  field: string,
+  wires: readonly Renewal[],
+  nowMs: number,
+): readonly RenewalReport[] {
   return wires.map((wire, i) => ({
     lease: leaseIn(problems, `${field}[${i}].lease`, wire.lease),
     progress: wire.progress,
     message: wire.message,
     usage: wire.usage === undefined ? null : amountsOf(wire.usage),
     checkpoint: payloadIn(problems, `${field}[${i}].checkpoint`, wire.checkpoint),
-    lines: wire.lines.map(({ at, stream, text }) => ({ atMs: at === undefined ? nowMs : timestampMs(at), stream, text })),
+    lines: wire.lines.map(({ at, stream, text }) => ({
+      atMs: at === undefined ? nowMs : timestampMs(at),
+      stream,
+      text,
+    })),
   }));
 }
 

@@ -16,7 +16,10 @@ export function payloadToWire(payload: Payload | null): WirePayload | undefined 
       return { $typeName: "maestro.v1.Payload", value: { case: "artifactUri", value: payload.uri } };
     case "bytes": {
       const data = new Uint8Array(Buffer.from(payload.data, "base64"));
-      return { $typeName: "maestro.v1.Payload", value: { case: "bytes", value: { $typeName: "maestro.v1.Bytes", contentType: payload.contentType, data } } };
+      return {
+        $typeName: "maestro.v1.Payload",
+        value: { case: "bytes", value: { $typeName: "maestro.v1.Bytes", contentType: payload.contentType, data } },
+      };
     }
   }
 }
@@ -41,7 +44,13 @@ function read(problems: Problems, field: string, wire: WirePayload | undefined):
     case "artifactUri":
       return { payload: { kind: "artifact", uri: value.value } };
     case "bytes":
-      return { payload: { kind: "bytes", contentType: value.value.contentType, data: Buffer.from(value.value.data).toString("base64") } };
+      return {
+        payload: {
+          kind: "bytes",
+          contentType: value.value.contentType,
+          data: Buffer.from(value.value.data).toString("base64"),
+        },
+      };
   }
 }
 
@@ -50,7 +59,11 @@ export function payloadIn(problems: Problems, field: string, wire: WirePayload |
 }
 
 /** A payload with its digest: over the RFC 8785 form of JSON, over the store's text of the rest; empty for none. */
-export function digestedPayloadIn(problems: Problems, field: string, wire: WirePayload | undefined): { readonly payload: Payload | null; readonly digest: string } {
+export function digestedPayloadIn(
+  problems: Problems,
+  field: string,
+  wire: WirePayload | undefined,
+): { readonly payload: Payload | null; readonly digest: string } {
   const { payload, json } = read(problems, field, wire);
   if (payload === null) return { payload, digest: "" };
   return { payload, digest: json === undefined ? digestOfText(payloadText(payload) ?? "") : digestOf(json) };

@@ -1,6 +1,16 @@
 // Collects what is wrong with a request while it is mapped, so that all of it is said at once; and reads ids, which can be wrong.
 import { ID_PREFIX } from "../../domain/id.ts";
-import type { ApprovalId, CharterId, ExecutorId, GoalId, IdKind, KeyId, OrgId, PlanId, RecordId } from "../../domain/id.ts";
+import type {
+  ApprovalId,
+  CharterId,
+  ExecutorId,
+  GoalId,
+  IdKind,
+  KeyId,
+  OrgId,
+  PlanId,
+  RecordId,
+} from "../../domain/id.ts";
 import { invalid } from "../../domain/refusal.ts";
 import type { Decision, Violation } from "../../domain/refusal.ts";
 import { typeidOf, uuidOf } from "../../support/typeid.ts";
@@ -33,12 +43,18 @@ interface Ids {
 /** The id in a field; one that is none is a problem, and the value returned is not to be used. */
 export function idIn<K extends IdKind>(problems: Problems, field: string, kind: K, text: string): Ids[K] {
   const uuid = uuidOf(text, ID_PREFIX[kind]);
-  if (uuid === undefined) problems.add(field, `must be the id of a ${kind}, such as ${ID_PREFIX[kind]}_01j…`, `id.${kind}`);
+  if (uuid === undefined)
+    problems.add(field, `must be the id of a ${kind}, such as ${ID_PREFIX[kind]}_01j…`, `id.${kind}`);
   return (uuid ?? "") as Ids[K];
 }
 
 /** As `idIn`, where an empty text means none. */
-export function optionalIdIn<K extends IdKind>(problems: Problems, field: string, kind: K, text: string): Ids[K] | null {
+export function optionalIdIn<K extends IdKind>(
+  problems: Problems,
+  field: string,
+  kind: K,
+  text: string,
+): Ids[K] | null {
   return text === "" ? null : idIn(problems, field, kind, text);
 }
 

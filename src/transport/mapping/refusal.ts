@@ -28,7 +28,12 @@ export function refusalToWire(decided: Refusal): WireRefusal {
     retryAfter: optionalDuration(refusal.retryAfterMs ?? null),
     // Decisions name a record by its id; only here does it get its address.
     recordUri: uri === "" || uri.includes(":") ? uri : recordUri(uri as RecordId),
-    violations: refusal.violations.map(({ field, description, rule }) => ({ $typeName: "maestro.v1.Violation", field, description, rule })),
+    violations: refusal.violations.map(({ field, description, rule }) => ({
+      $typeName: "maestro.v1.Violation",
+      field,
+      description,
+      rule,
+    })),
   };
 }
 

@@ -20,7 +20,11 @@ import type { Problems } from "./problems.ts";
 import { duration, durationMs, optionalTimestamp, timestamp } from "./time.ts";
 import { attemptStates, errorClasses, failureRules, stepStates } from "./words.ts";
 
-export function definitionsIn(problems: Problems, field: string, wires: readonly WireDefinition[]): readonly StepDefinition[] {
+export function definitionsIn(
+  problems: Problems,
+  field: string,
+  wires: readonly WireDefinition[],
+): readonly StepDefinition[] {
   return wires.map((wire, i) => definitionIn(problems, `${field}[${i}]`, wire));
 }
 
@@ -43,7 +47,8 @@ function definitionIn(problems: Problems, field: string, wire: WireDefinition): 
     timeoutMs: wire.timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs(wire.timeout),
     retry: retryOf(wire.retry),
     onFailure: failureRules.word(wire.onFailure) ?? "FAIL_PLAN",
-    compensation: wire.compensation === undefined ? null : compensationIn(problems, `${field}.compensation`, wire.compensation),
+    compensation:
+      wire.compensation === undefined ? null : compensationIn(problems, `${field}.compensation`, wire.compensation),
     priority: wire.priority,
     produces: [...wire.produces],
     consumes: [...wire.consumes],
@@ -55,7 +60,8 @@ function estimateIn(problems: Problems, field: string, wire: WireEstimate): Esti
   const likelyMs = wire.likely === undefined ? 0 : durationMs(wire.likely);
   const optimisticMs = wire.optimistic === undefined ? likelyMs : durationMs(wire.optimistic);
   const pessimisticMs = wire.pessimistic === undefined ? likelyMs : durationMs(wire.pessimistic);
-  if (optimisticMs > likelyMs || likelyMs > pessimisticMs) problems.add(field, "must grow from optimistic over likely to pessimistic", "estimate.order");
+  if (optimisticMs > likelyMs || likelyMs > pessimisticMs)
+    problems.add(field, "must grow from optimistic over likely to pessimistic", "estimate.order");
   return { optimisticMs, likelyMs, pessimisticMs };
 }
 
@@ -85,7 +91,13 @@ export function definitionToWire(step: StepDefinition): WireDefinition {
     key: step.key,
     kind: {
       case: "work",
-      value: { $typeName: "maestro.v1.WorkStep", capability: step.capability, executorLabels: { ...step.executorLabels }, minTrust: step.minTrust, hold: amountsToWire(step.hold) },
+      value: {
+        $typeName: "maestro.v1.WorkStep",
+        capability: step.capability,
+        executorLabels: { ...step.executorLabels },
+        minTrust: step.minTrust,
+        hold: amountsToWire(step.hold),
+      },
     },
     needs: step.needs.map((need) => ({ $typeName: "maestro.v1.Dependency", ...need })),
     condition: step.condition,
@@ -95,7 +107,12 @@ export function definitionToWire(step: StepDefinition): WireDefinition {
     estimate:
       step.estimate === null
         ? undefined
-        : { $typeName: "maestro.v1.Estimate", optimistic: duration(step.estimate.optimisticMs), likely: duration(step.estimate.likelyMs), pessimistic: duration(step.estimate.pessimisticMs) },
+        : {
+            $typeName: "maestro.v1.Estimate",
+            optimistic: duration(step.estimate.optimisticMs),
+            likely: duration(step.estimate.likelyMs),
+            pessimistic: duration(step.estimate.pessimisticMs),
+          },
     timeout: duration(step.timeoutMs),
     retry: retryToWire(step.retry),
     onFailure: failureRules.number(step.onFailure),
@@ -130,7 +147,12 @@ function retryToWire(retry: Retry): RetryPolicy {
 
 export function failureToWire(failure: Failure | null): WireFailure | undefined {
   if (failure === null) return undefined;
-  return { $typeName: "maestro.v1.Failure", errorClass: errorClasses.number(failure.errorClass), message: failure.message, detailsJson: failure.details };
+  return {
+    $typeName: "maestro.v1.Failure",
+    errorClass: errorClasses.number(failure.errorClass),
+    message: failure.message,
+    detailsJson: failure.details,
+  };
 }
 
 /** A step with its definition and results, as operations return it. */

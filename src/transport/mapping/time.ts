@@ -3,7 +3,11 @@ import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
 
 export function timestamp(epochMs: number): Timestamp {
   const seconds = Math.floor(epochMs / 1_000);
-  return { $typeName: "google.protobuf.Timestamp", seconds: BigInt(seconds), nanos: Math.round((epochMs - seconds * 1_000) * 1_000_000) };
+  return {
+    $typeName: "google.protobuf.Timestamp",
+    seconds: BigInt(seconds),
+    nanos: Math.round((epochMs - seconds * 1_000) * 1_000_000),
+  };
 }
 
 export function optionalTimestamp(epochMs: number | null): Timestamp | undefined {
@@ -16,7 +20,11 @@ export function timestampMs(time: Timestamp): number {
 
 export function duration(ms: number): Duration {
   const seconds = Math.trunc(ms / 1_000);
-  return { $typeName: "google.protobuf.Duration", seconds: BigInt(seconds), nanos: Math.round((ms - seconds * 1_000) * 1_000_000) };
+  return {
+    $typeName: "google.protobuf.Duration",
+    seconds: BigInt(seconds),
+    nanos: Math.round((ms - seconds * 1_000) * 1_000_000),
+  };
 }
 
 export function optionalDuration(ms: number | null): Duration | undefined {

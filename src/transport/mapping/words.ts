@@ -17,7 +17,9 @@ export interface Words<W extends string, N extends number> {
   number(word: W): N;
 }
 
-function wordsOf<E extends Readonly<Record<string, string | number>>>(names: E): Words<Names<E>, Extract<E[keyof E], number>> {
+function wordsOf<E extends Readonly<Record<string, string | number>>>(
+  names: E,
+): Words<Names<E>, Extract<E[keyof E], number>> {
   type N = Extract<E[keyof E], number>;
   const byNumber = new Map<number, Names<E>>();
   const byWord = new Map<string, N>();

@@ -1,0 +1,105 @@
+// Settings: where they come from, and that every mistake is said at once.
+import { mkdtempSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { readConfig } from "../../src/config.ts";
+import type { Config, ConfigSources } from "../../src/config.ts";
+
+function good(sources: Partial<ConfigSources>): Config {
+  const read = readConfig({ flags: {}, environment: {}, ...sources });
+  if (!read.ok) throw new Error(read.mistakes.join("\n"));
+  return read.config;
+}
+
+function mistakes(sources: Partial<ConfigSources>): readonly string[] {
+  const read = readConfig({ flags: {}, environment: {}, ...sources });
+  return read.ok ? [] : read.mistakes;
+}
+
+function file(name: string, text: string): string {
+  const path = join(mkdtempSync(join(tmpdir(), "maestro-config-")), name);
+  writeFileSync(path, text);
+  return path;
+}
+
+describe("settings", () => {
+  test("need not be given: loopback, 8001 and the port after it, an embedded database", () => {
+    expect(good({})).toMatchObject({
+      host: "127.0.0.1",
+      port: 8001,
+      grpcPort: 8002,
+      databaseUrl: null,
+      requireAuth: false,
+    });
+  });
+
+  test("come from flags before environment before file", () => {
+    const path = file("maestro.yaml", "port: 1000\ngrpcPort: 1001\nlogLevel: warn\n");
+    const config = good({
+      file: path,
+      environment: { MAESTRO_PORT: "2000", MAESTRO_GRPC_PORT: "2001" },
+      flags: { port: "3000" },
+    });
+    expect(config).toMatchObject({ port: 3000, grpcPort: 2001, logLevel: "warn" });
+  });
+
+  test("may be a JSON file with lists", () => {
+    expect(
+      good({ file: file("maestro.json", '{"allowedHosts": ["a.example.org", "b.example.org"]}') }).allowedHosts,
+    ).toEqual(["a.example.org", "b.example.org"]);
+  });
+
+  test("with port 0 take a free port for gRPC as well", () => {
+    expect(good({ environment: { MAESTRO_PORT: "0" } })).toMatchObject({ port: 0, grpcPort: 0 });
+  });
+
+  test("that are empty in the environment are not given", () => {
+    expect(good({ environment: { DATABASE_URL: "", MAESTRO_PORT: "" } })).toMatchObject({
+      databaseUrl: null,
+      port: 8001,
+    });
+  });
+
+  test("have all of their mistakes named at once, each by where it is", () => {
+    const found = mistakes({
+      file: file("maestro.yaml", "prot: 1\npoolSize: many\n"),
+      environment: {
+        MAESTRO_PORT: "70000",
+        DATABASE_URL: "mysql://secret@host/db",
+        MAESTRO_TLS_CERT: "cert.pem",
+        MAESTRO_ALLOWED_ORIGINS: "example.org",
+      },
+      flags: { logLevel: "loud" },
+    });
+    for (const what of [
+      "prot in",
+      "poolSize in",
+      "MAESTRO_PORT",
+      "DATABASE_URL",
+      "MAESTRO_TLS_CERT",
+      "MAESTRO_ALLOWED_ORIGINS",
+      "--log-level",
+    ]) {
+      expect(
+        found.some((mistake) => mistake.includes(what)),
+        what,
+      ).toBe(true);
+    }
+    expect(found.join("\n")).not.toContain("secret");
+  });
+
+  test("for an address beyond this machine need authentication, and TLS or a flag that says otherwise", () => {
+    expect(mistakes({ environment: { MAESTRO_HOST: "0.0.0.0" } })).toHaveLength(2);
+    expect(mistakes({ environment: { MAESTRO_HOST: "0.0.0.0", MAESTRO_REQUIRE_AUTH: "true" } })).toHaveLength(1);
+    expect(
+      good({ environment: { MAESTRO_HOST: "0.0.0.0", MAESTRO_REQUIRE_AUTH: "true", MAESTRO_ALLOW_PLAINTEXT: "1" } })
+        .host,
+    ).toBe("0.0.0.0");
+  });
+
+  test("in a file that cannot be read are a mistake", () => {
+    expect(mistakes({ file: "/nowhere/maestro.yaml" })).toHaveLength(1);
+    expect(mistakes({ file: file("list.yaml", "- port\n") })).toHaveLength(1);
+  });
+});
