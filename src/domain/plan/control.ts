@@ -43,6 +43,7 @@ export function cancel(draft: PlanDraft, reason: string, compensate: boolean): O
   if (planHasEnded(plan.state) || plan.ending !== null) return conflict("plan", plan.planId, plan.ending ?? plan.state, "The plan has ended, or is ending already.");
   if (plan.state === "AWAITING_RATIFICATION" || plan.activeVersion === 0) {
     draft.movePlan("CANCELLED");
+    plan.pendingVersion = 0;
     plan.finishedMs = draft.context.nowMs;
     plan.reason = reason;
     for (const approval of draft.pendingApprovals()) draft.setApproval({ ...approval, state: "WITHDRAWN", decidedMs: draft.context.nowMs, decidedBy: draft.actor });

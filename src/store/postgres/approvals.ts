@@ -8,16 +8,29 @@ import type { Session } from "./transaction.ts";
 export function createApprovalRepository({ db }: Session): ApprovalRepository {
   return {
     find: async (orgId, approvalId) => {
-      const [row] = await db.select().from(approvals).where(and(eq(approvals.orgId, orgId), eq(approvals.approvalId, approvalId)));
+      const [row] = await db
+        .select()
+        .from(approvals)
+        .where(and(eq(approvals.orgId, orgId), eq(approvals.approvalId, approvalId)));
       return row;
     },
     list: async (orgId, { planId, pendingOnly }, page) => {
       const [ms, id] = (page.after ?? []) as [number?, ApprovalId?];
-      const below = ms === undefined || id === undefined ? undefined : or(lt(approvals.requestedMs, ms), and(eq(approvals.requestedMs, ms), lt(approvals.approvalId, id)));
+      const below =
+        ms === undefined || id === undefined
+          ? undefined
+          : or(lt(approvals.requestedMs, ms), and(eq(approvals.requestedMs, ms), lt(approvals.approvalId, id)));
       return db
         .select()
         .from(approvals)
-        .where(and(eq(approvals.orgId, orgId), planId === null ? undefined : eq(approvals.planId, planId), pendingOnly ? eq(approvals.state, "PENDING") : undefined, below))
+        .where(
+          and(
+            eq(approvals.orgId, orgId),
+            planId === null ? undefined : eq(approvals.planId, planId),
+            pendingOnly ? eq(approvals.state, "PENDING") : undefined,
+            below,
+          ),
+        )
         .orderBy(desc(approvals.requestedMs), desc(approvals.approvalId))
         .limit(page.limit);
     },

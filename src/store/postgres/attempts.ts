@@ -37,10 +37,37 @@ export interface RawAttempt {
 
 /** Columns to select, of alias `a`. */
 export const ATTEMPT_SELECT = [
-  "plan_id", "ordinal", "fencing", "attempt", "undoing", "state", "executor_id", "leased_ms", "ended_ms", "ready_ms", "outputs", "outputs_digest", "body_digest",
-  "error_class", "message", "details", "artifacts", "log_tail", "late_digest", "record_id",
-  "hold_tokens", "hold_money", "hold_wall", "hold_energy", "usage_tokens", "usage_money", "usage_wall", "usage_energy",
-].map((name) => `a.${name}`).join(", ");
+  "plan_id",
+  "ordinal",
+  "fencing",
+  "attempt",
+  "undoing",
+  "state",
+  "executor_id",
+  "leased_ms",
+  "ended_ms",
+  "ready_ms",
+  "outputs",
+  "outputs_digest",
+  "body_digest",
+  "error_class",
+  "message",
+  "details",
+  "artifacts",
+  "log_tail",
+  "late_digest",
+  "record_id",
+  "hold_tokens",
+  "hold_money",
+  "hold_wall",
+  "hold_energy",
+  "usage_tokens",
+  "usage_money",
+  "usage_wall",
+  "usage_energy",
+]
+  .map((name) => `a.${name}`)
+  .join(", ");
 
 export function attemptOf(raw: RawAttempt): Attempt {
   return {
@@ -57,11 +84,24 @@ export function attemptOf(raw: RawAttempt): Attempt {
     outputs: payloadOf(raw.outputs),
     outputsDigest: raw.outputs_digest ?? "",
     bodyDigest: raw.body_digest,
-    failure: raw.error_class === null ? null : { errorClass: raw.error_class as ErrorClass, message: raw.message ?? "", details: raw.details ?? "" },
+    failure:
+      raw.error_class === null
+        ? null
+        : { errorClass: raw.error_class as ErrorClass, message: raw.message ?? "", details: raw.details ?? "" },
     artifacts: raw.artifacts === null ? [] : (JSON.parse(raw.artifacts) as readonly Artifact[]),
     logTail: raw.log_tail ?? "",
-    hold: { tokens: raw.hold_tokens, moneyMicros: raw.hold_money, wallMs: raw.hold_wall, energyMillijoules: raw.hold_energy },
-    usage: { tokens: raw.usage_tokens, moneyMicros: raw.usage_money, wallMs: raw.usage_wall, energyMillijoules: raw.usage_energy },
+    hold: {
+      tokens: raw.hold_tokens,
+      moneyMicros: raw.hold_money,
+      wallMs: raw.hold_wall,
+      energyMillijoules: raw.hold_energy,
+    },
+    usage: {
+      tokens: raw.usage_tokens,
+      moneyMicros: raw.usage_money,
+      wallMs: raw.usage_wall,
+      energyMillijoules: raw.usage_energy,
+    },
     lateDigest: raw.late_digest,
     recordId: raw.record_id as RecordId,
   };

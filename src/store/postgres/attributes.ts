@@ -9,7 +9,9 @@ export function storedAttribute(value: AttributeValue): unknown {
 }
 
 export function attributesText(attributes: Readonly<Record<string, AttributeValue>>): string {
-  return JSON.stringify(Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, storedAttribute(value)])));
+  return JSON.stringify(
+    Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name, storedAttribute(value)])),
+  );
 }
 
 export function attributesOf(stored: Readonly<Record<string, unknown>>): Readonly<Record<string, AttributeValue>> {
@@ -20,7 +22,8 @@ function attributeOf(name: string, value: unknown): AttributeValue {
   if (typeof value === "string") return { kind: "text", value };
   if (typeof value === "number") return { kind: "number", value };
   if (typeof value === "boolean") return { kind: "flag", value };
-  if (typeof value === "object" && value !== null && "time" in value && typeof value.time === "number") return { kind: "time", value: value.time };
+  if (typeof value === "object" && value !== null && "time" in value && typeof value.time === "number")
+    return { kind: "time", value: value.time };
   throw new Error(`attribute ${name} has no known type`);
 }
 

@@ -15,14 +15,22 @@ function charterOf(row: typeof charters.$inferSelect): Charter {
 
 export function createCharterRepository({ db, run }: Session): CharterRepository {
   const newestByName = async (orgId: OrgId, name: string): Promise<Charter | undefined> => {
-    const [row] = await db.select().from(charters).where(and(eq(charters.orgId, orgId), eq(charters.name, name), charters.newest));
+    const [row] = await db
+      .select()
+      .from(charters)
+      .where(and(eq(charters.orgId, orgId), eq(charters.name, name), charters.newest));
     return row === undefined ? undefined : charterOf(row);
   };
   return {
     find: async (orgId, nameOrId, revision) => {
-      const named = UUID.test(nameOrId) ? eq(charters.charterId, nameOrId as Charter["charterId"]) : eq(charters.name, nameOrId);
+      const named = UUID.test(nameOrId)
+        ? eq(charters.charterId, nameOrId as Charter["charterId"])
+        : eq(charters.name, nameOrId);
       const which = revision === undefined ? charters.newest : eq(charters.revision, revision);
-      const [row] = await db.select().from(charters).where(and(eq(charters.orgId, orgId), named, which));
+      const [row] = await db
+        .select()
+        .from(charters)
+        .where(and(eq(charters.orgId, orgId), named, which));
       return row === undefined ? undefined : charterOf(row);
     },
     lockByName: async (orgId, name) => {
@@ -33,7 +41,10 @@ export function createCharterRepository({ db, run }: Session): CharterRepository
     },
     add: async (charter) => {
       // Two statements in order: the unique index allows one newest revision of a name.
-      await db.update(charters).set({ newest: false }).where(and(eq(charters.orgId, charter.orgId), eq(charters.name, charter.name), charters.newest));
+      await db
+        .update(charters)
+        .set({ newest: false })
+        .where(and(eq(charters.orgId, charter.orgId), eq(charters.name, charter.name), charters.newest));
       await db.insert(charters).values({ ...charter, terms: JSON.stringify(charter.terms), newest: true });
     },
     list: async (orgId, page) => {
@@ -41,7 +52,9 @@ export function createCharterRepository({ db, run }: Session): CharterRepository
       const rows = await db
         .select()
         .from(charters)
-        .where(and(eq(charters.orgId, orgId), charters.newest, name === undefined ? undefined : gt(charters.name, name)))
+        .where(
+          and(eq(charters.orgId, orgId), charters.newest, name === undefined ? undefined : gt(charters.name, name)),
+        )
         .orderBy(asc(charters.name))
         .limit(page.limit);
       return rows.map(charterOf);

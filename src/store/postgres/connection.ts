@@ -129,10 +129,14 @@ export function openClient(options: ClientOptions): Client {
       lane ??= lanes.size < options.poolSize ? await open() : await lineUp(signal);
       clearTimeout(lane.idle);
       const lent = lane;
-      return lend(lent, () => giveBack(lent), () => {
-        void lent.sql.end({ timeout: 0 });
-        drop(lent);
-      });
+      return lend(
+        lent,
+        () => giveBack(lent),
+        () => {
+          void lent.sql.end({ timeout: 0 });
+          drop(lent);
+        },
+      );
     },
     end: async () => {
       const closed = new Promise<void>((done) => (ending = { done }));

@@ -22,14 +22,44 @@ const ADD_DEMANDS =
 type Row = typeof executors.$inferSelect;
 
 function executorOf(row: Row): Executor {
-  const { orgId, executorId, name, capabilities, labels, slots, buildId, state, trust, sessionId, registeredMs, lastSeenMs } = row;
-  return { orgId, executorId, spec: { name, capabilities, labels, slots, buildId }, state, trust, sessionId, registeredMs, lastSeenMs };
+  const {
+    orgId,
+    executorId,
+    name,
+    capabilities,
+    labels,
+    slots,
+    buildId,
+    state,
+    trust,
+    sessionId,
+    registeredMs,
+    lastSeenMs,
+  } = row;
+  return {
+    orgId,
+    executorId,
+    spec: { name, capabilities, labels, slots, buildId },
+    state,
+    trust,
+    sessionId,
+    registeredMs,
+    lastSeenMs,
+  };
 }
 
 export function createExecutorRepository({ db, run }: Session): ExecutorRepository {
   return {
     register: async (orgId, executorId, spec, sessionId, nowMs) => {
-      const renewed = { capabilities: [...spec.capabilities], labels: spec.labels, slots: spec.slots, buildId: spec.buildId, state: "ACTIVE" as const, sessionId, lastSeenMs: nowMs };
+      const renewed = {
+        capabilities: [...spec.capabilities],
+        labels: spec.labels,
+        slots: spec.slots,
+        buildId: spec.buildId,
+        state: "ACTIVE" as const,
+        sessionId,
+        lastSeenMs: nowMs,
+      };
       const [row] = await db
         .insert(executors)
         .values({ orgId, executorId, name: spec.name, trust: INITIAL_TRUST, registeredMs: nowMs, ...renewed })
@@ -39,28 +69,51 @@ export function createExecutorRepository({ db, run }: Session): ExecutorReposito
       return executorOf(row);
     },
     find: async (orgId, executorId) => {
-      const [row] = await db.select().from(executors).where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId)));
+      const [row] = await db
+        .select()
+        .from(executors)
+        .where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId)));
       return row === undefined ? undefined : executorOf(row);
     },
     list: async (orgId, page) => {
       const [name] = (page.after ?? []) as [string?];
       const after = name === undefined ? undefined : gt(executors.name, name);
-      const rows = await db.select().from(executors).where(and(eq(executors.orgId, orgId), after)).orderBy(asc(executors.name)).limit(page.limit);
+      const rows = await db
+        .select()
+        .from(executors)
+        .where(and(eq(executors.orgId, orgId), after))
+        .orderBy(asc(executors.name))
+        .limit(page.limit);
       return rows.map(executorOf);
     },
     setState: async (orgId, executorId, state) => {
-      await db.update(executors).set({ state }).where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId)));
+      await db
+        .update(executors)
+        .set({ state })
+        .where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId)));
     },
     setTrust: async (orgId, executorId, trust) => {
-      await db.update(executors).set({ trust }).where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId)));
+      await db
+        .update(executors)
+        .set({ trust })
+        .where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId)));
     },
     setSession: async (orgId, executorId, sessionId, expected, nowMs) => {
       const same = expected === null ? undefined : eq(executors.sessionId, expected);
-      await db.update(executors).set({ sessionId, lastSeenMs: nowMs }).where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId), same));
+      await db
+        .update(executors)
+        .set({ sessionId, lastSeenMs: nowMs })
+        .where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId), same));
     },
     ensureDemands: async (wanted) => {
       if (wanted.length === 0) return;
-      await run(ADD_DEMANDS, [...arraysOf(DEMANDS, wanted), arrayLiteral("text", wanted.map((d) => JSON.stringify(d.labels)))]);
+      await run(ADD_DEMANDS, [
+        ...arraysOf(DEMANDS, wanted),
+        arrayLiteral(
+          "text",
+          wanted.map((d) => JSON.stringify(d.labels)),
+        ),
+      ]);
     },
     demands: (orgId) => db.select().from(demands).where(eq(demands.orgId, orgId)).orderBy(asc(demands.demandId)),
   };

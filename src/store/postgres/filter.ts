@@ -7,7 +7,14 @@ import { arrayLiteral } from "./columns.ts";
 /** Adds a parameter and gives its place, such as `$3`. */
 export type AddParameter = (value: unknown) => string;
 
-const SQL_OPERATOR: Readonly<Record<Comparison, string>> = { "==": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">=" };
+const SQL_OPERATOR: Readonly<Record<Comparison, string>> = {
+  "==": "=",
+  "!=": "<>",
+  "<": "<",
+  "<=": "<=",
+  ">": ">",
+  ">=": ">=",
+};
 /** How a value's type shows in the stored attributes. */
 const STORED_TYPE = { text: "string", number: "number", flag: "boolean", time: "object" } as const;
 
@@ -15,9 +22,13 @@ const STORED_TYPE = { text: "string", number: "number", flag: "boolean", time: "
 export function filterText(filter: Filter, add: AddParameter, org = "$1"): string {
   switch (filter.kind) {
     case "and":
-      return filter.terms.length === 0 ? "true" : `(${filter.terms.map((term) => filterText(term, add, org)).join(" AND ")})`;
+      return filter.terms.length === 0
+        ? "true"
+        : `(${filter.terms.map((term) => filterText(term, add, org)).join(" AND ")})`;
     case "or":
-      return filter.terms.length === 0 ? "false" : `(${filter.terms.map((term) => filterText(term, add, org)).join(" OR ")})`;
+      return filter.terms.length === 0
+        ? "false"
+        : `(${filter.terms.map((term) => filterText(term, add, org)).join(" OR ")})`;
     case "not":
       return `NOT ${filterText(filter.term, add, org)}`;
     case "compare":
@@ -33,7 +44,13 @@ export function filterText(filter: Filter, add: AddParameter, org = "$1"): strin
   }
 }
 
-function compareText(field: FilterField, operator: Comparison, value: FilterValue, add: AddParameter, org: string): string {
+function compareText(
+  field: FilterField,
+  operator: Comparison,
+  value: FilterValue,
+  add: AddParameter,
+  org: string,
+): string {
   const sign = SQL_OPERATOR[operator];
   switch (field.kind) {
     case "state":
@@ -45,12 +62,16 @@ function compareText(field: FilterField, operator: Comparison, value: FilterValu
     case "createdAt":
       return value.kind === "time" ? `g.created_ms ${sign} ${add(value.value)}::bigint` : "false";
     case "finishedAt":
-      return value.kind === "time" ? `(g.finished_ms IS NOT NULL AND g.finished_ms ${sign} ${add(value.value)}::bigint)` : "false";
+      return value.kind === "time"
+        ? `(g.finished_ms IS NOT NULL AND g.finished_ms ${sign} ${add(value.value)}::bigint)`
+        : "false";
     case "label": {
       if (value.kind !== "text") return "false";
       if (operator === "==") return termTest(labelTerm(field.name, value.value), add, org);
       // A parameter that no text names has no type: none is added for what is false anyway.
-      return operator === "!=" ? `(g.labels ? ${add(field.name)}::text AND NOT g.labels @> ${add(JSON.stringify({ [field.name]: value.value }))}::jsonb)` : "false";
+      return operator === "!="
+        ? `(g.labels ? ${add(field.name)}::text AND NOT g.labels @> ${add(JSON.stringify({ [field.name]: value.value }))}::jsonb)`
+        : "false";
     }
     case "attribute":
       return attributeText(field.name, operator, value, add, org);
@@ -61,10 +82,12 @@ function attributeText(name: string, operator: Comparison, value: FilterValue, a
   // JSON knows no infinity, and no attribute is one.
   const finite = value.kind !== "number" || Number.isFinite(value.value);
   if (operator === "==") return finite ? termTest(attributeTerm(name, value), add, org) : "false";
-  const same = (): string => (finite ? `g.attributes @> ${add(JSON.stringify({ [name]: storedAttribute(value) }))}::jsonb` : "false");
+  const same = (): string =>
+    finite ? `g.attributes @> ${add(JSON.stringify({ [name]: storedAttribute(value) }))}::jsonb` : "false";
   if (operator !== "!=" && value.kind !== "number" && value.kind !== "time") return "false";
   const attribute = `(g.attributes -> ${add(name)}::text)`;
-  if (operator === "!=") return `(jsonb_typeof(${attribute}) IS NOT DISTINCT FROM '${STORED_TYPE[value.kind]}' AND NOT ${same()})`;
+  if (operator === "!=")
+    return `(jsonb_typeof(${attribute}) IS NOT DISTINCT FROM '${STORED_TYPE[value.kind]}' AND NOT ${same()})`;
   const number = value.kind === "number" ? `${attribute}::float8` : `(${attribute} -> 'time')::float8`;
   // CASE, not AND: the order of a conjunction is the planner's, and a text is no number.
   return `CASE jsonb_typeof(${attribute}) WHEN '${STORED_TYPE[value.kind]}' THEN ${number} ${SQL_OPERATOR[operator]} ${add(String(value.value))}::float8 ELSE false END`;
@@ -83,7 +106,9 @@ function inText(field: FilterField, values: readonly FilterValue[], add: AddPara
     case "finishedAt":
     case "label":
     case "attribute":
-      return values.length === 0 ? "false" : `(${values.map((value) => compareText(field, "==", value, add, org)).join(" OR ")})`;
+      return values.length === 0
+        ? "false"
+        : `(${values.map((value) => compareText(field, "==", value, add, org)).join(" OR ")})`;
   }
 }
 

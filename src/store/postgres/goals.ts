@@ -46,10 +46,14 @@ const ADD_PLAN =
   "steps_total, steps_ended, steps_succeeded, steps_failed, steps_running, steps_starved, min_trust, traceparent, created_ms) " +
   "VALUES ($1, $2, $3, $4, 'UNCOMMITTED', 0, 0, 0, 0, 0, 1, false, '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', $5)";
 
-const ADD_TERMS = "INSERT INTO maestro.goal_terms (org_id, plan_id, term) SELECT $1::uuid, $2::uuid, v.term FROM unnest($3::uuid[]) AS v(term)";
+const ADD_TERMS =
+  "INSERT INTO maestro.goal_terms (org_id, plan_id, term) SELECT $1::uuid, $2::uuid, v.term FROM unnest($3::uuid[]) AS v(term)";
 
 function termsOf(spec: Goal["spec"]): readonly string[] {
-  return [...Object.entries(spec.labels).map((entry) => labelTerm(...entry)), ...Object.entries(spec.attributes).map((entry) => attributeTerm(...entry))];
+  return [
+    ...Object.entries(spec.labels).map((entry) => labelTerm(...entry)),
+    ...Object.entries(spec.attributes).map((entry) => attributeTerm(...entry)),
+  ];
 }
 
 export function createGoalRepository({ db, run, runOnce }: Session): GoalRepository {
@@ -60,7 +64,22 @@ export function createGoalRepository({ db, run, runOnce }: Session): GoalReposit
         run(
           "INSERT INTO maestro.goals (org_id, plan_id, charter_id, charter_revision, name, intent, inputs, constraints, labels, attributes, state, created_ms, created_by, finished_ms) " +
             "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-          [orgId, planId, charterId, charterRevision, spec.name, spec.intent, payloadText(spec.inputs), JSON.stringify(spec.constraints), JSON.stringify(spec.labels), attributesText(spec.attributes), state, createdMs, createdBy, finishedMs],
+          [
+            orgId,
+            planId,
+            charterId,
+            charterRevision,
+            spec.name,
+            spec.intent,
+            payloadText(spec.inputs),
+            JSON.stringify(spec.constraints),
+            JSON.stringify(spec.labels),
+            attributesText(spec.attributes),
+            state,
+            createdMs,
+            createdBy,
+            finishedMs,
+          ],
         ),
         run(ADD_PLAN, [orgId, planId, charterId, charterRevision, createdMs]),
         run(ADD_TERMS, [orgId, planId, arrayLiteral("uuid", termsOf(spec))]),
@@ -71,7 +90,10 @@ export function createGoalRepository({ db, run, runOnce }: Session): GoalReposit
       return row === undefined ? undefined : goalOf(row);
     },
     setState: async (orgId, planId, state, finishedMs) => {
-      await db.update(goals).set({ state, finishedMs }).where(and(eq(goals.orgId, orgId), eq(goals.planId, planId)));
+      await db
+        .update(goals)
+        .set({ state, finishedMs })
+        .where(and(eq(goals.orgId, orgId), eq(goals.planId, planId)));
     },
     query: async (orgId, query, page) => {
       const found: RawGoal[] = [];
@@ -110,20 +132,29 @@ function partsOf(order: GoalOrder, page: PageRequest): readonly Part[] {
     case "finished_at desc": {
       const open = { columns: ["g.plan_id"], descending, only: "g.finished_ms IS NULL" };
       if (after?.[0] === null) return [{ ...open, after: after.slice(1) }];
-      return [{ columns: ["g.finished_ms", "g.plan_id"], descending, only: "g.finished_ms IS NOT NULL", after }, { ...open, after: null }];
+      return [
+        { columns: ["g.finished_ms", "g.plan_id"], descending, only: "g.finished_ms IS NOT NULL", after },
+        { ...open, after: null },
+      ];
     }
   }
 }
 
 /** One part of a query as text and parameters. Exported so that its plan can be looked at. */
-export function queryText(orgId: OrgId, query: GoalQuery, part: Part, limit: number): { readonly text: string; readonly parameters: readonly unknown[] } {
+export function queryText(
+  orgId: OrgId,
+  query: GoalQuery,
+  part: Part,
+  limit: number,
+): { readonly text: string; readonly parameters: readonly unknown[] } {
   const parameters: unknown[] = [orgId];
   const add = (value: unknown): string => `$${String(parameters.push(value))}`;
   const where = ["g.org_id = $1"];
   if (query.charterId !== null) where.push(`g.charter_id = ${add(query.charterId)}`);
   if (part.only !== null) where.push(part.only);
   if (query.filter !== null) where.push(filterText(query.filter, add));
-  if (part.after !== null) where.push(`(${part.columns.join(", ")}) ${part.descending ? "<" : ">"} (${part.after.map(add).join(", ")})`);
+  if (part.after !== null)
+    where.push(`(${part.columns.join(", ")}) ${part.descending ? "<" : ">"} (${part.after.map(add).join(", ")})`);
   const order = part.columns.map((column) => (part.descending ? `${column} DESC` : column)).join(", ");
   return { text: `${SELECT} WHERE ${where.join(" AND ")} ORDER BY ${order} LIMIT ${add(limit)}`, parameters };
 }
@@ -147,6 +178,12 @@ export function goalOf(raw: RawGoal): GoalView {
     createdBy: raw.created_by,
     finishedMs: raw.finished_ms,
   };
-  const { active_version: activeVersion, steps_total: stepsTotal, steps_ended: stepsEnded, steps_succeeded: stepsSucceeded, steps_failed: stepsFailed } = raw;
+  const {
+    active_version: activeVersion,
+    steps_total: stepsTotal,
+    steps_ended: stepsEnded,
+    steps_succeeded: stepsSucceeded,
+    steps_failed: stepsFailed,
+  } = raw;
   return { ...goal, activeVersion, stepsTotal, stepsEnded, stepsSucceeded, stepsFailed };
 }

@@ -49,25 +49,50 @@ const EDGES: readonly BulkColumn<OfVersion<AnalysedEdge>>[] = [
 ];
 
 export function createGraphRepository({ db, run }: Session): GraphRepository {
-  const insertSteps = async (orgId: OrgId, planId: PlanId, version: number, steps: readonly GraphStep[]): Promise<void> =>
-    bulkInsert(run, "graph_steps", STEPS, steps.map((it) => ({ orgId, planId, version, it })));
-  const ofVersion = (table: typeof graphVersions | typeof graphSteps | typeof graphEdges, orgId: OrgId, planId: PlanId, version: number) =>
-    and(eq(table.orgId, orgId), eq(table.planId, planId), eq(table.version, version));
-  const selectSteps = "SELECT key, definition, fingerprint, level, expected_ms, earliest_ms, latest_ms, total_slack_ms, free_slack_ms, critical FROM maestro.graph_steps WHERE org_id = $1 AND plan_id = $2 AND version = $3";
-  const selectEdges = "SELECT from_key, to_key, kind, regardless, redundant FROM maestro.graph_edges WHERE org_id = $1 AND plan_id = $2 AND version = $3";
+  const insertSteps = async (
+    orgId: OrgId,
+    planId: PlanId,
+    version: number,
+    steps: readonly GraphStep[],
+  ): Promise<void> =>
+    bulkInsert(
+      run,
+      "graph_steps",
+      STEPS,
+      steps.map((it) => ({ orgId, planId, version, it })),
+    );
+  const ofVersion = (
+    table: typeof graphVersions | typeof graphSteps | typeof graphEdges,
+    orgId: OrgId,
+    planId: PlanId,
+    version: number,
+  ) => and(eq(table.orgId, orgId), eq(table.planId, planId), eq(table.version, version));
+  const selectSteps =
+    "SELECT key, definition, fingerprint, level, expected_ms, earliest_ms, latest_ms, total_slack_ms, free_slack_ms, critical FROM maestro.graph_steps WHERE org_id = $1 AND plan_id = $2 AND version = $3";
+  const selectEdges =
+    "SELECT from_key, to_key, kind, regardless, redundant FROM maestro.graph_edges WHERE org_id = $1 AND plan_id = $2 AND version = $3";
   return {
     addVersion: async (version) => {
       await db.insert(graphVersions).values(versionRow(version));
     },
     saveVersion: async (version) => {
       const { state, digest, stepCount, edgeCount, analysis, constraints, reason } = versionRow(version);
-      await db.update(graphVersions).set({ state, digest, stepCount, edgeCount, analysis, constraints, reason }).where(ofVersion(graphVersions, version.orgId, version.planId, version.version));
+      await db
+        .update(graphVersions)
+        .set({ state, digest, stepCount, edgeCount, analysis, constraints, reason })
+        .where(ofVersion(graphVersions, version.orgId, version.planId, version.version));
     },
     setState: async (orgId, planId, version, state) => {
-      await db.update(graphVersions).set({ state }).where(ofVersion(graphVersions, orgId, planId, version));
+      await db
+        .update(graphVersions)
+        .set({ state })
+        .where(ofVersion(graphVersions, orgId, planId, version));
     },
     findVersion: async (orgId, planId, version) => {
-      const [row] = await db.select().from(graphVersions).where(ofVersion(graphVersions, orgId, planId, version));
+      const [row] = await db
+        .select()
+        .from(graphVersions)
+        .where(ofVersion(graphVersions, orgId, planId, version));
       return row === undefined ? undefined : versionOf(row);
     },
     listVersions: async (orgId, planId, page) => {
@@ -75,7 +100,13 @@ export function createGraphRepository({ db, run }: Session): GraphRepository {
       const rows = await db
         .select()
         .from(graphVersions)
-        .where(and(eq(graphVersions.orgId, orgId), eq(graphVersions.planId, planId), version === undefined ? undefined : lt(graphVersions.version, version)))
+        .where(
+          and(
+            eq(graphVersions.orgId, orgId),
+            eq(graphVersions.planId, planId),
+            version === undefined ? undefined : lt(graphVersions.version, version),
+          ),
+        )
         .orderBy(desc(graphVersions.version))
         .limit(page.limit);
       return rows.map(versionOf);
@@ -83,7 +114,15 @@ export function createGraphRepository({ db, run }: Session): GraphRepository {
     addSteps: async (orgId, planId, version, steps) => {
       const rows = await run<{ key: string }>(
         "SELECT key FROM maestro.graph_steps WHERE org_id = $1 AND plan_id = $2 AND version = $3 AND key = ANY($4::text[]) ORDER BY key",
-        [orgId, planId, version, arrayLiteral("text", steps.map((step) => step.definition.key))],
+        [
+          orgId,
+          planId,
+          version,
+          arrayLiteral(
+            "text",
+            steps.map((step) => step.definition.key),
+          ),
+        ],
       );
       if (rows.length > 0) return { taken: rows.map(({ key }) => key) };
       await insertSteps(orgId, planId, version, steps);
@@ -93,25 +132,53 @@ export function createGraphRepository({ db, run }: Session): GraphRepository {
       await db.delete(graphSteps).where(ofVersion(graphSteps, orgId, planId, version));
       await db.delete(graphEdges).where(ofVersion(graphEdges, orgId, planId, version));
       await insertSteps(orgId, planId, version, steps);
-      await bulkInsert(run, "graph_edges", EDGES, edges.map((it) => ({ orgId, planId, version, it })));
+      await bulkInsert(
+        run,
+        "graph_edges",
+        EDGES,
+        edges.map((it) => ({ orgId, planId, version, it })),
+      );
     },
     // Whole graphs may have 100,000 rows: raw rows are mapped once.
-    steps: async (orgId, planId, version) => (await run<RawStep>(`${selectSteps} ORDER BY key`, [orgId, planId, version])).map(stepOf),
-    edges: async (orgId, planId, version) => (await run<RawEdge>(`${selectEdges} ORDER BY from_key, to_key`, [orgId, planId, version])).map(edgeOf),
+    steps: async (orgId, planId, version) =>
+      (await run<RawStep>(`${selectSteps} ORDER BY key`, [orgId, planId, version])).map(stepOf),
+    edges: async (orgId, planId, version) =>
+      (await run<RawEdge>(`${selectEdges} ORDER BY from_key, to_key`, [orgId, planId, version])).map(edgeOf),
     listSteps: async (orgId, planId, version, page) => {
       const [key = ""] = (page.after ?? []) as [string?];
-      return (await run<RawStep>(`${selectSteps} AND key > $4 ORDER BY key LIMIT $5`, [orgId, planId, version, key, page.limit])).map(stepOf);
+      return (
+        await run<RawStep>(`${selectSteps} AND key > $4 ORDER BY key LIMIT $5`, [
+          orgId,
+          planId,
+          version,
+          key,
+          page.limit,
+        ])
+      ).map(stepOf);
     },
     listEdges: async (orgId, planId, version, page) => {
       const [from = "", to = ""] = (page.after ?? []) as [string?, string?];
-      return (await run<RawEdge>(`${selectEdges} AND (from_key, to_key) > ($4, $5) ORDER BY from_key, to_key LIMIT $6`, [orgId, planId, version, from, to, page.limit])).map(edgeOf);
+      return (
+        await run<RawEdge>(`${selectEdges} AND (from_key, to_key) > ($4, $5) ORDER BY from_key, to_key LIMIT $6`, [
+          orgId,
+          planId,
+          version,
+          from,
+          to,
+          page.limit,
+        ])
+      ).map(edgeOf);
     },
   };
 }
 
 function versionRow(version: GraphVersion): typeof graphVersions.$inferInsert {
   const { analysis, constraints } = version;
-  return { ...version, analysis: analysis === null ? null : JSON.stringify(analysis), constraints: constraints === null ? null : JSON.stringify(constraints) };
+  return {
+    ...version,
+    analysis: analysis === null ? null : JSON.stringify(analysis),
+    constraints: constraints === null ? null : JSON.stringify(constraints),
+  };
 }
 
 function versionOf(row: typeof graphVersions.$inferSelect): GraphVersion {

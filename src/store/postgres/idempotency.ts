@@ -17,7 +17,8 @@ const BEGIN =
   "INSERT INTO maestro.idempotency_keys AS k (org_id, principal, key, operation, body_digest, created_ms, expires_ms) VALUES ($1, $2, $3, $4, $5, $6, $7) " +
   "ON CONFLICT (org_id, principal, key) DO UPDATE SET operation = excluded.operation, body_digest = excluded.body_digest, answer = NULL, refusal = NULL, " +
   "created_ms = excluded.created_ms, expires_ms = excluded.expires_ms WHERE k.expires_ms <= excluded.created_ms RETURNING 1";
-const READ = "SELECT operation, body_digest, answer, refusal FROM maestro.idempotency_keys WHERE org_id = $1 AND principal = $2 AND key = $3";
+const READ =
+  "SELECT operation, body_digest, answer, refusal FROM maestro.idempotency_keys WHERE org_id = $1 AND principal = $2 AND key = $3";
 const KEYS: readonly BulkColumn<IdempotentCall>[] = [
   { name: "org_id", type: "uuid", value: (call) => call.orgId },
   { name: "principal", type: "text", value: (call) => call.principal },
@@ -26,7 +27,8 @@ const KEYS: readonly BulkColumn<IdempotentCall>[] = [
 const PEEK =
   "SELECT v.place, k.operation, k.body_digest, k.answer, k.refusal FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS v(org_id, principal, key, place) " +
   "JOIN maestro.idempotency_keys k USING (org_id, principal, key) WHERE k.expires_ms > $4";
-const FINISH = "UPDATE maestro.idempotency_keys SET answer = $4, refusal = $5 WHERE org_id = $1 AND principal = $2 AND key = $3";
+const FINISH =
+  "UPDATE maestro.idempotency_keys SET answer = $4, refusal = $5 WHERE org_id = $1 AND principal = $2 AND key = $3";
 
 export function createIdempotencyRepository({ run }: Session): IdempotencyRepository {
   return {

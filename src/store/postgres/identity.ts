@@ -21,8 +21,16 @@ export function createIdentityRepository({ db, run }: Session): IdentityReposito
       // A name may be taken by an org that this transaction does not see, and the new one is not among its orgs.
       const [, added] = await Promise.all([
         run("SELECT set_config('maestro.platform', 'on', true)"),
-        run("INSERT INTO maestro.orgs (org_id, name, created_ms) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING RETURNING org_id", [org.orgId, org.name, org.createdMs]),
+        run(
+          "INSERT INTO maestro.orgs (org_id, name, created_ms) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING RETURNING org_id",
+          [org.orgId, org.name, org.createdMs],
+        ),
         run("SELECT set_config('maestro.platform', '', true)"),
+        // The new org's first key belongs to the same transaction.
+        run(
+          "SELECT set_config('maestro.orgs', array_append(current_setting('maestro.orgs')::uuid[], $1::uuid)::text, true)",
+          [org.orgId],
+        ),
       ]);
       return added.length === 1;
     },
@@ -30,17 +38,31 @@ export function createIdentityRepository({ db, run }: Session): IdentityReposito
       await db.insert(apiKeys).values({ ...key, grants: [...key.grants], secretDigest });
     },
     findKey: async (orgId, keyId) => {
-      const [row] = await db.select().from(apiKeys).where(and(eq(apiKeys.orgId, orgId), eq(apiKeys.keyId, keyId)));
+      const [row] = await db
+        .select()
+        .from(apiKeys)
+        .where(and(eq(apiKeys.orgId, orgId), eq(apiKeys.keyId, keyId)));
       return row === undefined ? undefined : apiKeyOf(row);
     },
     listKeys: async (orgId, page) => {
       const [ms, id] = (page.after ?? []) as [number?, KeyId?];
-      const below = ms === undefined || id === undefined ? undefined : or(lt(apiKeys.createdMs, ms), and(eq(apiKeys.createdMs, ms), lt(apiKeys.keyId, id)));
-      const rows = await db.select().from(apiKeys).where(and(eq(apiKeys.orgId, orgId), below)).orderBy(desc(apiKeys.createdMs), desc(apiKeys.keyId)).limit(page.limit);
+      const below =
+        ms === undefined || id === undefined
+          ? undefined
+          : or(lt(apiKeys.createdMs, ms), and(eq(apiKeys.createdMs, ms), lt(apiKeys.keyId, id)));
+      const rows = await db
+        .select()
+        .from(apiKeys)
+        .where(and(eq(apiKeys.orgId, orgId), below))
+        .orderBy(desc(apiKeys.createdMs), desc(apiKeys.keyId))
+        .limit(page.limit);
       return rows.map(apiKeyOf);
     },
     revokeKey: async (orgId, keyId, atMs) => {
-      await db.update(apiKeys).set({ revokedMs: atMs }).where(and(eq(apiKeys.orgId, orgId), eq(apiKeys.keyId, keyId), isNull(apiKeys.revokedMs)));
+      await db
+        .update(apiKeys)
+        .set({ revokedMs: atMs })
+        .where(and(eq(apiKeys.orgId, orgId), eq(apiKeys.keyId, keyId), isNull(apiKeys.revokedMs)));
     },
   };
 }

@@ -90,7 +90,10 @@ async function dial(to: Address, limitMs: number): Promise<Socket> {
   const host = to.host[0] ?? "localhost";
   const socket = typeof to.path === "string" ? connect(to.path) : connect(Number(to.port[0]), host);
   await new Promise<void>((resolve, reject) => {
-    const late = setTimeout(() => socket.destroy(Object.assign(new Error("too slow"), { code: "CONNECT_TIMEOUT" })), limitMs);
+    const late = setTimeout(
+      () => socket.destroy(Object.assign(new Error("too slow"), { code: "CONNECT_TIMEOUT" })),
+      limitMs,
+    );
     socket.once("error", (error) => {
       clearTimeout(late);
       reject(error);
@@ -123,5 +126,9 @@ export function lend(lane: Lane, giveBack: () => void, cutOff: () => void): Conn
       cutOff();
     },
   };
-  return Object.assign(call, { typed: lane.sql.typed, types: lane.sql.types, options: lane.sql.options }, own) as unknown as Connection;
+  return Object.assign(
+    call,
+    { typed: lane.sql.typed, types: lane.sql.types, options: lane.sql.options },
+    own,
+  ) as unknown as Connection;
 }

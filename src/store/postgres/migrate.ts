@@ -94,7 +94,9 @@ export function checkHistory(applied: readonly Applied[], known: readonly Migrat
   for (const { version, name, checksum, oldest_compatible: oldest } of applied) {
     const own = known.find((m) => m.version === version);
     if (own !== undefined && own.checksum !== checksum) {
-      throw new MigrationError(`Migration ${String(version)} (${name}) of this database is not the one of this build. Use the build that made the database.`);
+      throw new MigrationError(
+        `Migration ${String(version)} (${name}) of this database is not the one of this build. Use the build that made the database.`,
+      );
     }
     if (own === undefined && oldest > newest) {
       throw new MigrationError(
@@ -109,16 +111,21 @@ async function checkEngine(connection: Connection): Promise<void> {
     "SELECT current_setting('server_version_num')::int AS version, current_setting('server_encoding') AS encoding, pg_is_in_recovery() AS standby",
   );
   if (row === undefined || row.version < 150_000) throw new MigrationError("Maestro needs Postgres 15 or newer.");
-  if (row.encoding !== "UTF8") throw new MigrationError(`The database is encoded in ${row.encoding}; make one WITH ENCODING 'UTF8'.`);
-  if (row.standby) throw new MigrationError("The database is a standby, which cannot be written. Use the address of the primary.");
+  if (row.encoding !== "UTF8")
+    throw new MigrationError(`The database is encoded in ${row.encoding}; make one WITH ENCODING 'UTF8'.`);
+  if (row.standby)
+    throw new MigrationError("The database is a standby, which cannot be written. Use the address of the primary.");
 }
 
 /** A poll, not a wait: a waiting pg_advisory_lock holds a snapshot, and with it CREATE INDEX CONCURRENTLY of the one that migrates. */
 async function lock(connection: Connection, options: MigrateOptions): Promise<void> {
   for (let left = options.waitMs ?? 60_000; ; left -= POLL_MS) {
-    const [row] = await connection.unsafe<{ taken: boolean }[]>(`SELECT pg_try_advisory_lock(${String(LOCK)}) AS taken`);
+    const [row] = await connection.unsafe<{ taken: boolean }[]>(
+      `SELECT pg_try_advisory_lock(${String(LOCK)}) AS taken`,
+    );
     if (row?.taken === true) return;
-    if (left <= 0) throw new MigrationError("Another server is still migrating this database. Start again when it is done.");
+    if (left <= 0)
+      throw new MigrationError("Another server is still migrating this database. Start again when it is done.");
     await delay(POLL_MS, undefined, options.signal === undefined ? {} : { signal: options.signal });
   }
 }
@@ -129,7 +136,9 @@ async function history(connection: Connection): Promise<readonly Applied[]> {
      CREATE TABLE IF NOT EXISTS maestro.schema_migrations (
        version integer PRIMARY KEY, name text NOT NULL, checksum text NOT NULL, applied_ms bigint NOT NULL, oldest_compatible integer NOT NULL)`,
   );
-  return connection.unsafe<Applied[]>("SELECT version, name, checksum, oldest_compatible FROM maestro.schema_migrations ORDER BY version");
+  return connection.unsafe<Applied[]>(
+    "SELECT version, name, checksum, oldest_compatible FROM maestro.schema_migrations ORDER BY version",
+  );
 }
 
 async function apply(connection: Connection, migration: Migration): Promise<void> {

@@ -27,7 +27,9 @@ interface OfPlan<T> {
   readonly it: T;
 }
 
-const INPUTS: readonly BulkColumn<OfPlan<{ readonly ordinal: number; readonly input: NonNullable<NewStep["input"]> }>>[] = [
+const INPUTS: readonly BulkColumn<
+  OfPlan<{ readonly ordinal: number; readonly input: NonNullable<NewStep["input"]> }>
+>[] = [
   { name: "org_id", type: "uuid", value: (o) => o.orgId },
   { name: "plan_id", type: "uuid", value: (o) => o.planId },
   { name: "ordinal", type: "int", value: ({ it }) => it.ordinal },
@@ -56,7 +58,8 @@ type RawView = RawStep & {
 };
 
 // Index: steps_by_key for the page, then primary keys. Sums may go beyond a bigint; they are cut off where amounts are.
-const used = (unit: string): string => `least(coalesce(sum(a.usage_${unit}), 0), ${String(MOST)})::bigint AS used_${unit}`;
+const used = (unit: string): string =>
+  `least(coalesce(sum(a.usage_${unit}), 0), ${String(MOST)})::bigint AS used_${unit}`;
 const STEP_VIEWS =
   `SELECT ${STEP_SELECT}, g.definition, i.input, u.used_tokens, u.used_money, u.used_wall, u.used_energy FROM maestro.steps s ` +
   "JOIN maestro.graph_steps g ON g.org_id = s.org_id AND g.plan_id = s.plan_id AND g.version = s.version AND g.key = s.key " +
@@ -76,7 +79,8 @@ export function createPlanRepository({ run }: Session, nowMs: () => Promise<numb
     const [row] = await run<RawPlan>(text, [orgId, planId]);
     return row === undefined ? undefined : planRowOf(row);
   };
-  const own = <T>(orgId: OrgId, planId: PlanId, list: readonly T[]): readonly OfPlan<T>[] => list.map((it) => ({ orgId, planId, it }));
+  const own = <T>(orgId: OrgId, planId: PlanId, list: readonly T[]): readonly OfPlan<T>[] =>
+    list.map((it) => ({ orgId, planId, it }));
   return {
     lock: (orgId, planId) => one(`${FIND} FOR NO KEY UPDATE OF p`, orgId, planId),
     find: (orgId, planId) => one(FIND, orgId, planId),
@@ -84,7 +88,7 @@ export function createPlanRepository({ run }: Session, nowMs: () => Promise<numb
       const [ms = null, id = null] = (page.after ?? []) as [number?, string?];
       // Index: plans_by_time, backwards.
       const rows = await run<RawPlan>(
-        `SELECT ${PLAN_SELECT} FROM maestro.plans p WHERE p.org_id = $1 AND p.committed_ms IS NOT NULL AND ($2::uuid IS NULL OR p.plan_id = $2) ` +
+        `SELECT ${PLAN_SELECT} FROM maestro.plans p WHERE p.org_id = $1 AND p.state <> 'UNCOMMITTED' AND ($2::uuid IS NULL OR p.plan_id = $2) ` +
           "AND ($3::text[] IS NULL OR p.state = ANY($3::text[])) AND ($4::bigint IS NULL OR (p.created_ms, p.plan_id) < ($4::bigint, $5::uuid)) ORDER BY p.created_ms DESC, p.plan_id DESC LIMIT $6",
         [orgId, planId, states.length === 0 ? null : arrayLiteral("text", states), ms, id, page.limit],
       );
@@ -97,7 +101,12 @@ export function createPlanRepository({ run }: Session, nowMs: () => Promise<numb
       await Promise.all(sendChanges(run, [changes], { hotOnly: false, nowMs: at }));
     },
     addSteps: async (orgId, planId, steps, edges) => {
-      await bulkInsert(run, "steps", STEP_ALL, steps.map(({ row }) => ({ orgId, row })));
+      await bulkInsert(
+        run,
+        "steps",
+        STEP_ALL,
+        steps.map(({ row }) => ({ orgId, row })),
+      );
       const inputs = steps.flatMap(({ row, input }) => (input === null ? [] : [{ ordinal: row.ordinal, input }]));
       await bulkInsert(run, "step_inputs", INPUTS, own(orgId, planId, inputs));
       await bulkInsert(run, "step_edges", EDGES, own(orgId, planId, edges));
@@ -107,16 +116,46 @@ export function createPlanRepository({ run }: Session, nowMs: () => Promise<numb
       await run(
         "DELETE FROM maestro.step_edges e USING unnest($3::int[], $4::int[]) AS v(from_ordinal, to_ordinal) " +
           "WHERE e.org_id = $1 AND e.plan_id = $2 AND e.from_ordinal = v.from_ordinal AND e.to_ordinal = v.to_ordinal",
-        [orgId, planId, arrayLiteral("int", edges.map((e) => e.from)), arrayLiteral("int", edges.map((e) => e.to))],
+        [
+          orgId,
+          planId,
+          arrayLiteral(
+            "int",
+            edges.map((e) => e.from),
+          ),
+          arrayLiteral(
+            "int",
+            edges.map((e) => e.to),
+          ),
+        ],
       );
     },
     listSteps: async (orgId, planId, query, page) => {
       const [after = ""] = (page.after ?? []) as [string?];
       const asked = query.states.length === 0 ? null : query.states;
-      const states = query.unfinishedOnly === true ? UNFINISHED.filter((state) => asked?.includes(state) ?? true) : asked;
-      const rows = await run<RawView>(STEP_VIEWS, [orgId, planId, after, states === null ? null : arrayLiteral("text", states), query.key ?? null, page.limit]);
+      const states =
+        query.unfinishedOnly === true ? UNFINISHED.filter((state) => asked?.includes(state) ?? true) : asked;
+      const rows = await run<RawView>(STEP_VIEWS, [
+        orgId,
+        planId,
+        after,
+        states === null ? null : arrayLiteral("text", states),
+        query.key ?? null,
+        page.limit,
+      ]);
       if (rows.length === 0) return [];
-      const attempts = await run<RawAttempt>(LAST_ATTEMPTS, [orgId, planId, arrayLiteral("int", rows.map((r) => r.ordinal)), arrayLiteral("boolean", rows.map((r) => r.undoing))]);
+      const attempts = await run<RawAttempt>(LAST_ATTEMPTS, [
+        orgId,
+        planId,
+        arrayLiteral(
+          "int",
+          rows.map((r) => r.ordinal),
+        ),
+        arrayLiteral(
+          "boolean",
+          rows.map((r) => r.undoing),
+        ),
+      ]);
       const last = new Map(attempts.map((raw) => [raw.ordinal, raw]));
       return rows.map((raw) => viewOf(raw, last.get(raw.ordinal)));
     },
@@ -139,13 +178,19 @@ export function createPlanRepository({ run }: Session, nowMs: () => Promise<numb
     },
     allSteps: async (orgId, planId) => {
       const [steps, edges] = await Promise.all([
-        run<RawStep>(`SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.current ORDER BY s.ordinal`, [orgId, planId]),
+        run<RawStep>(
+          `SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.current ORDER BY s.ordinal`,
+          [orgId, planId],
+        ),
         run<{ from_ordinal: number; to_ordinal: number; regardless: boolean }>(
           "SELECT from_ordinal, to_ordinal, regardless FROM maestro.step_edges WHERE org_id = $1 AND plan_id = $2 ORDER BY from_ordinal, to_ordinal",
           [orgId, planId],
         ),
       ]);
-      return { steps: steps.map(stepRowOf), edges: edges.map((e) => ({ from: e.from_ordinal, to: e.to_ordinal, regardless: e.regardless })) };
+      return {
+        steps: steps.map(stepRowOf),
+        edges: edges.map((e) => ({ from: e.from_ordinal, to: e.to_ordinal, regardless: e.regardless })),
+      };
     },
   };
 }
@@ -156,6 +201,11 @@ function viewOf(raw: RawView, last: RawAttempt | undefined): StepView {
     definition: parseDefinition(raw.definition),
     input: payloadOf(raw.input),
     last: last === undefined ? null : attemptOf(last),
-    usage: { tokens: raw.used_tokens, moneyMicros: raw.used_money, wallMs: raw.used_wall, energyMillijoules: raw.used_energy },
+    usage: {
+      tokens: raw.used_tokens,
+      moneyMicros: raw.used_money,
+      wallMs: raw.used_wall,
+      energyMillijoules: raw.used_energy,
+    },
   };
 }

@@ -30,7 +30,8 @@ export const READY_STEPS =
 const FIRST_KEY = "-9223372036854775808";
 
 export function createPlatformStore(options: TransactionOptions): PlatformStore {
-  const platform = async <T>(work: (session: Session) => Promise<T>): Promise<T> => inTransaction(options, { orgs: [], platform: true }, work);
+  const platform = async <T>(work: (session: Session) => Promise<T>): Promise<T> =>
+    inTransaction(options, { orgs: [], platform: true }, work);
   const within = async <T>(orgs: readonly OrgId[], work: (session: Session) => Promise<T>): Promise<T> =>
     inTransaction(options, { orgs: [...new Set(orgs)], readOnly: true }, work);
 
@@ -43,7 +44,10 @@ export function createPlatformStore(options: TransactionOptions): PlatformStore 
       }),
     ensureOrg: (org) =>
       platform(async ({ db }) => {
-        await db.insert(orgTable).values({ ...org }).onConflictDoNothing({ target: orgTable.name });
+        await db
+          .insert(orgTable)
+          .values({ ...org })
+          .onConflictDoNothing({ target: orgTable.name });
         const [row] = await db.select().from(orgTable).where(eq(orgTable.name, org.name));
         if (row === undefined) throw new Error("an org that was just made is gone");
         return row satisfies Org;
@@ -56,7 +60,10 @@ export function createPlatformStore(options: TransactionOptions): PlatformStore 
       }),
     keysRevokedSince: (ms) =>
       platform(async ({ db }) => {
-        const rows = await db.select({ keyId: apiKeys.keyId }).from(apiKeys).where(and(isNotNull(apiKeys.revokedMs), gte(apiKeys.revokedMs, ms)));
+        const rows = await db
+          .select({ keyId: apiKeys.keyId })
+          .from(apiKeys)
+          .where(and(isNotNull(apiKeys.revokedMs), gte(apiKeys.revokedMs, ms)));
         return rows.map(({ keyId }) => keyId);
       }),
     ...sessions(platform),
@@ -67,7 +74,9 @@ export function createPlatformStore(options: TransactionOptions): PlatformStore 
 type Platform = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
 
 /** Sessions live by the database's clock, so that servers need not agree on the time. */
-function sessions(platform: Platform): Pick<PlatformStore, "openSession" | "renewSession" | "endSession" | "lapsedSessions" | "forgetSession"> {
+function sessions(
+  platform: Platform,
+): Pick<PlatformStore, "openSession" | "renewSession" | "endSession" | "lapsedSessions" | "forgetSession"> {
   const info = (sessionId: SessionId, rows: readonly { readonly expires_ms: number }[]): SessionInfo | undefined =>
     rows[0] === undefined ? undefined : { sessionId, expiresMs: rows[0].expires_ms };
   return {
@@ -92,18 +101,28 @@ function sessions(platform: Platform): Pick<PlatformStore, "openSession" | "rene
       return info(sessionId, rows);
     },
     endSession: async (sessionId) => {
-      await platform(({ run }) => run("UPDATE maestro.server_sessions SET ended_ms = maestro.clock_ms() WHERE session_id = $1 AND ended_ms IS NULL", [sessionId]));
+      await platform(({ run }) =>
+        run(
+          "UPDATE maestro.server_sessions SET ended_ms = maestro.clock_ms() WHERE session_id = $1 AND ended_ms IS NULL",
+          [sessionId],
+        ),
+      );
     },
     lapsedSessions: async () => {
       const rows = await platform(({ run }) =>
-        run<{ session_id: string }>("SELECT session_id FROM maestro.server_sessions WHERE ended_ms IS NOT NULL OR expires_ms <= maestro.clock_ms() ORDER BY expires_ms"),
+        run<{ session_id: string }>(
+          "SELECT session_id FROM maestro.server_sessions WHERE ended_ms IS NOT NULL OR expires_ms <= maestro.clock_ms() ORDER BY expires_ms",
+        ),
       );
       return rows.map((row) => row.session_id as SessionId);
     },
     forgetSession: async (sessionId) => {
       // Only a session that cannot come back: it may have been renewed since it was listed.
       await platform(({ run }) =>
-        run("DELETE FROM maestro.server_sessions WHERE session_id = $1 AND (ended_ms IS NOT NULL OR expires_ms <= maestro.clock_ms())", [sessionId]),
+        run(
+          "DELETE FROM maestro.server_sessions WHERE session_id = $1 AND (ended_ms IS NOT NULL OR expires_ms <= maestro.clock_ms())",
+          [sessionId],
+        ),
       );
     },
   };
@@ -115,22 +134,52 @@ interface RawPlanRef {
   readonly org_id: string;
   readonly plan_id: string;
 }
-const planRef = (raw: RawPlanRef): { readonly orgId: OrgId; readonly planId: PlanId } => ({ orgId: raw.org_id as OrgId, planId: raw.plan_id as PlanId });
+const planRef = (raw: RawPlanRef): { readonly orgId: OrgId; readonly planId: PlanId } => ({
+  orgId: raw.org_id as OrgId,
+  planId: raw.plan_id as PlanId,
+});
 
-type Scans = Pick<PlatformStore, "readySteps" | "leasesOfSession" | "dueTimers" | "nextTimerMs" | "openCascades" | "overduePlans" | "dropExpiredKeys" | "ensurePartitions">;
+type Scans = Pick<
+  PlatformStore,
+  | "readySteps"
+  | "leasesOfSession"
+  | "dueTimers"
+  | "nextTimerMs"
+  | "openCascades"
+  | "overduePlans"
+  | "dropExpiredKeys"
+  | "ensurePartitions"
+>;
 
 function scans(platform: Platform, within: Within): Scans {
   return {
     readySteps: async (demands, limitEach) => {
       if (demands.length === 0) return [];
       const parameters = [
-        arrayLiteral("uuid", demands.map((d) => d.orgId)),
-        arrayLiteral("uuid", demands.map((d) => d.demandId)),
-        arrayLiteral("bigint", demands.map((d) => d.afterKey ?? FIRST_KEY)),
+        arrayLiteral(
+          "uuid",
+          demands.map((d) => d.orgId),
+        ),
+        arrayLiteral(
+          "uuid",
+          demands.map((d) => d.demandId),
+        ),
+        arrayLiteral(
+          "bigint",
+          demands.map((d) => d.afterKey ?? FIRST_KEY),
+        ),
         limitEach,
       ];
-      const rows = await within(demands.map((d) => d.orgId), ({ run }) => run<RawReady>(READY_STEPS, parameters));
-      return rows.map((raw): ReadyStep => ({ ...planRef(raw), demandId: raw.demand_id as DemandId, orderKey: raw.order_key, ordinal: raw.ordinal }));
+      const rows = await within(
+        demands.map((d) => d.orgId),
+        ({ run }) => run<RawReady>(READY_STEPS, parameters),
+      );
+      return rows.map((raw): ReadyStep => ({
+        ...planRef(raw),
+        demandId: raw.demand_id as DemandId,
+        orderKey: raw.order_key,
+        ordinal: raw.ordinal,
+      }));
     },
     leasesOfSession: async (orgs, sessionId) => {
       if (orgs.length === 0) return [];
@@ -159,7 +208,9 @@ function scans(platform: Platform, within: Within): Scans {
         return row?.dueMs ?? null;
       }),
     openCascades: async (limit) => {
-      const rows = await platform(({ run }) => run<RawPlanRef>("SELECT org_id, plan_id FROM maestro.cascades ORDER BY created_ms, plan_id LIMIT $1", [limit]));
+      const rows = await platform(({ run }) =>
+        run<RawPlanRef>("SELECT org_id, plan_id FROM maestro.cascades ORDER BY created_ms, plan_id LIMIT $1", [limit]),
+      );
       return rows.map(planRef);
     },
     overduePlans: async (orgs, limit) => {
@@ -183,7 +234,9 @@ function scans(platform: Platform, within: Within): Scans {
       return rows.length;
     },
     ensurePartitions: async (months) => {
-      const rows = await platform(({ run }) => run<{ made: number }>("SELECT maestro.ensure_partitions(maestro.clock_ms(), $1) AS made", [months]));
+      const rows = await platform(({ run }) =>
+        run<{ made: number }>("SELECT maestro.ensure_partitions(maestro.clock_ms(), $1) AS made", [months]),
+      );
       return rows[0]?.made ?? 0;
     },
   };

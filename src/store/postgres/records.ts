@@ -55,13 +55,27 @@ export function createRecordRepository({ run }: Session, { ids, random }: Record
       // Gapless: one appender at a time, until its transaction ends. The two go out together; the number is read after the lock.
       const [, [last]] = await Promise.all([
         run("SELECT pg_advisory_xact_lock(hashtextextended($1, 2))", [`journal ${orgId} ${sessionId}`]),
-        run<{ seq: number }>("SELECT coalesce(max(seq), 0) AS seq FROM maestro.journal WHERE org_id = $1 AND session_id = $2", [orgId, sessionId]),
+        run<{ seq: number }>(
+          "SELECT coalesce(max(seq), 0) AS seq FROM maestro.journal WHERE org_id = $1 AND session_id = $2",
+          [orgId, sessionId],
+        ),
       ]);
       const before = last?.seq ?? 0;
       const records = drafts.map((draft, i) =>
-        storeRecord(draft, { orgId, stream: sessionId, seq: before + 1 + i, atMs: nowMs }, ids.uuid() as RecordId, random.bytes(RECORD_SALT_BYTES)),
+        storeRecord(
+          draft,
+          { orgId, stream: sessionId, seq: before + 1 + i, atMs: nowMs },
+          ids.uuid() as RecordId,
+          random.bytes(RECORD_SALT_BYTES),
+        ),
       );
-      await run(ADD, arraysOf(JOURNAL, records.map((record) => ({ orgId, sessionId, record }))));
+      await run(
+        ADD,
+        arraysOf(
+          JOURNAL,
+          records.map((record) => ({ orgId, sessionId, record })),
+        ),
+      );
       return records;
     },
     ofPlan: async (orgId: OrgId, planId: PlanId, afterSeq, limit) => {

@@ -36,7 +36,12 @@ export async function createPostgresStore(options: StoreOptions): Promise<Store>
   const { url, poolSize = 10, prepare = true, log, random } = options;
   await migrate({ url: options.directUrl ?? url, log });
   const client = openClient({ url, poolSize, prepare });
-  const batchClient = openClient({ url, poolSize: Math.max(2, Math.ceil(poolSize / 2)), prepare, applicationName: "maestro batches" });
+  const batchClient = openClient({
+    url,
+    poolSize: Math.max(2, Math.ceil(poolSize / 2)),
+    prepare,
+    applicationName: "maestro batches",
+  });
   const transactions: TransactionOptions = { client, random, prepare, log };
   return {
     transaction: (orgs, work, { signal, readOnly = false } = {}) =>

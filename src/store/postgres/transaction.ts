@@ -57,9 +57,14 @@ export async function inTransaction<T>(
     } catch (error) {
       if (signal?.aborted === true && !(error instanceof CommitUnknownError)) throw reasonOf(signal);
       const trouble = toStoreTrouble(error);
-      if (trouble !== error) options.log(error instanceof Error ? `${trouble.message}: ${said(error)}` : trouble.message);
+      if (trouble !== error)
+        options.log(error instanceof Error ? `${trouble.message}: ${said(error)}` : trouble.message);
       if (!isPassing(error) || tries === TRIES) throw trouble;
-      await delay(5 * 2 ** tries * (0.5 + options.random.fraction()), undefined, signal === undefined ? {} : { signal });
+      await delay(
+        5 * 2 ** tries * (0.5 + options.random.fraction()),
+        undefined,
+        signal === undefined ? {} : { signal },
+      );
     }
   }
 }
@@ -68,7 +73,12 @@ function said(error: Error): string {
   return error.cause instanceof Error ? error.cause.message : error.message;
 }
 
-async function once<T>(options: TransactionOptions, sight: Sight, work: (session: Session) => Promise<T>, signal?: AbortSignal): Promise<T> {
+async function once<T>(
+  options: TransactionOptions,
+  sight: Sight,
+  work: (session: Session) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   const connection = await options.client.reserve(signal);
   let cut: NodeJS.Timeout | undefined;
   const callOff = (): void => {
@@ -78,8 +88,20 @@ async function once<T>(options: TransactionOptions, sight: Sight, work: (session
   try {
     // Nobody waits for BEGIN and the settings: what `work` sends first goes out together with them.
     const opened = Promise.all([
-      connection.unsafe(sight.readOnly === true ? "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY" : "BEGIN ISOLATION LEVEL READ COMMITTED").execute(),
-      connection.unsafe(options.prepare ? SEE : SEE_AND_SET, [`{${sight.orgs.join(",")}}`, sight.platform === true ? "on" : ""], { prepare: options.prepare }).execute(),
+      connection
+        .unsafe(
+          sight.readOnly === true
+            ? "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
+            : "BEGIN ISOLATION LEVEL READ COMMITTED",
+        )
+        .execute(),
+      connection
+        .unsafe(
+          options.prepare ? SEE : SEE_AND_SET,
+          [`{${sight.orgs.join(",")}}`, sight.platform === true ? "on" : ""],
+          { prepare: options.prepare },
+        )
+        .execute(),
     ]);
     opened.catch(() => undefined);
     let result: T;
@@ -89,7 +111,10 @@ async function once<T>(options: TransactionOptions, sight: Sight, work: (session
       signal?.throwIfAborted();
     } catch (error) {
       // Trouble at the beginning explains whatever followed.
-      const first = await opened.then(() => error, (trouble: unknown) => trouble);
+      const first = await opened.then(
+        () => error,
+        (trouble: unknown) => trouble,
+      );
       await connection.unsafe("ROLLBACK").catch(() => undefined);
       throw first;
     }
@@ -106,7 +131,10 @@ async function once<T>(options: TransactionOptions, sight: Sight, work: (session
 // A setting made with `true` ends with the transaction.
 const SEE = "SELECT set_config('maestro.orgs', $1, true), set_config('maestro.platform', $2, true)";
 // Behind a pooler a connection keeps nothing between transactions, so each brings its own bounds.
-const SEE_AND_SET = Object.entries(sessionSettings).reduce((text, [name, value]) => `${text}, set_config('${name}', '${value}', true)`, SEE);
+const SEE_AND_SET = Object.entries(sessionSettings).reduce(
+  (text, [name, value]) => `${text}, set_config('${name}', '${value}', true)`,
+  SEE,
+);
 
 async function commit(connection: Connection, readOnly: boolean): Promise<void> {
   try {
@@ -127,8 +155,10 @@ function sessionOn(connection: Connection, prepare: boolean, signal?: AbortSigna
   const unsafe = (text: string, parameters: readonly unknown[]) => send(text, parameters, prepare);
   let db: PostgresJsDatabase | undefined;
   return {
-    run: async <Row>(text: string, parameters: readonly unknown[] = []) => (await unsafe(text, parameters)) as unknown as readonly Row[],
-    runOnce: async <Row>(text: string, parameters: readonly unknown[] = []) => (await send(text, parameters, false)) as unknown as readonly Row[],
+    run: async <Row>(text: string, parameters: readonly unknown[] = []) =>
+      (await unsafe(text, parameters)) as unknown as readonly Row[],
+    runOnce: async <Row>(text: string, parameters: readonly unknown[] = []) =>
+      (await send(text, parameters, false)) as unknown as readonly Row[],
     get db() {
       // The builder changes how the client it is given reads and writes dates and JSON: it is given options of its own to
       // change. It also leaves statements unprepared, which costs a round trip and a plan each.

@@ -58,7 +58,8 @@ export function toStoreTrouble(error: unknown): Error {
   if (lost.test(code) || ended.test(code)) return new StoreUnavailableError(`the database is away (${code})`);
   if (away.test(code)) return new StoreUnavailableError(`the database cannot serve (${code})`);
   if (!/^[0-9A-Z]{5}$/.test(code)) return found;
-  const constraint = "constraint_name" in found && typeof found.constraint_name === "string" ? found.constraint_name : "";
+  const constraint =
+    "constraint_name" in found && typeof found.constraint_name === "string" ? found.constraint_name : "";
   return new StatementError(code, constraint);
 }
 

@@ -138,7 +138,7 @@ async function launch(watchdog: Watchdog, runtime: Runtime, { port, name }: Plac
   });
 }
 
-type Facts = Pick<EngineHandle, "url" | "adminUrl" | "major">;
+type Facts = Pick<EngineHandle, "url" | "adminUrl" | "major" | "port">;
 
 function handleOf(watchdog: Watchdog, facts: Facts, name: string, lock: FolderLock, log: (line: string) => void): EngineHandle {
   let stopping = false;

@@ -28,12 +28,8 @@ export async function superviseEmbedded(options: EmbeddedOptions): Promise<Super
       if (down.signal.aborted) return await never();
       options.log(`Postgres ended by itself (${exit.cause}); starting it again.`);
       current = again({ ...options, port: first.port }, down.signal);
-      try {
-        await current;
-      } catch (error) {
-        if (down.signal.aborted) return await never();
-        return `The embedded database ended by itself and could not be started again: ${error instanceof Error ? error.message : String(error)}`;
-      }
+      const trouble = await current.then(() => undefined, (error: unknown) => (error instanceof Error ? error.message : String(error)));
+      if (trouble !== undefined) return down.signal.aborted ? await never() : `The embedded database ended by itself and could not be started again: ${trouble}`;
     }
   })();
   return {
@@ -53,7 +49,8 @@ async function again(options: EmbeddedOptions, signal: AbortSignal): Promise<Eng
     try {
       return await startEmbedded(options, signal);
     } catch (error) {
-      if (signal.aborted || attempt === TRIES) throw error;
+      signal.throwIfAborted();
+      if (attempt === TRIES) throw error;
       await delay(Math.min(LONGEST_WAIT_MS, 50 * 2 ** attempt), undefined, { signal });
     }
   }

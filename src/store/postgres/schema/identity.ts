@@ -9,14 +9,18 @@ export const orgs = maestro.table("orgs", {
   createdMs: bigint("created_ms", { mode: "number" }).notNull(),
 });
 
-export const apiKeys = maestro.table("api_keys", {
-  orgId: uuid("org_id").$type<OrgId>().notNull(),
-  keyId: uuid("key_id").$type<KeyId>().notNull(),
-  principal: text("principal").notNull(),
-  /** SHA-256 of the secret; the secret itself is kept nowhere. */
-  secretDigest: bytes("secret_digest").notNull(),
-  grants: text("grants").array().notNull(),
-  createdMs: bigint("created_ms", { mode: "number" }).notNull(),
-  expiresMs: bigint("expires_ms", { mode: "number" }),
-  revokedMs: bigint("revoked_ms", { mode: "number" }),
-}, (t) => [primaryKey({ columns: [t.orgId, t.keyId] })]);
+export const apiKeys = maestro.table(
+  "api_keys",
+  {
+    orgId: uuid("org_id").$type<OrgId>().notNull(),
+    keyId: uuid("key_id").$type<KeyId>().notNull(),
+    principal: text("principal").notNull(),
+    /** SHA-256 of the secret; the secret itself is kept nowhere. */
+    secretDigest: bytes("secret_digest").notNull(),
+    grants: text("grants").array().notNull(),
+    createdMs: bigint("created_ms", { mode: "number" }).notNull(),
+    expiresMs: bigint("expires_ms", { mode: "number" }),
+    revokedMs: bigint("revoked_ms", { mode: "number" }),
+  },
+  (t) => [primaryKey({ columns: [t.orgId, t.keyId] })],
+);
