@@ -21,15 +21,16 @@ const LONGEST_WAIT_MS = 5_000;
 export async function superviseEmbedded(options: EmbeddedOptions): Promise<SupervisedEngine> {
   const first = await startEmbedded(options);
   const down = new AbortController();
+  const isDown = (): boolean => down.signal.aborted;
   let current: Promise<EngineHandle> = Promise.resolve(first);
   const failed = (async (): Promise<string> => {
     for (;;) {
       const exit = await (await current).exited;
-      if (down.signal.aborted) return await never();
+      if (isDown()) return await never();
       options.log(`Postgres ended by itself (${exit.cause}); starting it again.`);
       current = again({ ...options, port: first.port }, down.signal);
       const trouble = await current.then(() => undefined, (error: unknown) => (error instanceof Error ? error.message : String(error)));
-      if (trouble !== undefined) return down.signal.aborted ? await never() : `The embedded database ended by itself and could not be started again: ${trouble}`;
+      if (trouble !== undefined) return isDown() ? await never() : `The embedded database ended by itself and could not be started again: ${trouble}`;
     }
   })();
   return {
