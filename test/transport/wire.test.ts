@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CharterService } from "../../gen/maestro/v1/charter_service_pb.ts";
 import { GoalService } from "../../gen/maestro/v1/goal_service_pb.ts";
+import { GraphService } from "../../gen/maestro/v1/graph_service_pb.ts";
 import { IdentityService } from "../../gen/maestro/v1/identity_service_pb.ts";
 import {
   DeclareCharterRequestSchema,
@@ -48,7 +49,8 @@ function call(path: string, request: Uint8Array, headers: Readonly<Record<string
       (b: Buffer) => b,
       request,
       metadata,
-      (error, answer) => (error === null && answer !== undefined ? resolve(answer) : reject(error ?? new Error("no answer"))),
+      (error, answer) =>
+        error === null && answer !== undefined ? resolve(answer) : reject(error ?? new Error("no answer")),
     );
   });
 }
@@ -263,6 +265,32 @@ describe("API keys", () => {
 });
 
 describe("pages", () => {
+  test("of large entries are cut to what a message may have, and lead on", async () => {
+    await declare({ name: "large-pages", terms: {} });
+    const steps = (from: number) =>
+      Array.from({ length: 10 }, (_, i) => ({
+        key: `s${String(from + i).padStart(2, "0")}`,
+        kind: { case: "work" as const, value: { capability: "x" } },
+        input: { value: { case: "json" as const, value: JSON.stringify("x".repeat(250_000)) } },
+      }));
+    const { goal, version } = await createClient(MaestroService, grpc).refineGoal({
+      target: { case: "newGoal", value: { charter: "large-pages", spec: { name: "large" } } },
+      steps: steps(0),
+      open: true,
+    });
+    const graph = createClient(GraphService, grpc);
+    const which = { goalId: goal?.goalId ?? "", version: version?.version ?? 0 };
+    await graph.addSteps({ ...which, steps: steps(10) });
+    const keys: string[] = [];
+    let pageToken = "";
+    do {
+      const page = await graph.listGraphSteps({ ...which, pageToken });
+      keys.push(...page.steps.map((step) => step.definition?.key ?? ""));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== "");
+    expect(keys).toEqual([...steps(0), ...steps(10)].map((step) => step.key));
+  });
+
   test("hold every entry once; a token of another list is refused", async () => {
     const client = createClient(CharterService, grpc);
     for (const name of ["page-a", "page-b", "page-c"]) await declare({ name, terms: {} });
