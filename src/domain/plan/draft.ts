@@ -46,6 +46,8 @@ export class PlanDraft {
   readonly ready: number[] = [];
   readonly stops: StopOrderDraft[] = [];
   cascade: Cascade | null | undefined = undefined;
+  /** Levels of dependents that were followed so far. */
+  levels = 0;
   readonly #steps = new Map<number, StepRow>();
   /** Of the changed rows, those that only wait for less. */
   readonly #waits = new Set<number>();

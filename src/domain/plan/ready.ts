@@ -16,6 +16,9 @@ import type { ChildEdge } from "./slice.ts";
 /** Steps that one transaction may move by a cascade; the rest is a durable work row. */
 export const CASCADE_LIMIT = 1_000;
 
+/** Levels that one transaction follows: each is asked of the store anew, and decisions may ask only so often. */
+const LEVELS_LIMIT = 32;
+
 /** Whether an ended step lets a dependent go on. */
 export function allows(parent: StepRow, regardless: boolean): boolean {
   if (regardless || parent.state === "SUCCEEDED") return true;
@@ -38,6 +41,10 @@ export function settleDependents(draft: PlanDraft, endedOrdinals: readonly numbe
   let moved = 0;
   while (frontier.length > 0) {
     const chunk = frontier.slice(0, CASCADE_LIMIT);
+    if (draft.levels >= LEVELS_LIMIT && !draft.slice.whole) {
+      leaveRest(draft, frontier, from);
+      return;
+    }
     loadChildren(draft, chunk);
     const next: number[] = [];
     const rest = (index: number): readonly number[] => [...frontier.slice(index), ...next];
@@ -68,6 +75,8 @@ export function settleDependents(draft: PlanDraft, endedOrdinals: readonly numbe
       from = null;
     }
     frontier = rest(chunk.length);
+    // The first level of each end is loaded with the batch; only deeper ones are asked for.
+    draft.levels += frontier.length > 0 ? 1 : 0;
   }
 }
 
@@ -119,9 +128,10 @@ function failFinally(draft: PlanDraft, ordinal: number, failure: Failure): boole
 function loadChildren(draft: PlanDraft, frontier: readonly number[]): void {
   if (draft.slice.whole) return;
   // Asked for all at once: one more round trip for a level of the cascade, not one for each step.
+  const parentsMissing = frontier.filter((ordinal) => draft.find(ordinal) === undefined);
   const edgesMissing = frontier.filter((ordinal) => !draft.slice.children.has(ordinal));
   const rowsMissing = frontier.flatMap((ordinal) => (draft.slice.children.get(ordinal) ?? []).filter((e) => draft.find(e.to) === undefined).map((e) => e.to));
-  if (edgesMissing.length + rowsMissing.length > 0) throw new MissingRows({ childrenOf: edgesMissing, steps: rowsMissing });
+  if (parentsMissing.length + edgesMissing.length + rowsMissing.length > 0) throw new MissingRows({ childrenOf: edgesMissing, steps: [...parentsMissing, ...rowsMissing] });
 }
 
 function leaveRest(draft: PlanDraft, frontier: readonly number[], from: number | null): void {
