@@ -165,7 +165,8 @@ function checkWaiting(world: PlanWorld): void {
       if (parent === undefined) throw new Error("an edge from nowhere");
       const reached = cascade !== null && open.has(from) && (from !== cascade.frontier[0] || cascade.sweepFrom === null || row.ordinal >= cascade.sweepFrom) ? false : isOver(parent);
       if (!reached) waitingOn += 1;
-      else must(letsGo(parent, regardless), "nothing waits behind an end that does not allow it", row.key, row.state, parent.key, parent.state);
+      // Whoever has begun goes on: a re-plan may have its predecessor run again meanwhile.
+      else must(letsGo(parent, regardless) || (row.fencing > 0 && row.state !== "PENDING"), "nothing waits behind an end that does not allow it", row.key, row.state, parent.key, parent.state);
     }
     if (row.state === "PENDING") must(row.waitingOn === waitingOn && waitingOn > 0, "a pending row waits for those before it", row.key, row.waitingOn, waitingOn);
     else if (row.fencing === 0) must(waitingOn === 0, "what has arrived waits for nobody", row.key, row.state, waitingOn);
