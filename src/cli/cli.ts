@@ -12,6 +12,7 @@ import { explain, logs, trace, watch } from "./commands/look.ts";
 import { validate } from "./commands/validate.ts";
 import { contextOf, DEFAULT_SERVER } from "./context.ts";
 import type { Context, GlobalFlags } from "./context.ts";
+import { planFileSchema } from "./plan-file/schema.ts";
 import { CommandEnd, FAILED, INTERRUPTED, MISUSED } from "./io.ts";
 import type { CliIo } from "./io.ts";
 import { describeError } from "./refusal.ts";
@@ -66,6 +67,9 @@ function build(io: CliIo): Command {
   addServe(command(program, "serve", "run the server"), io);
   command(program, "validate <file>", "judge a plan file without a server").action((file: string) =>
     validate(file, context()),
+  );
+  command(program, "schema", "print the plan file's JSON Schema, for editors").action(() =>
+    io.out(`${JSON.stringify(planFileSchema(), null, 2)}\n`),
   );
   addApply(command(program, "apply <file>", "make what a plan file says come true, and show it"), io, context);
   command(program, "watch <plan>", "show a plan until it ends").action((plan: string) => watch(plan, context()));

@@ -113,9 +113,7 @@ class Executor:
             self.out.put({"drain": dispatch_service_pb2.Drain()})
 
 
-def main():
-    executor = Executor()
-    signal.signal(signal.SIGTERM, lambda *_: (draining.set(), executor.drain()))
+def run(executor):
     while True:
         try:
             with grpc.insecure_channel(ADDRESS) as channel:
@@ -126,6 +124,18 @@ def main():
                 raise
             time.sleep(0.2)
     print(json.dumps({"closed": True}), flush=True)
+
+
+def main():
+    # A thread that waits for the stream does not hear signals; this one does.
+    executor = Executor()
+    signal.signal(signal.SIGTERM, lambda *_: draining.set())
+    streaming = threading.Thread(target=run, args=(executor,))
+    streaming.start()
+    while streaming.is_alive() and not draining.is_set():
+        streaming.join(0.2)
+    executor.drain()
+    streaming.join()
 
 
 main()
