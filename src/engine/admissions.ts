@@ -2,11 +2,19 @@
 // Nobody can make the server write as fast as they call.
 import type { OrgId, SessionId } from "../domain/id.ts";
 import type { RecordDraft } from "../domain/record.ts";
-import type { Refusal } from "../domain/refusal.ts";
+import type { Refusal, RefusalReason, Stage } from "../domain/refusal.ts";
 import type { Store } from "../store/ports/store.ts";
 
 /** Kinds kept apart in one second; what exceeds them is counted together. */
 const KINDS = 256;
+
+const COUNTED_STAGES: ReadonlySet<Stage> = new Set(["DECODE", "IDENTIFY", "AUTHORIZE"]);
+const COUNTED_REASONS: ReadonlySet<RefusalReason> = new Set(["OVERLOADED", "UNAVAILABLE", "DRAINING"]);
+
+/** Whether a refusal is counted instead of recorded, whichever stage gave it: an operation may find a bad shape, or be overloaded, too. */
+export function isCounted({ stage, reason }: Refusal): boolean {
+  return COUNTED_STAGES.has(stage) || COUNTED_REASONS.has(reason);
+}
 
 interface Counted {
   readonly orgId: OrgId;

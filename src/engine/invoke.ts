@@ -5,6 +5,7 @@ import type { IdempotentCall } from "../store/ports/idempotency.ts";
 import { CommitUnknownError } from "../store/ports/store.ts";
 import type { Store, Tx } from "../store/ports/store.ts";
 import type { Clock } from "../support/clock.ts";
+import { isCounted } from "./admissions.ts";
 import type { Admitted, EngineCall } from "./call.ts";
 import type { Done, OperationContext } from "./operation.ts";
 import { recordEffect, recordRefusal } from "./record.ts";
@@ -83,7 +84,9 @@ async function attempt<Req, Res, Answer>(
     if (!writes) return { decision: result, done: null };
     // A refusal that time may lift is not the key's last word: roll the key back, and record the refusal apart.
     if (kept !== null && result.refusal.retryable) throw new RefusedError(result.refusal);
-    const refusal = await recordRefusal(tx, principal, context.sessionId, call.method, result.refusal, notes);
+    const refusal = isCounted(result.refusal)
+      ? result.refusal
+      : await recordRefusal(tx, principal, context.sessionId, call.method, result.refusal, notes);
     if (kept !== null) await tx.idempotency.finish(kept, { refusal: JSON.stringify(refusal) });
     return { decision: { ok: false, refusal }, done: null };
   }
@@ -103,7 +106,7 @@ async function recordApart<Req, Res, Answer>(
   refusal: Refusal,
   writes: boolean,
 ): Promise<Refusal> {
-  if (!writes) return refusal;
+  if (!writes || isCounted(refusal)) return refusal;
   return store.transaction([principal.orgId], (tx) =>
     recordRefusal(tx, principal, context.sessionId, call.method, refusal, notes),
   );

@@ -8,6 +8,7 @@ import type { Store, Tx } from "../store/ports/store.ts";
 import type { Clock } from "../support/clock.ts";
 import type { Random } from "../support/random.ts";
 import type { Account } from "./account.ts";
+import { isCounted } from "./admissions.ts";
 import type { Admissions } from "./admissions.ts";
 import { authorize } from "./authorize.ts";
 import type { AdmitCall, Admitted, EngineCall } from "./call.ts";
@@ -104,6 +105,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       if (done !== null) {
         done.afterCommit?.();
         if (done.wake !== undefined || done.ready !== undefined || done.stops !== undefined) options.committed(done);
+      }
+      if (!decision.ok && isCounted(decision.refusal)) {
+        admissions.count(principal, call.method.parts[0]?.operation ?? call.method.method, decision.refusal);
       }
       return decision;
     } finally {
