@@ -35,11 +35,33 @@ describe.each(servers())("on $name", (server) => {
         const charter = aCharter(org);
         await tx.charters.add(charter);
         for (let g = 0; g < 150; g++) {
-          const goal = aGoal(charter, { createdMs: g, finishedMs: g % 3 === 0 ? g : null }, { name: `g${String(g)}`, labels: { nr: String(g) } });
+          const goal = aGoal(
+            charter,
+            { createdMs: g, finishedMs: g % 3 === 0 ? g : null },
+            { name: `g${String(g)}`, labels: { nr: String(g) } },
+          );
           await tx.goals.add(goal);
           const [shell, gpu] = demands(org);
-          const rows = Array.from({ length: 100 }, (_, i) => aStepRow(goal.planId, i + 1, i < 2 ? { state: "READY", orderKey: g * 10 + i, readyMs: 1, demandId: i === 0 ? shell.demandId : gpu.demandId } : {}));
-          await tx.plans.addSteps(org, goal.planId, rows.map((row) => ({ row, input: null })), []);
+          const rows = Array.from({ length: 100 }, (_, i) =>
+            aStepRow(
+              goal.planId,
+              i + 1,
+              i < 2
+                ? {
+                    state: "READY",
+                    orderKey: g * 10 + i,
+                    readyMs: 1,
+                    demandId: i === 0 ? shell.demandId : gpu.demandId,
+                  }
+                : {},
+            ),
+          );
+          await tx.plans.addSteps(
+            org,
+            goal.planId,
+            rows.map((row) => ({ row, input: null })),
+            [],
+          );
         }
       });
     }
@@ -52,11 +74,18 @@ describe.each(servers())("on $name", (server) => {
   });
 
   /** The executed plan of a statement, flattened, in a transaction that sees these orgs. */
-  const planOf = async (orgs: readonly OrgId[], text: string, parameters: readonly unknown[]): Promise<readonly Node[]> =>
+  const planOf = async (
+    orgs: readonly OrgId[],
+    text: string,
+    parameters: readonly unknown[],
+  ): Promise<readonly Node[]> =>
     sql.begin(async (tx) => {
       await tx`SELECT set_config('maestro.orgs', ${`{${orgs.join(",")}}`}, true)`;
       await tx`SET LOCAL random_page_cost = 1.1`;
-      const [row] = await tx.unsafe<{ "QUERY PLAN": [{ Plan: Node }] }[]>(`EXPLAIN (ANALYZE, FORMAT JSON) ${text}`, parameters as string[]);
+      const [row] = await tx.unsafe<{ "QUERY PLAN": [{ Plan: Node }] }[]>(
+        `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`,
+        parameters as string[],
+      );
       const nodes: Node[] = [];
       const walk = (node: Node): void => {
         nodes.push(node);
@@ -66,12 +95,18 @@ describe.each(servers())("on $name", (server) => {
       return nodes;
     });
   const indexes = (nodes: readonly Node[]): readonly string[] => nodes.flatMap((node) => node["Index Name"] ?? []);
-  const scanned = (nodes: readonly Node[]): readonly string[] => nodes.filter((node) => node["Node Type"] === "Seq Scan").flatMap((node) => node["Relation Name"] ?? []);
+  const scanned = (nodes: readonly Node[]): readonly string[] =>
+    nodes.filter((node) => node["Node Type"] === "Seq Scan").flatMap((node) => node["Relation Name"] ?? []);
 
   test("ready steps are read off the partial index, no more rows than asked for", async () => {
     const classes = demands(orgId);
     const literal = (values: readonly unknown[]): string => `{${values.join(",")}}`;
-    const nodes = await planOf([orgId], READY_STEPS, [literal(classes.map(() => orgId)), literal(classes.map((d) => d.demandId)), literal([-1, 500]), 20]);
+    const nodes = await planOf([orgId], READY_STEPS, [
+      literal(classes.map(() => orgId)),
+      literal(classes.map((d) => d.demandId)),
+      literal([-1, 500]),
+      20,
+    ]);
     expect(indexes(nodes)).toEqual(["steps_ready"]);
     expect(scanned(nodes)).toEqual([]);
     const scan = nodes.find((node) => node["Index Name"] === "steps_ready");
@@ -79,9 +114,28 @@ describe.each(servers())("on $name", (server) => {
   });
 
   test.each([
-    [{ columns: ["g.created_ms", "g.plan_id"], descending: true, only: null, after: [100, "ffffffff-ffff-7fff-bfff-ffffffffffff"] }, "goals_by_time"],
-    [{ columns: ["g.name", "g.plan_id"], descending: false, only: null, after: ["g5", "00000000-0000-7000-8000-000000000000"] }, "goals_by_name"],
-    [{ columns: ["g.finished_ms", "g.plan_id"], descending: true, only: "g.finished_ms IS NOT NULL", after: null }, "goals_by_end"],
+    [
+      {
+        columns: ["g.created_ms", "g.plan_id"],
+        descending: true,
+        only: null,
+        after: [100, "ffffffff-ffff-7fff-bfff-ffffffffffff"],
+      },
+      "goals_by_time",
+    ],
+    [
+      {
+        columns: ["g.name", "g.plan_id"],
+        descending: false,
+        only: null,
+        after: ["g5", "00000000-0000-7000-8000-000000000000"],
+      },
+      "goals_by_name",
+    ],
+    [
+      { columns: ["g.finished_ms", "g.plan_id"], descending: true, only: "g.finished_ms IS NOT NULL", after: null },
+      "goals_by_end",
+    ],
     [{ columns: ["g.plan_id"], descending: false, only: "g.finished_ms IS NULL", after: null }, "goals_pkey"],
   ])("goals in the order $columns walk along an index", async (part, index) => {
     const { text, parameters } = queryText(orgId, { charterId: null, filter: null, order: "name" }, part, 5);
@@ -94,7 +148,16 @@ describe.each(servers())("on $name", (server) => {
   test("goals with a label are found by it, not by looking at every goal", async () => {
     const { text, parameters } = queryText(
       orgId,
-      { charterId: null, filter: { kind: "compare", field: { kind: "label", name: "nr" }, operator: "==", value: { kind: "text", value: "77" } }, order: "created_at" },
+      {
+        charterId: null,
+        filter: {
+          kind: "compare",
+          field: { kind: "label", name: "nr" },
+          operator: "==",
+          value: { kind: "text", value: "77" },
+        },
+        order: "created_at",
+      },
       { columns: ["g.created_ms", "g.plan_id"], descending: false, only: null, after: null },
       50,
     );

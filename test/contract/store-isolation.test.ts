@@ -33,8 +33,23 @@ const reads: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>> 
   "charters.list": (tx, f) => tx.charters.list(f.orgId, page),
   "goals.find": (tx, f) => tx.goals.find(f.orgId, f.goal.planId),
   "goals.query": (tx, f) => tx.goals.query(f.orgId, { charterId: null, filter: null, order: "name" }, page),
-  "goals.query by end": (tx, f) => tx.goals.query(f.orgId, { charterId: null, filter: null, order: "finished_at" }, page),
-  "goals.query by filter": (tx, f) => tx.goals.query(f.orgId, { charterId: null, filter: { kind: "compare", field: { kind: "charter" }, operator: "==", value: { kind: "text", value: f.charter.name } }, order: "name" }, page),
+  "goals.query by end": (tx, f) =>
+    tx.goals.query(f.orgId, { charterId: null, filter: null, order: "finished_at" }, page),
+  "goals.query by filter": (tx, f) =>
+    tx.goals.query(
+      f.orgId,
+      {
+        charterId: null,
+        filter: {
+          kind: "compare",
+          field: { kind: "charter" },
+          operator: "==",
+          value: { kind: "text", value: f.charter.name },
+        },
+        order: "name",
+      },
+      page,
+    ),
   "graphs.findVersion": (tx, f) => tx.graphs.findVersion(f.orgId, f.goal.planId, 1),
   "graphs.listVersions": (tx, f) => tx.graphs.listVersions(f.orgId, f.goal.planId, page),
   "graphs.steps": (tx, f) => tx.graphs.steps(f.orgId, f.goal.planId, 1),
@@ -73,31 +88,81 @@ const writes: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>>
   "graphs.setState": (tx, f) => tx.graphs.setState(f.orgId, f.goal.planId, 1, "REJECTED"),
   "graphs.addSteps": (tx, f) => tx.graphs.addSteps(f.orgId, f.goal.planId, 1, [aGraphStep("intruder")]),
   "graphs.replace": (tx, f) => tx.graphs.replace(f.orgId, f.goal.planId, 1, [], []),
-  "plans.addSteps": (tx, f) => tx.plans.addSteps(f.orgId, f.goal.planId, [{ row: aStepRow(f.goal.planId, 99), input: null }], []),
+  "plans.addSteps": (tx, f) =>
+    tx.plans.addSteps(f.orgId, f.goal.planId, [{ row: aStepRow(f.goal.planId, 99), input: null }], []),
   "plans.removeEdges": (tx, f) => tx.plans.removeEdges(f.orgId, f.goal.planId, [{ from: 1, to: 2, regardless: false }]),
-  "executors.register": (tx, f) => tx.executors.register(f.orgId, newId() as ExecutorId, { name: "worker", capabilities: [], labels: {}, slots: 1, buildId: "stolen" }, null, 1),
+  "executors.register": (tx, f) =>
+    tx.executors.register(
+      f.orgId,
+      newId() as ExecutorId,
+      { name: "worker", capabilities: [], labels: {}, slots: 1, buildId: "stolen" },
+      null,
+      1,
+    ),
   "executors.setState": (tx, f) => tx.executors.setState(f.orgId, f.executorId, "DRAINING"),
   "executors.setTrust": (tx, f) => tx.executors.setTrust(f.orgId, f.executorId, 1),
   "executors.setSession": (tx, f) => tx.executors.setSession(f.orgId, f.executorId, newId() as SessionId, null, 1),
   "executors.ensureDemands": (tx, f) => tx.executors.ensureDemands([demandOf(f.orgId, "intruder", {}, 0)]),
-  "identity.addKey": (tx, f) => tx.identity.addKey({ orgId: f.orgId, keyId: newId() as KeyId, principal: "x", grants: ["*"], createdMs: 1, expiresMs: null, revokedMs: null }, Buffer.from(newId())),
+  "identity.addKey": (tx, f) =>
+    tx.identity.addKey(
+      {
+        orgId: f.orgId,
+        keyId: newId() as KeyId,
+        principal: "x",
+        grants: ["*"],
+        createdMs: 1,
+        expiresMs: null,
+        revokedMs: null,
+      },
+      Buffer.from(newId()),
+    ),
   "identity.revokeKey": (tx, f) => tx.identity.revokeKey(f.orgId, f.keyId, 1),
-  "records.appendJournal": (tx, f) => tx.records.appendJournal(f.orgId, newId() as SessionId, [{ kind: "k", actor: "a", body: {} }], 1),
+  "records.appendJournal": (tx, f) =>
+    tx.records.appendJournal(f.orgId, newId() as SessionId, [{ kind: "k", actor: "a", body: {} }], 1),
   "idempotency.begin": (tx, f) => tx.idempotency.begin({ ...callOf(f), key: "intruder" }, 1, 1),
   "idempotency.begin of a taken key": (tx, f) => tx.idempotency.begin(callOf(f), 1, 1),
   "idempotency.finish": (tx, f) => tx.idempotency.finish(callOf(f), { answer: Buffer.from("stolen") }),
 };
 
-const callOf = (full: Full) => ({ orgId: full.orgId, principal: "alice", key: full.key, operation: "o", bodyDigest: Buffer.from("b") });
+const callOf = (full: Full) => ({
+  orgId: full.orgId,
+  principal: "alice",
+  key: full.key,
+  operation: "o",
+  bodyDigest: Buffer.from("b"),
+});
 
 async function fill({ store }: TestStore): Promise<Full> {
   const { orgId } = await addOrg(store);
   const charter = aCharter(orgId);
   const goal = aGoal(charter, { finishedMs: 5 });
-  const full: Full = { orgId, charter, goal, executorId: newId() as ExecutorId, keyId: newId() as KeyId, approvalId: newId() as ApprovalId, key: newId() };
+  const full: Full = {
+    orgId,
+    charter,
+    goal,
+    executorId: newId() as ExecutorId,
+    keyId: newId() as KeyId,
+    approvalId: newId() as ApprovalId,
+    key: newId(),
+  };
   const { planId } = goal;
   const approval: Approval = {
-    orgId, planId, approvalId: full.approvalId, subject: "COMMIT", ordinal: null, step: "", version: 1, digest: "", state: "PENDING", question: "", requestedBy: "a", requestedMs: 1, decidedBy: null, decidedMs: null, comment: "", context: "{}",
+    orgId,
+    planId,
+    approvalId: full.approvalId,
+    subject: "COMMIT",
+    ordinal: null,
+    step: "",
+    version: 1,
+    digest: "",
+    state: "PENDING",
+    question: "",
+    requestedBy: "a",
+    requestedMs: 1,
+    decidedBy: null,
+    decidedMs: null,
+    comment: "",
+    context: "{}",
   };
   await store.transaction([orgId], async (tx) => {
     await tx.idempotency.begin(callOf(full), 1, 9e12);
@@ -106,15 +171,49 @@ async function fill({ store }: TestStore): Promise<Full> {
     await tx.goals.add(goal);
     await tx.graphs.addVersion(aVersion(goal));
     const rows = [aStepRow(planId, 1), aStepRow(planId, 2)];
-    await tx.graphs.replace(orgId, planId, 1, rows.map((row) => aGraphStep(row.key)), [anEdge(rows[0]?.key ?? "", rows[1]?.key ?? "")]);
+    await tx.graphs.replace(
+      orgId,
+      planId,
+      1,
+      rows.map((row) => aGraphStep(row.key)),
+      [anEdge(rows[0]?.key ?? "", rows[1]?.key ?? "")],
+    );
     const plan = await tx.plans.lock(orgId, planId);
     if (plan === undefined) throw new Error("no plan");
-    await tx.plans.addSteps(orgId, planId, rows.map((row) => ({ row, input: { text: null, effectiveDigest: "" } })), [{ from: 1, to: 2, regardless: false }]);
-    const [record] = await tx.records.appendJournal(orgId, newId() as SessionId, [{ kind: "k", actor: "a", body: {} }], 1);
-    await tx.plans.save(changesOf({ ...plan, committedMs: 1 }, { attempts: [anAttempt(planId, 1, 1, { usage: NOTHING })], approvals: [approval], records: record === undefined ? [] : [record] }));
-    await tx.executors.register(orgId, full.executorId, { name: "worker", capabilities: [], labels: {}, slots: 1, buildId: "" }, null, 1);
+    await tx.plans.addSteps(
+      orgId,
+      planId,
+      rows.map((row) => ({ row, input: { text: null, effectiveDigest: "" } })),
+      [{ from: 1, to: 2, regardless: false }],
+    );
+    const [record] = await tx.records.appendJournal(
+      orgId,
+      newId() as SessionId,
+      [{ kind: "k", actor: "a", body: {} }],
+      1,
+    );
+    await tx.plans.save(
+      changesOf(
+        { ...plan, state: "ACTIVE", committedMs: 1 },
+        {
+          attempts: [anAttempt(planId, 1, 1, { usage: NOTHING })],
+          approvals: [approval],
+          records: record === undefined ? [] : [record],
+        },
+      ),
+    );
+    await tx.executors.register(
+      orgId,
+      full.executorId,
+      { name: "worker", capabilities: [], labels: {}, slots: 1, buildId: "" },
+      null,
+      1,
+    );
     await tx.executors.ensureDemands([demandOf(orgId, "shell", {}, 0)]);
-    await tx.identity.addKey({ orgId, keyId: full.keyId, principal: "p", grants: [], createdMs: 1, expiresMs: null, revokedMs: null }, Buffer.from(full.keyId));
+    await tx.identity.addKey(
+      { orgId, keyId: full.keyId, principal: "p", grants: [], createdMs: 1, expiresMs: null, revokedMs: null },
+      Buffer.from(full.keyId),
+    );
   });
   return full;
 }
@@ -139,7 +238,11 @@ describe.each(servers())("on $name, with 200 orgs", (server) => {
       const tables = await sql<{ name: string }[]>`
         SELECT c.oid::regclass::text AS name FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'org_id'
         WHERE c.relnamespace = 'maestro'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1`;
-      const rows = await Promise.all(tables.map(({ name }) => sql.unsafe(`SELECT to_jsonb(t)::text AS row FROM ${name} t WHERE org_id = $1 ORDER BY 1`, [mine.orgId])));
+      const rows = await Promise.all(
+        tables.map(({ name }) =>
+          sql.unsafe(`SELECT to_jsonb(t)::text AS row FROM ${name} t WHERE org_id = $1 ORDER BY 1`, [mine.orgId]),
+        ),
+      );
       return JSON.stringify(rows);
     });
 
@@ -148,7 +251,9 @@ describe.each(servers())("on $name, with 200 orgs", (server) => {
     // Those that work on what another method found under its org, or on a new org.
     const apart = new Set(["plans.slice", "plans.complete", "plans.save", "identity.addOrg"]);
     await it.store.transaction([], async (tx) => {
-      const methods = Object.entries(tx).filter(([, room]) => typeof room === "object").flatMap(([name, room]) => Object.keys(room as object).map((method) => `${name}.${method}`));
+      const methods = Object.entries(tx)
+        .filter(([, room]) => typeof room === "object")
+        .flatMap(([name, room]) => Object.keys(room as object).map((method) => `${name}.${method}`));
       expect(methods.filter((method) => !known.has(method) && !apart.has(method))).toEqual([]);
     });
   });
@@ -167,9 +272,11 @@ describe.each(servers())("on $name, with 200 orgs", (server) => {
     const write = writes[name];
     if (write === undefined) throw new Error("no such method");
     const before = await contents();
-    await it.store.transaction(others, (tx) => write(tx, mine)).catch((error: unknown) => {
-      expect(String(error)).toContain("42501");
-    });
+    await it.store
+      .transaction(others, (tx) => write(tx, mine))
+      .catch((error: unknown) => {
+        expect(String(error)).toContain("42501");
+      });
     expect(await contents()).toBe(before);
   });
 
@@ -179,9 +286,29 @@ describe.each(servers())("on $name, with 200 orgs", (server) => {
     const before = await contents();
     const plan = await it.store.transaction([mine.orgId], (tx) => tx.plans.find(mine.orgId, mine.goal.planId));
     if (plan === undefined) throw new Error("no plan");
-    const changes = (orgId: OrgId) => changesOf({ ...plan, orgId, rev: 77 }, { steps: [aStepRow(plan.planId, 1, { flags: 9 })] });
+    const changes = (orgId: OrgId) =>
+      changesOf({ ...plan, orgId, rev: 77 }, { steps: [aStepRow(plan.planId, 1, { flags: 9 })] });
     await it.store.transaction([stranger], (tx) => tx.plans.save(changes(stranger)));
     await it.store.transaction([stranger], (tx) => tx.plans.save(changes(mine.orgId)));
+    expect(await contents()).toBe(before);
+  });
+
+  test("a batch that names another org's plan under its own org finds no such plan, and decides nothing", async () => {
+    const [stranger] = others;
+    if (stranger === undefined) throw new Error("no org");
+    const before = await contents();
+    const plan = { orgId: stranger, planId: mine.goal.planId, ordinals: [1, 2], childrenOf: [1] };
+    const decided: unknown[] = [];
+    const result = await it.store.batches.run(
+      [plan],
+      (slice) => {
+        decided.push(slice);
+        return { kind: "nothing" };
+      },
+      { wait: true },
+    );
+    expect(decided).toEqual([]);
+    expect(result.missing.map(({ planId }) => planId)).toEqual([mine.goal.planId]);
     expect(await contents()).toBe(before);
   });
 

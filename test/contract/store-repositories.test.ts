@@ -64,7 +64,9 @@ describe.each(servers())("on $name", (server) => {
     test("an org is added once, by whichever org asks, and its name is taken for all", async () => {
       const org = { orgId: newId() as OrgId, name: `new-${newId()}`, createdMs: 5 };
       expect(await it.store.transaction([orgId], (tx) => tx.identity.addOrg(org))).toBe(true);
-      expect(await it.store.transaction([], (tx) => tx.identity.addOrg({ ...org, orgId: newId() as OrgId }))).toBe(false);
+      expect(await it.store.transaction([], (tx) => tx.identity.addOrg({ ...org, orgId: newId() as OrgId }))).toBe(
+        false,
+      );
       expect(await it.store.transaction([org.orgId], (tx) => tx.identity.findOrg(org.orgId))).toEqual(org);
       expect(await it.store.platform.ensureOrg({ ...org, orgId: newId() as OrgId })).toEqual(org);
       expect((await it.store.platform.orgs()).map(({ name }) => name)).toContain(org.name);
@@ -81,7 +83,15 @@ describe.each(servers())("on $name", (server) => {
 
     test("keys are found by their secret's digest without an org, listed newest first, and revoked once", async () => {
       const { orgId: own } = await addOrg(it.store);
-      const keys = [1, 2, 3].map((i): ApiKey => ({ orgId: own, keyId: newId() as KeyId, principal: "ci", grants: ["goal.*", 'odd "one", {x}'], createdMs: i, expiresMs: i === 1 ? 99 : null, revokedMs: null }));
+      const keys = [1, 2, 3].map((i): ApiKey => ({
+        orgId: own,
+        keyId: newId() as KeyId,
+        principal: "ci",
+        grants: ["goal.*", 'odd "one", {x}'],
+        createdMs: i,
+        expiresMs: i === 1 ? 99 : null,
+        revokedMs: null,
+      }));
       const digest = (key: ApiKey): Uint8Array => Buffer.from(key.keyId);
       await it.store.transaction([own], async (tx) => {
         for (const key of keys) await tx.identity.addKey(key, digest(key));
@@ -91,10 +101,17 @@ describe.each(servers())("on $name", (server) => {
       expect(await it.store.platform.findKey(Buffer.from("wrong"))).toBeUndefined();
       const page = await it.store.transaction([own], (tx) => tx.identity.listKeys(own, { limit: 2, after: null }));
       expect(page).toEqual([third, second]);
-      expect(await it.store.transaction([own], (tx) => tx.identity.listKeys(own, { limit: 2, after: [second.createdMs, second.keyId] }))).toEqual([first]);
+      expect(
+        await it.store.transaction([own], (tx) =>
+          tx.identity.listKeys(own, { limit: 2, after: [second.createdMs, second.keyId] }),
+        ),
+      ).toEqual([first]);
       await it.store.transaction([own], (tx) => tx.identity.revokeKey(own, second.keyId, 1_000));
       await it.store.transaction([own], (tx) => tx.identity.revokeKey(own, second.keyId, 2_000));
-      expect(await it.store.transaction([own], (tx) => tx.identity.findKey(own, second.keyId))).toEqual({ ...second, revokedMs: 1_000 });
+      expect(await it.store.transaction([own], (tx) => tx.identity.findKey(own, second.keyId))).toEqual({
+        ...second,
+        revokedMs: 1_000,
+      });
       expect(await it.store.platform.keysRevokedSince(1_000)).toContain(second.keyId);
       expect(await it.store.platform.keysRevokedSince(1_001)).not.toContain(second.keyId);
     });
@@ -107,23 +124,49 @@ describe.each(servers())("on $name", (server) => {
       const [first, second, session] = [newId() as ExecutorId, newId() as ExecutorId, newId() as SessionId];
       await it.store.transaction([orgId], async (tx) => {
         const made = await tx.executors.register(orgId, first, spec, null, 10);
-        expect(made).toEqual({ orgId, executorId: first, spec, state: "ACTIVE", trust: 0.5, sessionId: null, registeredMs: 10, lastSeenMs: 10 });
+        expect(made).toEqual({
+          orgId,
+          executorId: first,
+          spec,
+          state: "ACTIVE",
+          trust: 0.5,
+          sessionId: null,
+          registeredMs: 10,
+          lastSeenMs: 10,
+        });
         await tx.executors.setTrust(orgId, first, 0.9);
         await tx.executors.setState(orgId, first, "DRAINING");
         const renewed = { ...spec, slots: 8, capabilities: [] };
-        expect(await tx.executors.register(orgId, second, renewed, session, 20)).toEqual({ orgId, executorId: first, spec: renewed, state: "ACTIVE", trust: 0.9, sessionId: session, registeredMs: 10, lastSeenMs: 20 });
+        expect(await tx.executors.register(orgId, second, renewed, session, 20)).toEqual({
+          orgId,
+          executorId: first,
+          spec: renewed,
+          state: "ACTIVE",
+          trust: 0.9,
+          sessionId: session,
+          registeredMs: 10,
+          lastSeenMs: 20,
+        });
         await tx.executors.setSession(orgId, first, null, newId() as SessionId, 30);
         expect(await tx.executors.find(orgId, first)).toMatchObject({ sessionId: session, lastSeenMs: 20 });
         await tx.executors.setSession(orgId, first, null, session, 30);
         expect(await tx.executors.find(orgId, first)).toMatchObject({ sessionId: null, lastSeenMs: 30 });
         await tx.executors.register(orgId, second, { ...spec, name: "another" }, null, 40);
-        expect((await tx.executors.list(orgId, { limit: 1, after: ["another"] })).map((e) => e.spec.name)).toEqual(["worker"]);
+        expect((await tx.executors.list(orgId, { limit: 1, after: ["another"] })).map((e) => e.spec.name)).toEqual([
+          "worker",
+        ]);
       });
     });
 
     test("demand classes may be ensured again and again, by many at once", async () => {
       const demands = [demandOf(orgId, "shell", { zone: 'a "quoted" \\', os: "" }, 0.5), demandOf(orgId, "gpu", {}, 0)];
-      await Promise.all(Array.from({ length: 6 }, (_, i) => it.store.transaction([orgId], (tx) => tx.executors.ensureDemands(i % 2 === 0 ? demands : demands.toReversed()))));
+      await Promise.all(
+        Array.from({ length: 6 }, (_, i) =>
+          it.store.transaction([orgId], (tx) =>
+            tx.executors.ensureDemands(i % 2 === 0 ? demands : demands.toReversed()),
+          ),
+        ),
+      );
       const found = await it.store.transaction([orgId], (tx) => tx.executors.demands(orgId));
       expect(found).toHaveLength(2);
       expect(found).toEqual(expect.arrayContaining(demands));
@@ -133,7 +176,9 @@ describe.each(servers())("on $name", (server) => {
   describe("sessions", () => {
     const open = async (lifeMs: number): Promise<SessionId> => {
       const session = newId() as SessionId;
-      expect(await it.store.platform.openSession(session, "host:1", "build", lifeMs)).toMatchObject({ sessionId: session });
+      expect(await it.store.platform.openSession(session, "host:1", "build", lifeMs)).toMatchObject({
+        sessionId: session,
+      });
       return session;
     };
 
@@ -160,8 +205,22 @@ describe.each(servers())("on $name", (server) => {
     const goals = [aGoal(charter), aGoal(charter)];
     const approvals = goals.flatMap((goal, g) =>
       [1, 2].map((i): Approval => ({
-        orgId, planId: goal.planId, approvalId: newId() as ApprovalId, subject: "COMMIT", ordinal: null, step: "", version: i, digest: "d", state: i === 1 ? "PENDING" : "APPROVED",
-        question: "May it?", requestedBy: "alice", requestedMs: 10 * g + i, decidedBy: null, decidedMs: null, comment: "", context: "{}",
+        orgId,
+        planId: goal.planId,
+        approvalId: newId() as ApprovalId,
+        subject: "COMMIT",
+        ordinal: null,
+        step: "",
+        version: i,
+        digest: "d",
+        state: i === 1 ? "PENDING" : "APPROVED",
+        question: "May it?",
+        requestedBy: "alice",
+        requestedMs: 10 * g + i,
+        decidedBy: null,
+        decidedMs: null,
+        comment: "",
+        context: "{}",
       })),
     );
     await it.store.transaction([orgId], async (tx) => {
@@ -174,10 +233,18 @@ describe.each(servers())("on $name", (server) => {
       }
       const newestFirst = approvals.toReversed();
       expect(await tx.approvals.list(orgId, { planId: null, pendingOnly: false }, all)).toEqual(newestFirst);
-      expect(await tx.approvals.list(orgId, { planId: null, pendingOnly: true }, all)).toEqual(newestFirst.filter((a) => a.state === "PENDING"));
+      expect(await tx.approvals.list(orgId, { planId: null, pendingOnly: true }, all)).toEqual(
+        newestFirst.filter((a) => a.state === "PENDING"),
+      );
       const [one, ...rest] = newestFirst;
       if (one === undefined) throw new Error("no approval");
-      expect(await tx.approvals.list(orgId, { planId: null, pendingOnly: false }, { limit: 10, after: [one.requestedMs, one.approvalId] })).toEqual(rest);
+      expect(
+        await tx.approvals.list(
+          orgId,
+          { planId: null, pendingOnly: false },
+          { limit: 10, after: [one.requestedMs, one.approvalId] },
+        ),
+      ).toEqual(rest);
       expect(await tx.approvals.list(orgId, { planId: one.planId, pendingOnly: false }, all)).toHaveLength(2);
       expect(await tx.approvals.find(orgId, one.approvalId)).toEqual(one);
     });
@@ -192,12 +259,41 @@ describe.each(servers())("on $name", (server) => {
       await it.store.transaction([own], async (tx) => {
         await tx.goals.add(goal);
         const rows = Array.from({ length: 20 }, (_, i) =>
-          aStepRow(goal.planId, i + 1, i < 10 ? { state: "READY", orderKey: 100 - i, demandId: demands[i % 2]?.demandId ?? demands[0].demandId, readyMs: 1 } : i === 10 ? { state: "LEASED", sessionId: session, fencing: 7 } : {}),
+          aStepRow(
+            goal.planId,
+            i + 1,
+            i < 10
+              ? {
+                  state: "READY",
+                  orderKey: 100 - i,
+                  demandId: demands[i % 2]?.demandId ?? demands[0].demandId,
+                  readyMs: 1,
+                }
+              : i === 10
+                ? { state: "LEASED", sessionId: session, fencing: 7 }
+                : {},
+          ),
         );
-        await tx.plans.addSteps(own, goal.planId, rows.map((row) => ({ row, input: null })), []);
+        await tx.plans.addSteps(
+          own,
+          goal.planId,
+          rows.map((row) => ({ row, input: null })),
+          [],
+        );
         const plan = await tx.plans.lock(own, goal.planId);
         if (plan === undefined) throw new Error("no plan");
-        await tx.plans.save(changesOf({ ...plan, state: "ACTIVE", committedMs: 1, deadlineMs: 2 }, { timers: [{ ordinal: 12, dueMs: 5 }, { ordinal: 13, dueMs: 9e15 }], cascade: { frontier: [1, 2], sweepFrom: null } }));
+        await tx.plans.save(
+          changesOf(
+            { ...plan, state: "ACTIVE", committedMs: 1, deadlineMs: 2 },
+            {
+              timers: [
+                { ordinal: 12, dueMs: 5 },
+                { ordinal: 13, dueMs: 9e15 },
+              ],
+              cascade: { frontier: [1, 2], sweepFrom: null },
+            },
+          ),
+        );
       });
       return { own, planId: goal.planId, demands };
     };
@@ -205,7 +301,13 @@ describe.each(servers())("on $name", (server) => {
     test("ready steps come per demand class, in order, after a key", async () => {
       const { own, planId, demands } = await fresh();
       const [one, two] = demands;
-      const found = await it.store.platform.readySteps([{ orgId: own, demandId: one.demandId, afterKey: null }, { orgId: own, demandId: two.demandId, afterKey: 95 }], 3);
+      const found = await it.store.platform.readySteps(
+        [
+          { orgId: own, demandId: one.demandId, afterKey: null },
+          { orgId: own, demandId: two.demandId, afterKey: 95 },
+        ],
+        3,
+      );
       expect(found.filter((s) => s.demandId === one.demandId).map((s) => s.orderKey)).toEqual([92, 94, 96]);
       expect(found.filter((s) => s.demandId === two.demandId).map((s) => s.orderKey)).toEqual([97, 99]);
       expect(found[0]).toEqual({ orgId: own, demandId: one.demandId, orderKey: 92, planId, ordinal: 9 });
@@ -230,7 +332,13 @@ describe.each(servers())("on $name", (server) => {
     test("partitions are made ahead of time, once", async () => {
       await it.store.platform.ensurePartitions(5);
       expect(await it.store.platform.ensurePartitions(5)).toBe(0);
-      const names = await asAdmin(it.database.adminUrl, (sql) => sql<{ n: number }[]>`SELECT count(*)::int AS n FROM pg_inherits WHERE inhparent = 'maestro.records'::regclass`);
+      const names = await asAdmin(
+        it.database.adminUrl,
+        (sql) =>
+          sql<
+            { n: number }[]
+          >`SELECT count(*)::int AS n FROM pg_inherits WHERE inhparent = 'maestro.records'::regclass`,
+      );
       // This month, five ahead, and the one for all other plans.
       expect(names[0]?.n).toBe(7);
     });

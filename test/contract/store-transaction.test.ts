@@ -20,7 +20,9 @@ describe.each(servers())("on $name", (server) => {
     const { orgId } = await addOrg(it.store);
     const charter = aCharter(orgId);
     await it.store.transaction([orgId], (tx) => tx.charters.add(charter));
-    expect(await it.store.transaction([orgId], (tx) => tx.charters.find(orgId, "upkeep"), { readOnly: true })).toEqual(charter);
+    expect(await it.store.transaction([orgId], (tx) => tx.charters.find(orgId, "upkeep"), { readOnly: true })).toEqual(
+      charter,
+    );
   });
 
   test("what is thrown rolls back and is thrown again", async () => {
@@ -39,13 +41,21 @@ describe.each(servers())("on $name", (server) => {
     await it.store.transaction([one.orgId], (tx) => tx.charters.add(aCharter(one.orgId)));
     expect(await it.store.transaction([other.orgId], (tx) => tx.charters.find(one.orgId, "upkeep"))).toBeUndefined();
     expect(await it.store.transaction([], (tx) => tx.charters.find(one.orgId, "upkeep"))).toBeUndefined();
-    await expect(it.store.transaction([other.orgId], (tx) => tx.charters.add(aCharter(one.orgId, "intruder")))).rejects.toThrow("42501");
-    expect(await it.store.transaction([one.orgId, other.orgId], (tx) => tx.charters.list(one.orgId, { limit: 10, after: null }))).toHaveLength(1);
+    await expect(
+      it.store.transaction([other.orgId], (tx) => tx.charters.add(aCharter(one.orgId, "intruder"))),
+    ).rejects.toThrow("42501");
+    expect(
+      await it.store.transaction([one.orgId, other.orgId], (tx) =>
+        tx.charters.list(one.orgId, { limit: 10, after: null }),
+      ),
+    ).toHaveLength(1);
   });
 
   test("a list of orgs that holds no id shows nothing", async () => {
     const { orgId } = await addOrg(it.store);
-    await expect(it.store.transaction(["not-an-id" as OrgId], (tx) => tx.identity.findOrg(orgId))).rejects.toThrow("22P02");
+    await expect(it.store.transaction(["not-an-id" as OrgId], (tx) => tx.identity.findOrg(orgId))).rejects.toThrow(
+      "22P02",
+    );
   });
 
   test("the clock is read once", async () => {
@@ -57,7 +67,9 @@ describe.each(servers())("on $name", (server) => {
     const { orgId } = await addOrg(it.store);
     const charter = aCharter(orgId, "secret-name");
     await it.store.transaction([orgId], (tx) => tx.charters.add(charter));
-    const trouble: unknown = await it.store.transaction([orgId], (tx) => tx.charters.add(charter)).catch((error: unknown) => error);
+    const trouble: unknown = await it.store
+      .transaction([orgId], (tx) => tx.charters.add(charter))
+      .catch((error: unknown) => error);
     expect(trouble).toMatchObject({ code: "23505" });
     expect(JSON.stringify(trouble, Object.getOwnPropertyNames(trouble))).not.toContain("secret-name");
     expect(it.log.join("\n")).toContain("23505");
@@ -97,7 +109,9 @@ describe.each(servers())("on $name", (server) => {
     await locked.promise;
     const controller = new AbortController();
     const reason = new Error("changed my mind");
-    const waiter = it.store.transaction([orgId], (tx) => tx.charters.lockByName(orgId, "contested"), { signal: controller.signal });
+    const waiter = it.store.transaction([orgId], (tx) => tx.charters.lockByName(orgId, "contested"), {
+      signal: controller.signal,
+    });
     controller.abort(reason);
     await expect(waiter).rejects.toBe(reason);
     enough.resolve(undefined);
@@ -124,7 +138,9 @@ describe.each(servers())("on $name", (server) => {
       await tx.charters.add(aCharter(orgId, "after"));
     });
     await expect(work).rejects.toBeInstanceOf(StoreUnavailableError);
-    expect(await it.store.transaction([orgId], (tx) => tx.charters.list(orgId, { limit: 10, after: null }))).toEqual([]);
+    expect(await it.store.transaction([orgId], (tx) => tx.charters.list(orgId, { limit: 10, after: null }))).toEqual(
+      [],
+    );
   });
 
   test("a connection that breaks between work and commit leaves the end unknown", async () => {
@@ -137,7 +153,9 @@ describe.each(servers())("on $name", (server) => {
   });
 
   test("after all connections broke, and many calls at once found that out, as many as before are lent again", async () => {
-    const results = Array.from({ length: 40 }, (_, i) => it.store.transaction([], (tx) => (i === 20 ? endBackends(it).then(() => 0) : tx.nowMs())).catch(() => "failed"));
+    const results = Array.from({ length: 40 }, (_, i) =>
+      it.store.transaction([], (tx) => (i === 20 ? endBackends(it).then(() => 0) : tx.nowMs())).catch(() => "failed"),
+    );
     await Promise.all(results);
     const enough = Promise.withResolvers<undefined>();
     let open = 0;
@@ -210,12 +228,17 @@ describe.each(servers())("on $name", (server) => {
     const other = await openStore(server, { prepare: false });
     const { orgId } = await addOrg(other.store);
     await other.store.transaction([orgId], (tx) => tx.charters.add(aCharter(orgId)));
-    expect(await other.store.transaction([orgId], (tx) => tx.charters.find(orgId, "upkeep"))).toMatchObject({ name: "upkeep" });
+    expect(await other.store.transaction([orgId], (tx) => tx.charters.find(orgId, "upkeep"))).toMatchObject({
+      name: "upkeep",
+    });
     await other.end();
   });
 
   test("ids of the installation and its epoch are there from the start", async () => {
-    expect(await it.store.platform.installation()).toEqual({ installationId: expect.stringMatching(/^[0-9a-f-]{36}$/) as unknown, storeEpoch: 1 });
+    expect(await it.store.platform.installation()).toEqual({
+      installationId: expect.stringMatching(/^[0-9a-f-]{36}$/) as unknown,
+      storeEpoch: 1,
+    });
     expect(newId()).toMatch(/^[0-9a-f-]{36}$/);
   });
 });

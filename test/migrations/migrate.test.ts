@@ -13,7 +13,8 @@ import { servers } from "../support/store.ts";
 describe.each(servers())("on $name", (server) => {
   let database: TestDatabase;
   let folder: string;
-  const run = (files?: URL, url = database.url): Promise<number> => migrate({ url, log: () => undefined, ...(files === undefined ? {} : { folder: files }) });
+  const run = (files?: URL, url = database.url): Promise<number> =>
+    migrate({ url, log: () => undefined, ...(files === undefined ? {} : { folder: files }) });
 
   beforeEach(async () => {
     database = await makeBareDatabase(server);
@@ -26,12 +27,21 @@ describe.each(servers())("on $name", (server) => {
 
   /** A folder of migrations: the clock that every history needs, then these. */
   async function files(...texts: readonly string[]): Promise<URL> {
-    const clock = "CREATE OR REPLACE FUNCTION maestro.clock_ms() RETURNS bigint LANGUAGE sql AS $$ SELECT 1::bigint $$;";
-    await Promise.all([clock, ...texts].map((text, i) => writeFile(join(folder, `${String(i + 1).padStart(4, "0")}_step.sql`), text)));
+    const clock =
+      "CREATE OR REPLACE FUNCTION maestro.clock_ms() RETURNS bigint LANGUAGE sql AS $$ SELECT 1::bigint $$;";
+    await Promise.all(
+      [clock, ...texts].map((text, i) => writeFile(join(folder, `${String(i + 1).padStart(4, "0")}_step.sql`), text)),
+    );
     return pathToFileURL(`${folder}/`);
   }
   const tables = (): Promise<readonly string[]> =>
-    asAdmin(database.adminUrl, async (sql) => (await sql<{ name: string }[]>`SELECT relname AS name FROM pg_class WHERE relnamespace = 'maestro'::regnamespace AND relkind = 'r' AND relname LIKE 't%' ORDER BY 1`).map((row) => row.name));
+    asAdmin(database.adminUrl, async (sql) =>
+      (
+        await sql<
+          { name: string }[]
+        >`SELECT relname AS name FROM pg_class WHERE relnamespace = 'maestro'::regnamespace AND relkind = 'r' AND relname LIKE 't%' ORDER BY 1`
+      ).map((row) => row.name),
+    );
 
   test("an empty database gets the schema, and a second run changes nothing", async () => {
     expect(await run()).toBeGreaterThan(0);
@@ -63,15 +73,27 @@ describe.each(servers())("on $name", (server) => {
 
   test("a newer database is refused, unless it says that this build may still work on it", async () => {
     await run(await files("CREATE TABLE maestro.t1 ()"));
-    await asAdmin(database.adminUrl, (sql) => sql`INSERT INTO maestro.schema_migrations VALUES (3, 'expand', 'x', 1, 2)`);
+    await asAdmin(
+      database.adminUrl,
+      (sql) => sql`INSERT INTO maestro.schema_migrations VALUES (3, 'expand', 'x', 1, 2)`,
+    );
     expect(await run(await files("CREATE TABLE maestro.t1 ()"))).toBe(0);
-    await asAdmin(database.adminUrl, (sql) => sql`INSERT INTO maestro.schema_migrations VALUES (4, 'contract', 'y', 1, 3)`);
+    await asAdmin(
+      database.adminUrl,
+      (sql) => sql`INSERT INTO maestro.schema_migrations VALUES (4, 'contract', 'y', 1, 3)`,
+    );
     await expect(run(await files("CREATE TABLE maestro.t1 ()"))).rejects.toThrow(/newer than this build/);
   });
 
   test("what a migration says of the oldest build that it suits is kept", async () => {
     await run(await files("-- oldest compatible: 1\nCREATE TABLE maestro.t1 ()"));
-    const rows = await asAdmin(database.adminUrl, (sql) => sql<{ version: number; oldest_compatible: number }[]>`SELECT version, oldest_compatible FROM maestro.schema_migrations ORDER BY version`);
+    const rows = await asAdmin(
+      database.adminUrl,
+      (sql) =>
+        sql<
+          { version: number; oldest_compatible: number }[]
+        >`SELECT version, oldest_compatible FROM maestro.schema_migrations ORDER BY version`,
+    );
     expect(rows.map((row) => row.oldest_compatible)).toEqual([1, 1]);
   });
 
@@ -90,7 +112,9 @@ describe.each(servers())("on $name", (server) => {
 
   test("a database that is not UTF-8 is refused", async () => {
     const name = `${database.name}_latin`;
-    await asAdmin(server.adminUrl, (sql) => sql.unsafe(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C' OWNER maestro_test_app`));
+    await asAdmin(server.adminUrl, (sql) =>
+      sql.unsafe(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C' OWNER maestro_test_app`),
+    );
     const url = new URL(database.url);
     url.pathname = `/${name}`;
     await expect(run(undefined, url.href)).rejects.toThrow(/LATIN1/);

@@ -29,13 +29,24 @@ const order = (a: Column, b: Column): number => (`${a.table}.${a.name}` < `${b.t
 
 async function declared(): Promise<readonly Column[]> {
   const files = (await readdir(folder)).filter((name) => name.endsWith(".ts"));
-  const modules = await Promise.all(files.map((name) => import(new URL(name, folder).href) as Promise<Record<string, unknown>>));
+  const modules = await Promise.all(
+    files.map((name) => import(new URL(name, folder).href) as Promise<Record<string, unknown>>),
+  );
   const tables = modules.flatMap((module) => Object.values(module)).filter((value) => is(value, PgTable));
   return tables.flatMap((table) => {
     const { name, columns, primaryKeys, schema } = getTableConfig(table);
     expect(schema).toBe("maestro");
-    const keys = new Set([...primaryKeys.flatMap((key) => key.columns.map((c) => c.name)), ...columns.filter((c) => c.primary).map((c) => c.name)]);
-    return columns.map((column) => ({ table: name, name: column.name, type: column.getSQLType(), required: column.notNull, key: keys.has(column.name) }));
+    const keys = new Set([
+      ...primaryKeys.flatMap((key) => key.columns.map((c) => c.name)),
+      ...columns.filter((c) => c.primary).map((c) => c.name),
+    ]);
+    return columns.map((column) => ({
+      table: name,
+      name: column.name,
+      type: column.getSQLType(),
+      required: column.notNull,
+      key: keys.has(column.name),
+    }));
   });
 }
 
@@ -57,18 +68,31 @@ test("every column is declared as it is in the database, with type, nullability 
 });
 
 test("row-level security is on and forced for every table, with a policy, partitions included", async () => {
-  const open = await asAdmin(database.adminUrl, (sql) => sql<{ name: string }[]>`
+  const open = await asAdmin(
+    database.adminUrl,
+    (sql) => sql<{ name: string }[]>`
     SELECT c.relname AS name FROM pg_class c
     WHERE c.relnamespace = 'maestro'::regnamespace AND c.relkind IN ('r', 'p') AND c.relname <> 'schema_migrations'
-      AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid))`);
+      AND NOT (c.relrowsecurity AND c.relforcerowsecurity AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = c.oid))`,
+  );
   expect(open.map(({ name }) => name)).toEqual([]);
 });
 
 test("no index of the step rows names a column that changes with every lease, but for the order key", async () => {
-  const columns = await asAdmin(database.adminUrl, (sql) => sql<{ name: string; predicate: string | null }[]>`
+  const columns = await asAdmin(
+    database.adminUrl,
+    (sql) => sql<{ name: string; predicate: string | null }[]>`
     SELECT DISTINCT a.attname AS name, pg_get_expr(i.indpred, i.indrelid) AS predicate FROM pg_index i
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey::int[])
-    WHERE i.indrelid = 'maestro.steps'::regclass`);
-  expect([...new Set(columns.map(({ name }) => name))].toSorted()).toEqual(["demand_id", "key", "order_key", "ordinal", "org_id", "plan_id"]);
+    WHERE i.indrelid = 'maestro.steps'::regclass`,
+  );
+  expect([...new Set(columns.map(({ name }) => name))].toSorted()).toEqual([
+    "demand_id",
+    "key",
+    "order_key",
+    "ordinal",
+    "org_id",
+    "plan_id",
+  ]);
   expect([...new Set(columns.map(({ predicate }) => predicate))].toSorted()).toEqual(["(order_key IS NOT NULL)", null]);
 });

@@ -28,7 +28,8 @@ export async function prepareServer(name: string, adminUrl: string): Promise<Tes
   const template = `maestro_template_${randomUUID().slice(0, 8)}`;
   await asAdmin(adminUrl, async (sql) => {
     const [role] = await sql`SELECT 1 FROM pg_roles WHERE rolname = ${ROLE}`;
-    if (role === undefined) await sql.unsafe(`CREATE ROLE ${ROLE} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD '${PASSWORD}'`);
+    if (role === undefined)
+      await sql.unsafe(`CREATE ROLE ${ROLE} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD '${PASSWORD}'`);
     await sql.unsafe(`CREATE DATABASE ${template} OWNER ${ROLE} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'`);
   });
   await migrate({ url: appUrl(adminUrl, template), log: () => undefined });

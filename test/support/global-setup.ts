@@ -19,7 +19,11 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   // As root the server runs as another account, which must be able to pass.
   await chmod(folder, 0o755);
   // Nothing here has to survive a power failure; what must is tested with engines of its own.
-  const engine = await startEmbedded({ dataDir: join(folder, "data"), log: () => undefined, settings: { fsync: "off" } });
+  const engine = await startEmbedded({
+    dataDir: join(folder, "data"),
+    log: () => undefined,
+    settings: { fsync: "off" },
+  });
   const stop = async (): Promise<void> => {
     await engine.stop();
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });

@@ -37,7 +37,13 @@ export function servers(): readonly TestServer[] {
 export async function openStore(server: TestServer, options: Partial<StoreOptions> = {}): Promise<TestStore> {
   const database = await makeDatabase(server);
   const log: string[] = [];
-  const store = await createPostgresStore({ url: database.url, log: (line) => log.push(line), ids: { uuid: newId }, random, ...options });
+  const store = await createPostgresStore({
+    url: database.url,
+    log: (line) => log.push(line),
+    ids: { uuid: newId },
+    random,
+    ...options,
+  });
   return {
     store,
     database,
@@ -59,7 +65,14 @@ export function aCharter(orgId: OrgId, name = "upkeep", revision = 1): Charter {
     charterId: newId() as CharterId,
     name,
     revision,
-    terms: { purpose: "Keep it going", budget: { ...NO_LIMITS, currency: "" }, deadlineMs: null, minTrust: 0, ratifyCommits: false, staleRule: "RERUN" },
+    terms: {
+      purpose: "Keep it going",
+      budget: { ...NO_LIMITS, currency: "" },
+      deadlineMs: null,
+      minTrust: 0,
+      ratifyCommits: false,
+      staleRule: "RERUN",
+    },
     digest: "d".repeat(64),
     declaredMs: 1_000,
     declaredBy: "alice",
@@ -72,7 +85,15 @@ export function aGoal(charter: Charter, fields: Partial<Goal> = {}, spec: Partia
     planId: newId() as PlanId,
     charterId: charter.charterId,
     charterRevision: charter.revision,
-    spec: { name: "goal", intent: "", inputs: null, constraints: { budget: { ...NO_LIMITS, currency: "" }, deadlineMs: null, minTrust: 0 }, labels: {}, attributes: {}, ...spec },
+    spec: {
+      name: "goal",
+      intent: "",
+      inputs: null,
+      constraints: { budget: { ...NO_LIMITS, currency: "" }, deadlineMs: null, minTrust: 0 },
+      labels: {},
+      attributes: {},
+      ...spec,
+    },
     state: "DRAFT",
     createdMs: 2_000,
     createdBy: "alice",
