@@ -12,6 +12,8 @@ test("an address counts with its neighbours: whoever has one has them all", () =
 });
 
 test("loopback is 127.0.0.0/8 and ::1, however it is written, and nothing that looks like it", () => {
-  for (const address of ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]) expect(isLoopback(address), address).toBe(true);
-  for (const address of ["", "128.0.0.1", "1127.0.0.1", "::2", "::ffff:10.0.0.1", "fe80::1"]) expect(isLoopback(address), address).toBe(false);
+  for (const address of ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
+    expect(isLoopback(address), address).toBe(true);
+  for (const address of ["", "128.0.0.1", "1127.0.0.1", "::2", "::ffff:10.0.0.1", "fe80::1"])
+    expect(isLoopback(address), address).toBe(false);
 });

@@ -5,6 +5,7 @@ import { request } from "node:http";
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import { once } from "node:events";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { operationTable } from "../../src/transport/operation-table.ts";
 import { startServer } from "./server.ts";
 import type { TestServer } from "./server.ts";
 
@@ -105,6 +106,18 @@ describe("bodies that a form could post", () => {
     "Text/Plain;charset=utf-8",
   ])("%s is refused", async (type) => {
     expect((await ask("POST", WHO, { "content-type": type }, "{}")).status).toBe(415);
+  });
+});
+
+describe("every rpc of the contract", () => {
+  test("is served: none is unknown or unimplemented", async () => {
+    const answers = await Promise.all(
+      [...operationTable().keys()].map(async (name) => ({ name, ...(await ask("POST", `/${name}`, JSON_TYPE, "{}")) })),
+    );
+    for (const { name, body } of answers) {
+      expect(body, name).not.toContain("There is nothing here");
+      expect(body, name).not.toContain("unimplemented");
+    }
   });
 });
 
