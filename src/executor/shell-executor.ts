@@ -104,7 +104,11 @@ function failureOf(result: CommandResult): Error {
   return new TransientError(`the command ended ${how}${lastWords(stderrTail, stdoutTail)}`, details);
 }
 
+/** The last line that says something; Node ends every crash with its version. */
 function lastWords(...tails: readonly string[]): string {
-  const line = tails.map((tail) => tail.trimEnd().split("\n").at(-1)?.trim() ?? "").find((text) => text !== "");
+  const lines = tails.map((tail) => tail.split("\n").map((line) => line.trim()));
+  const line = lines
+    .map((all) => all.findLast((text) => text !== "" && !/^Node\.js v\d/.test(text)))
+    .find((text) => text !== undefined);
   return line === undefined ? "" : `: ${line.slice(0, 200)}`;
 }
