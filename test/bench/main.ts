@@ -26,7 +26,7 @@ if (!(seconds > 0) || chosen.length === 0) {
 }
 
 const database = await benchPostgres();
-const stage = makeStage({ url: database.url, seconds, windows: 3, logFile: values.log });
+const stage = makeStage({ url: database.url, databaseCpuMs: database.cpuMs, seconds, windows: 3, logFile: values.log });
 const figures: Figure[] = [];
 const failures: string[] = [];
 const limit = setTimeout(() => {

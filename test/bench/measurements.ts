@@ -1,6 +1,7 @@
 // The measurements, one function each: what they print and the flat keys they give. Not here: the stage they stand on.
 import { shapeCeiling } from "./shape-ceiling.ts";
 import { sqlCeiling } from "./sql-ceiling.ts";
+import type { LoadProcess } from "../support/load/remote.ts";
 import { measureStream, median, pause, quantile } from "./stage.ts";
 import type { Stage } from "./stage.ts";
 
@@ -26,12 +27,15 @@ function backlogOf(stage: Stage): number {
   return Math.ceil((EXPECTED * (stage.seconds * stage.windows + 1)) / 0.9 / 10);
 }
 
-async function fill(stage: Stage, load: Parameters<Parameters<Stage["withLoad"]>[1]>[0], options: { readonly plans: number; readonly capability: string; readonly scattered?: boolean }): Promise<number> {
+/** Longest time that a backlog is made in; a machine that commits slowly gets shorter windows. */
+const FILL_MS = 15_000;
+
+async function fill(stage: Stage, load: LoadProcess, options: { readonly plans: number; readonly capability: string; readonly scattered?: boolean }): Promise<{ readonly plans: number; readonly perS: number }> {
   const beganMs = performance.now();
-  await load.ask("fill", options);
-  const perS = (options.plans * 1_000) / (performance.now() - beganMs);
-  stage.say(`  ${options.plans} plans committed, ${perS.toFixed(0)}/s`);
-  return perS;
+  const plans = await load.ask("fill", { ...options, limitMs: FILL_MS });
+  const perS = (plans * 1_000) / (performance.now() - beganMs);
+  stage.say(`  ${plans} plans committed, ${perS.toFixed(0)}/s`);
+  return { plans, perS };
 }
 
 interface Variant {
@@ -50,21 +54,20 @@ function stream(variant: Variant): Measurement {
     run: async (stage) =>
       await stage.withLoad(variant.orgs, async (load) => {
         const capability = variant.steps === undefined ? `bench.${variant.name}` : "load.work";
-        const plans = variant.steps === undefined ? backlogOf(stage) : variant.steps / 10;
-        let fillPerS = Number.NaN;
+        let filled = { plans: (variant.steps ?? 0) / 10, perS: Number.NaN };
         if (variant.steps !== undefined) await load.ask("large", { steps: variant.steps });
-        else fillPerS = await fill(stage, load, { plans, capability, scattered: variant.scattered === true });
+        else filled = await fill(stage, load, { plans: backlogOf(stage), capability, scattered: variant.scattered === true });
         await load.ask("executors", { streams: variant.streams, slots: variant.slots, capability, prefix: variant.name });
-        const figures = await measureStream(stage, load, plans * 10);
+        const figures = await measureStream(stage, load, filled.plans * 10);
         const { refusals, attaches } = await load.ask("counters");
         if (refusals > 0 || attaches > variant.streams) stage.say(`  ${refusals} outcomes refused, ${attaches} attachments for ${variant.streams} streams`);
         await load.ask("leave");
-        const note = `windows ${figures.windows.map((w) => w.toFixed(0)).join(" ")}; server ${figures.serverUs.toFixed(0)} µs, client ${figures.clientUs.toFixed(0)} µs a step; loop p99 ${figures.loopP99Ms.toFixed(1)} ms`;
+        const note = `windows ${figures.windows.map((w) => w.toFixed(0)).join(" ")}; server ${figures.serverUs.toFixed(0)} µs, client ${figures.clientUs.toFixed(0)} µs, Postgres ${figures.databaseUs.toFixed(0)} µs of CPU a step; loop p99 ${figures.loopP99Ms.toFixed(1)} ms`;
         const out: Figure[] = [{ key: variant.key, value: figures.stepsPerS, unit: "steps/s", ceiling: "shape_ceiling_steps_per_s", note }];
         if (variant.name === "stream") {
           out.push({ key: "event_loop_p99_ms", value: figures.loopP99Ms, unit: "ms", note: "in the server, during the windows of 8 × 64" });
           out.push({ key: "rss_mb", value: figures.rssMb, unit: "MB", note: "of the server, after the windows of 8 × 64" });
-          out.push({ key: "plans_committed_per_s", value: fillPerS, unit: "plans/s", note: "Plan calls of ten steps, 16 in flight, no executors" });
+          out.push({ key: "plans_committed_per_s", value: filled.perS, unit: "plans/s", note: "Plan calls of ten steps, 16 in flight, no executors" });
         }
         return out;
       }),

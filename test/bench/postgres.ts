@@ -2,7 +2,7 @@
 // or the embedded engine. Not here: what is measured.
 import { spawn, spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdtempSync, mkdirSync, readdirSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdtempSync, mkdirSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
@@ -14,6 +14,8 @@ export interface BenchPostgres {
   readonly what: string;
   /** As a login that row-level security binds, owner of an empty database. */
   readonly url: string;
+  /** CPU time of its processes so far, ms; NaN when they are not ours to see. */
+  cpuMs(): number;
   stop(): Promise<void>;
 }
 
@@ -32,7 +34,7 @@ const DEBIAN = "/usr/lib/postgresql";
 
 export async function benchPostgres(): Promise<BenchPostgres> {
   const given = process.env["MAESTRO_BENCH_DATABASE_URL"] ?? process.env["DATABASE_URL"];
-  if (given !== undefined && given !== "") return { what: `${await versionOf(given)} behind the given URL, as it is set`, url: given, stop: async () => undefined };
+  if (given !== undefined && given !== "") return { what: `${await versionOf(given)} behind the given URL, as it is set`, url: given, cpuMs: () => Number.NaN, stop: async () => undefined };
   const major = existsSync(DEBIAN) ? readdirSync(DEBIAN).filter((name) => Number(name) >= 15 && existsSync(join(DEBIAN, name, "bin/postgres"))).sort()[0] : undefined;
   return major === undefined ? embedded() : local(join(DEBIAN, major, "bin"));
 }
@@ -43,6 +45,7 @@ async function embedded(): Promise<BenchPostgres> {
   return {
     what: `the embedded engine, ${await versionOf(engine.url)}`,
     url: engine.url,
+    cpuMs: () => Number.NaN,
     stop: async () => {
       await engine.stop();
       rmSync(folder, { recursive: true, force: true });
@@ -73,6 +76,7 @@ async function local(bin: string): Promise<BenchPostgres> {
   return {
     what: `${await versionOf(url)}, tuned, in a scratch folder`,
     url,
+    cpuMs: () => cpuMsBelow(server.pid ?? 0),
     stop: async () => {
       const gone = new Promise((resolve) => server.once("exit", resolve));
       server.kill("SIGINT");
@@ -80,6 +84,23 @@ async function local(bin: string): Promise<BenchPostgres> {
       rmSync(folder, { recursive: true, force: true });
     },
   };
+}
+
+/** CPU time of a process and its children, where the system shows it; of children that are gone only what the parent inherited. */
+function cpuMsBelow(parent: number): number {
+  if (process.platform !== "linux") return Number.NaN;
+  let ticks = 0;
+  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      // After the command's name, which may hold anything, come state, parent, …; fields 12 to 15 are the times.
+      const fields = readFileSync(`/proc/${entry}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
+      if (Number(entry) === parent) ticks += Number(fields[11]) + Number(fields[12]) + Number(fields[13]) + Number(fields[14]);
+      else if (Number(fields[1]) === parent) ticks += Number(fields[11]) + Number(fields[12]);
+    } catch {
+      // It ended meanwhile.
+    }
+  }
+  return ticks * 10;
 }
 
 /** Postgres does not run as root; the account that its packages make does. */

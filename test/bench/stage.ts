@@ -10,6 +10,7 @@ import type { ServerProcess } from "../support/server-process.ts";
 
 export interface Stage {
   readonly url: string;
+  readonly databaseCpuMs: () => number;
   /** Length of a window. */
   readonly seconds: number;
   readonly windows: number;
@@ -21,12 +22,13 @@ export interface Stage {
   say(text: string): void;
 }
 
-export function makeStage(options: { readonly url: string; readonly seconds: number; readonly windows: number; readonly logFile?: string | undefined }): Stage {
+export function makeStage(options: { readonly url: string; readonly databaseCpuMs: () => number; readonly seconds: number; readonly windows: number; readonly logFile?: string | undefined }): Stage {
   let server: ServerProcess | undefined;
   const orgKeys: string[] = [];
   let homeKey = "";
   const stage: Stage = {
     url: options.url,
+    databaseCpuMs: options.databaseCpuMs,
     seconds: options.seconds,
     windows: options.windows,
     server: async () => {
@@ -74,6 +76,7 @@ export interface StreamFigures {
   readonly rssMb: number;
   readonly serverUs: number;
   readonly clientUs: number;
+  readonly databaseUs: number;
   readonly fillPerS: number;
 }
 
@@ -89,6 +92,7 @@ export async function measureStream(stage: Stage, load: LoadProcess, backlog: nu
   const affordable = (backlog * 0.9 - before.receipts) / Math.max(pace, 1) / stage.windows;
   const seconds = Math.max(0.3, Math.min(stage.seconds, affordable));
   const probeBefore = await server.probe(true);
+  const databaseBefore = stage.databaseCpuMs();
   const rates: number[] = [];
   let last = before;
   for (let i = 0; i < stage.windows; i++) {
@@ -98,9 +102,11 @@ export async function measureStream(stage: Stage, load: LoadProcess, backlog: nu
     last = now;
   }
   const probe = await server.probe();
+  const database = stage.databaseCpuMs() - databaseBefore;
   const steps = Math.max(1, last.receipts - before.receipts);
   return {
     stepsPerS: median(rates), windows: rates, loopP99Ms: probe.loopP99Ms, rssMb: probe.rssMb,
+    databaseUs: (database * 1_000) / steps,
     serverUs: ((probe.cpuMs - probeBefore.cpuMs) * 1_000) / steps, clientUs: ((last.cpuMs - before.cpuMs) * 1_000) / steps,
   };
 }

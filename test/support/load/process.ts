@@ -75,9 +75,10 @@ const actions = {
       cpuMs: (user + system) / 1_000,
     };
   },
-  /** Submits plans and returns when they are committed. */
-  async fill(options: { readonly plans: number; readonly scattered?: boolean; readonly capability?: string; readonly at?: number }): Promise<number> {
-    const done = await submitMany(submitters, options.plans, () => tenSteps(options.capability, options.scattered), { journal, at: options.at ?? 16 });
+  /** Submits plans and returns when they are committed, or as many as were by the time limit; how many. */
+  async fill(options: { readonly plans: number; readonly scattered?: boolean; readonly capability?: string; readonly at?: number; readonly limitMs?: number }): Promise<number> {
+    const limit = options.limitMs === undefined ? {} : { signal: AbortSignal.timeout(options.limitMs) };
+    const done = await submitMany(submitters, options.plans, () => tenSteps(options.capability, options.scattered), { journal, at: options.at ?? 16, ...limit });
     submitted += done;
     return done;
   },
