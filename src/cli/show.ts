@@ -1,4 +1,7 @@
 // Shows a plan until it ends: a display that is redrawn on a terminal, plain lines anywhere else. Not here: what it says.
+import { create } from "@bufbuild/protobuf";
+import { AmountsSchema } from "../../gen/maestro/v1/amounts_pb.ts";
+import type { Amounts, Ledger } from "../../gen/maestro/v1/amounts_pb.ts";
 import type { Plan } from "../../gen/maestro/v1/plan_pb.ts";
 import { PlanState, PlanStateSchema } from "../../gen/maestro/v1/plan_pb.ts";
 import { StepState } from "../../gen/maestro/v1/step_pb.ts";
@@ -9,7 +12,7 @@ import { follow } from "./follow.ts";
 import type { CliIo } from "./io.ts";
 import { PlanView } from "./plan-view.ts";
 import { harmless } from "./table.ts";
-import { amountsText, epochMs, spanText, word } from "./words.ts";
+import { amountsText, epochMs, msOf, spanText, word } from "./words.ts";
 
 const REDRAW_MS = 200;
 
@@ -115,7 +118,20 @@ export function endLine(plan: Plan): string {
   const took = began === undefined || ended === undefined ? "" : ` in ${spanText(ended - began)}`;
   const done = progress === undefined ? "" : `; ${progress.succeeded} of ${progress.total} steps succeeded`;
   const why = reason === "" || plan.state === PlanState.COMPLETED ? "" : `: ${harmless(reason)}`;
-  return `plan ${plan.planId} ${word(PlanStateSchema, plan.state)}${took}${done}; used ${amountsText(ledger?.spent, ledger?.currency ?? "")}${why}`;
+  return `plan ${plan.planId} ${word(PlanStateSchema, plan.state)}${took}${done}; used ${amountsText(usedOf(ledger), ledger?.currency ?? "")}${why}`;
+}
+
+/** What was reported within holds and beyond them. */
+function usedOf(ledger: Ledger | undefined): Amounts | undefined {
+  const { spent, overrun } = ledger ?? {};
+  if (spent === undefined || overrun === undefined) return spent ?? overrun;
+  const wallMs = msOf(spent.wall) + msOf(overrun.wall);
+  return create(AmountsSchema, {
+    tokens: spent.tokens + overrun.tokens,
+    moneyMicros: spent.moneyMicros + overrun.moneyMicros,
+    wall: { seconds: BigInt(Math.floor(wallMs / 1000)), nanos: Math.round(wallMs % 1000) * 1_000_000 },
+    energyMillijoules: spent.energyMillijoules + overrun.energyMillijoules,
+  });
 }
 
 const FAILED_STATES: ReadonlySet<StepState> = new Set([
