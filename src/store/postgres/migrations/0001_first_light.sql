@@ -249,7 +249,8 @@ CREATE TABLE maestro.step_edges (
   regardless boolean NOT NULL,
   PRIMARY KEY (org_id, plan_id, from_ordinal, to_ordinal)
 );
-CREATE INDEX step_edges_back ON maestro.step_edges (org_id, plan_id, to_ordinal);
+-- No index by to_ordinal: nothing looks edges up by their end, and until the first ANALYZE the planner took its prefix for the
+-- way to the edges *from* a step (24,000 rows read a parent in a plan of 20,000 steps: 408 ms instead of 0.6 ms a batch).
 
 -- Backoffs that end; one row per step at most.
 CREATE TABLE maestro.timers (
