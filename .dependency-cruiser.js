@@ -193,7 +193,12 @@ export default {
       from: {
         path: ["^src/main\\.ts$", "^src/executor/executor\\.ts$", "^src/.*(worker|watchdog)\\.ts$", "^src/console/"],
       },
-      to: { path: "^src/", reachable: false },
+      // The entries themselves, and the declared tables, which a test holds against the migrated ones.
+      to: {
+        path: "^src/",
+        pathNot: ["^src/main\\.ts$", "^src/.*(worker|watchdog)\\.ts$", "^src/store/postgres/schema/"],
+        reachable: false,
+      },
     },
   ],
   options: {

@@ -15,7 +15,7 @@ import { createIdentify } from "./engine/identify.ts";
 import { createPipeline } from "./engine/pipeline.ts";
 import { heavyWork } from "./operations/heavy-work.ts";
 import type { Store } from "./store/ports/store.ts";
-import { startEmbedded } from "./store/postgres/engines/embedded.ts";
+import { superviseEmbedded } from "./store/postgres/engines/supervised.ts";
 import { checkServer } from "./store/postgres/engines/server.ts";
 import { createPostgresStore } from "./store/postgres/store.ts";
 import { systemClock } from "./support/clock.ts";
@@ -225,9 +225,13 @@ async function startEngine(config: Config, log: Logger): Promise<Engine> {
       stop: async () => undefined,
     };
   }
-  const handle = await startEmbedded({ dataDir: config.dataDir, log: (line) => log.info(line) });
-  const failed = handle.exited.then((exit) => `The embedded database ended by itself (${exit.cause}).`);
-  return { url: handle.url, name: `embedded PostgreSQL ${handle.major}`, failed, stop: () => handle.stop() };
+  const engine = await superviseEmbedded({ dataDir: config.dataDir, log: (line) => log.info(line) });
+  return {
+    url: engine.url,
+    name: `embedded PostgreSQL ${engine.major}`,
+    failed: engine.failed,
+    stop: () => engine.stop(),
+  };
 }
 
 function textOf(error: unknown): string {

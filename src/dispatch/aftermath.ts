@@ -27,7 +27,12 @@ export interface AftermathOptions {
   readonly poke: () => void;
 }
 
-export function aftermath(results: readonly PlanResult[], inputs: ReadonlyMap<string, BatchInput>, nowMs: number, options: AftermathOptions): void {
+export function aftermath(
+  results: readonly PlanResult[],
+  inputs: ReadonlyMap<string, BatchInput>,
+  nowMs: number,
+  options: AftermathOptions,
+): void {
   const given = new Map<Taker, Assignment[]>();
   const answers: { readonly done: (result: Decision<Receipt>) => void; readonly result: Decision<Receipt> }[] = [];
   for (const result of results) {
@@ -43,7 +48,9 @@ export function aftermath(results: readonly PlanResult[], inputs: ReadonlyMap<st
           effect.taker.release();
           options.leases.add(plan.orgId, effect.row);
           const list = given.get(effect.taker) ?? [];
-          list.push(assignmentOf(effect.row, result, inputs.get(batchKey(plan.planId, effect.row.ordinal)), options.windows));
+          list.push(
+            assignmentOf(effect.row, result, inputs.get(batchKey(plan.planId, effect.row.ordinal)), options.windows),
+          );
           given.set(effect.taker, list);
           tellLeased(effect.row, plan.orgId, nowMs, options.listeners);
           break;
@@ -74,7 +81,8 @@ export function aftermath(results: readonly PlanResult[], inputs: ReadonlyMap<st
     if (result.nextTimerMs !== null) options.expectTimer(result.nextTimerMs);
     if (result.cascade) options.cascade(plan.orgId, plan.planId);
     for (const stop of result.stops) options.sendStop(stop);
-    if (result.changed && options.listeners.has(plan.planId)) options.listeners.moved(plan.orgId, { planId: plan.planId, recordSeq: plan.recordSeq, state: plan.state });
+    if (result.changed && options.listeners.has(plan.planId))
+      options.listeners.moved(plan.orgId, { planId: plan.planId, recordSeq: plan.recordSeq, state: plan.state });
   }
   // Acknowledgements first: an executor that gets its credit back sees why.
   for (const { done, result } of answers) done(result);
@@ -87,13 +95,34 @@ function assignmentOf(row: StepRow, result: PlanResult, input: BatchInput | unde
   const lease: LeaseRef = { planId: plan.planId, step: row.key, ordinal: row.ordinal, fencing: row.fencing };
   const hold: Amounts = row.undoing ? NOTHING : row.hold;
   return {
-    lease, undoing: row.undoing, capability: windows.demand(row.demandId)?.capability ?? "", attempt: row.attempt, input: input?.input ?? null,
-    deadlineMs: row.deadlineMs ?? 0, hold, remaining: result.remaining, currency: plan.account.currency, checkpoint: input?.checkpoint ?? null,
-    traceparent: plan.traceparent, readyMs: row.readyMs ?? 0, executorId: row.executorId ?? ("" as never),
+    lease,
+    undoing: row.undoing,
+    capability: windows.demand(row.demandId)?.capability ?? "",
+    attempt: row.attempt,
+    input: input?.input ?? null,
+    deadlineMs: row.deadlineMs ?? 0,
+    hold,
+    remaining: result.remaining,
+    currency: plan.account.currency,
+    checkpoint: input?.checkpoint ?? null,
+    traceparent: plan.traceparent,
+    readyMs: row.readyMs ?? 0,
+    executorId: row.executorId ?? ("" as never),
   };
 }
 
 function tellLeased(row: StepRow, orgId: OrgId, nowMs: number, listeners: Listeners): void {
   if (row.executorId === null || !listeners.has(row.planId)) return;
-  listeners.passing(orgId, { planId: row.planId, atMs: nowMs, kind: "step.leased", step: row.key, attempt: row.attempt, executorId: row.executorId, fencing: row.fencing, message: "", progress: 0, lines: [] });
+  listeners.passing(orgId, {
+    planId: row.planId,
+    atMs: nowMs,
+    kind: "step.leased",
+    step: row.key,
+    attempt: row.attempt,
+    executorId: row.executorId,
+    fencing: row.fencing,
+    message: "",
+    progress: 0,
+    lines: [],
+  });
 }

@@ -161,12 +161,23 @@ export class Batcher {
       if (best === undefined || step === undefined) return undefined;
       if (this.#busy.has(step.planId)) {
         const window = best;
-        parked.push(() => { window.offer(step); });
+        parked.push(() => {
+          window.offer(step);
+        });
         if (parked.length > 512) return undefined;
         continue;
       }
       taker.reserve();
-      return { kind: "claim", orgId: step.orgId, planId: step.planId, deferrals: 0, ordinal: step.ordinal, taker, handover: false, from: step };
+      return {
+        kind: "claim",
+        orgId: step.orgId,
+        planId: step.planId,
+        deferrals: 0,
+        ordinal: step.ordinal,
+        taker,
+        handover: false,
+        from: step,
+      };
     }
   }
 
@@ -195,7 +206,11 @@ export class Batcher {
     }
   }
 
-  async #run(byPlan: ReadonlyMap<string, readonly Item[]>, results: Map<PlanId, PlanResult>, wait: boolean): Promise<void> {
+  async #run(
+    byPlan: ReadonlyMap<string, readonly Item[]>,
+    results: Map<PlanId, PlanResult>,
+    wait: boolean,
+  ): Promise<void> {
     const { store, session, windows, takers, contextAt } = this.#options;
     const room = { left: BATCH_ITEMS };
     let context: DecideContext | undefined;
@@ -210,7 +225,12 @@ export class Batcher {
           turn = this.#stopping ? [] : takers.inTurn(orgId);
           turns.set(orgId, turn);
         }
-        const { verdict, result } = decideShare(slice, byPlan.get(planKey(slice.plan)) ?? [], { context, sessionId: session.id, windows, takers: turn, room }, results.get(planId));
+        const { verdict, result } = decideShare(
+          slice,
+          byPlan.get(planKey(slice.plan)) ?? [],
+          { context, sessionId: session.id, windows, takers: turn, room },
+          results.get(planId),
+        );
         if (result === undefined) results.delete(planId);
         else results.set(planId, result);
         return verdict;
@@ -220,7 +240,11 @@ export class Batcher {
     this.#outages = 0;
     this.#options.aftermath([...results.values()], answer.inputs, answer.nowMs);
     for (const plan of answer.missing) {
-      for (const item of byPlan.get(planKey(plan)) ?? []) refuseItem(item, refusal("NOT_FOUND", "There is no such plan.", { metadata: { kind: "plan", id: plan.planId } }));
+      for (const item of byPlan.get(planKey(plan)) ?? [])
+        refuseItem(
+          item,
+          refusal("NOT_FOUND", "There is no such plan.", { metadata: { kind: "plan", id: plan.planId } }),
+        );
     }
     for (const plan of answer.skipped) this.#defer(byPlan.get(planKey(plan)) ?? []);
   }
@@ -250,13 +274,27 @@ export class Batcher {
       this.#pause(items);
     } else if (items.length > 1) {
       // One of them is poison: halves find it in a few rounds.
-      this.#options.log("batch.bisected", { items: items.length, rejected: error instanceof BatchRejectedError, error: String(error) });
+      this.#options.log("batch.bisected", {
+        items: items.length,
+        rejected: error instanceof BatchRejectedError,
+        error: String(error),
+      });
       const middle = items.length >> 1;
       void this.#inTurn([items.slice(0, middle), items.slice(middle)]);
     } else {
       for (const item of items) {
-        this.#options.log("item.set_aside", { kind: item.kind, plan: item.planId, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-        refuseItem(item, refusal("INVALID_REQUEST", "This could not be carried out; it was set aside and logged.", { stage: "INVOKE", rule: "internal" }));
+        this.#options.log("item.set_aside", {
+          kind: item.kind,
+          plan: item.planId,
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        });
+        refuseItem(
+          item,
+          refusal("INVALID_REQUEST", "This could not be carried out; it was set aside and logged.", {
+            stage: "INVOKE",
+            rule: "internal",
+          }),
+        );
       }
     }
   }
@@ -294,21 +332,39 @@ function handoversOf(results: ReadonlyMap<PlanId, PlanResult>): Extract<Item, { 
   return [...results.values()].flatMap(({ plan, effects }) =>
     effects.flatMap((effect) =>
       effect.kind === "leased" && effect.handedOver
-        ? [{ kind: "claim" as const, orgId: plan.orgId, planId: plan.planId, deferrals: 0, ordinal: effect.row.ordinal, taker: effect.taker, handover: false }]
+        ? [
+            {
+              kind: "claim" as const,
+              orgId: plan.orgId,
+              planId: plan.planId,
+              deferrals: 0,
+              ordinal: effect.row.ordinal,
+              taker: effect.taker,
+              handover: false,
+            },
+          ]
         : [],
     ),
   );
 }
 
 /** Idempotency keys of the calls whose effects the batch carries. */
-function keysOf(byPlan: ReadonlyMap<string, readonly Item[]>, results: ReadonlyMap<PlanId, PlanResult>): readonly BatchKey[] {
+function keysOf(
+  byPlan: ReadonlyMap<string, readonly Item[]>,
+  results: ReadonlyMap<PlanId, PlanResult>,
+): readonly BatchKey[] {
   const keys: BatchKey[] = [];
   const leased = new Map<Taker, LeaseRef[]>();
   for (const { effects } of results.values()) {
     for (const effect of effects) {
       if (effect.kind !== "leased" || effect.taker.keyFor === null) continue;
       const list = leased.get(effect.taker) ?? [];
-      list.push({ planId: effect.row.planId, step: effect.row.key, ordinal: effect.row.ordinal, fencing: effect.row.fencing });
+      list.push({
+        planId: effect.row.planId,
+        step: effect.row.key,
+        ordinal: effect.row.ordinal,
+        fencing: effect.row.fencing,
+      });
       leased.set(effect.taker, list);
     }
   }
@@ -337,7 +393,12 @@ function plansOf(byPlan: ReadonlyMap<string, readonly Item[]>): readonly BatchPl
     const [first] = items;
     if (first === undefined) continue;
     const rows = items.map(rowsOf);
-    plans.push({ orgId: first.orgId, planId: first.planId, ordinals: [...new Set(rows.flatMap((r) => r.ordinals))], childrenOf: [...new Set(rows.flatMap((r) => r.childrenOf))] });
+    plans.push({
+      orgId: first.orgId,
+      planId: first.planId,
+      ordinals: [...new Set(rows.flatMap((r) => r.ordinals))],
+      childrenOf: [...new Set(rows.flatMap((r) => r.childrenOf))],
+    });
   }
   return plans;
 }

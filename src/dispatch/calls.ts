@@ -30,8 +30,12 @@ export class Calls {
     if (this.#parts.draining) return refused("DRAINING", "The server is going down.", { retryAfterMs: 200 });
     if (this.#parts.batcher.storeIsAway) return AWAY;
     const executor = await this.#parts.executors.find(call.principal.orgId, call.executorId);
-    if (executor === undefined) return refused("EXECUTOR_UNFIT", "The executor is not registered.", { metadata: { executor_id: call.executorId } });
-    if (executor.state === "DRAINING") return refused("EXECUTOR_UNFIT", "The executor is draining.", { metadata: { executor_id: call.executorId } });
+    if (executor === undefined)
+      return refused("EXECUTOR_UNFIT", "The executor is not registered.", {
+        metadata: { executor_id: call.executorId },
+      });
+    if (executor.state === "DRAINING")
+      return refused("EXECUTOR_UNFIT", "The executor is draining.", { metadata: { executor_id: call.executorId } });
     await this.#parts.upkeep.demandsOf(executor.orgId);
     if (call.idempotency === null) return decided(await this.#pull(executor, call, null, signal));
     const key = callOf(call.principal, call.idempotency, "dispatch.next");
@@ -42,9 +46,22 @@ export class Calls {
     });
   }
 
-  async #pull(executor: Executor, call: NextCall, key: IdempotentCall | null, signal: AbortSignal): Promise<readonly Assignment[]> {
-    const pull = new PullCall(executor, call, () => { this.#parts.takers.remove(pull.taker); });
-    if (key !== null) pull.taker.keyFor = (leases) => ({ call: key, answer: Buffer.from(JSON.stringify(leases)), lifetimeMs: KEY_LIFETIME_MS, exclusive: true });
+  async #pull(
+    executor: Executor,
+    call: NextCall,
+    key: IdempotentCall | null,
+    signal: AbortSignal,
+  ): Promise<readonly Assignment[]> {
+    const pull = new PullCall(executor, call, () => {
+      this.#parts.takers.remove(pull.taker);
+    });
+    if (key !== null)
+      pull.taker.keyFor = (leases) => ({
+        call: key,
+        answer: Buffer.from(JSON.stringify(leases)),
+        lifetimeMs: KEY_LIFETIME_MS,
+        exclusive: true,
+      });
     this.#parts.takers.add(pull.taker);
     this.#parts.upkeep.refillSoon(pull.taker);
     this.#parts.batcher.poke();
@@ -57,14 +74,29 @@ export class Calls {
     const pull = new PullCall(executor, { ...call, waitMs: 0 }, () => undefined);
     for (const lease of leases) {
       pull.taker.reserve();
-      this.#parts.batcher.push({ kind: "claim", orgId: executor.orgId, planId: lease.planId, deferrals: 0, ordinal: lease.ordinal, taker: pull.taker, handover: false, recall: lease.fencing });
+      this.#parts.batcher.push({
+        kind: "claim",
+        orgId: executor.orgId,
+        planId: lease.planId,
+        deferrals: 0,
+        ordinal: lease.ordinal,
+        taker: pull.taker,
+        handover: false,
+        recall: lease.fencing,
+      });
     }
     const assignments = pull.wait(new AbortController().signal);
     pull.close();
     return await assignments;
   }
 
-  async report(principal: Principal, executorId: ExecutorId, outcomes: readonly Outcome[], idempotency: CallKey | null, signal: AbortSignal): Promise<Decision<readonly Decision<Receipt>[]>> {
+  async report(
+    principal: Principal,
+    executorId: ExecutorId,
+    outcomes: readonly Outcome[],
+    idempotency: CallKey | null,
+    signal: AbortSignal,
+  ): Promise<Decision<readonly Decision<Receipt>[]>> {
     if (this.#parts.batcher.storeIsAway) return AWAY;
     if (idempotency === null) return decided(await this.#reportAll(principal, executorId, outcomes, undefined, signal));
     const call = callOf(principal, idempotency, "outcome.report");
@@ -72,17 +104,39 @@ export class Calls {
     return await this.#keys.with(call, async (earlier) =>
       earlier.kind === "conflict"
         ? KEY_CONFLICT(call.key)
-        : decided(await this.#reportAll(principal, executorId, outcomes, earlier.kind === "new" ? { call, answer: new Uint8Array(0), lifetimeMs: KEY_LIFETIME_MS, exclusive: false } : undefined, signal)),
+        : decided(
+            await this.#reportAll(
+              principal,
+              executorId,
+              outcomes,
+              earlier.kind === "new"
+                ? { call, answer: new Uint8Array(0), lifetimeMs: KEY_LIFETIME_MS, exclusive: false }
+                : undefined,
+              signal,
+            ),
+          ),
     );
   }
 
-  async #reportAll(principal: Principal, executorId: ExecutorId, outcomes: readonly Outcome[], key: BatchKey | undefined, signal: AbortSignal): Promise<readonly Decision<Receipt>[]> {
+  async #reportAll(
+    principal: Principal,
+    executorId: ExecutorId,
+    outcomes: readonly Outcome[],
+    key: BatchKey | undefined,
+    signal: AbortSignal,
+  ): Promise<readonly Decision<Receipt>[]> {
     const by = { orgId: principal.orgId, actor: principal.name, executorId };
     return await Promise.all(
       outcomes.map(
         async (outcome) =>
           await new Promise<Decision<Receipt>>((resolve) => {
-            const givenUp = (): void => { resolve(refused("UNAVAILABLE", "The call ended before its outcome was durable; report it again.", { retryAfterMs: 500 })); };
+            const givenUp = (): void => {
+              resolve(
+                refused("UNAVAILABLE", "The call ended before its outcome was durable; report it again.", {
+                  retryAfterMs: 500,
+                }),
+              );
+            };
             signal.addEventListener("abort", givenUp, { once: true });
             pushOutcome(this.#parts, by, outcome, key, (result) => {
               signal.removeEventListener("abort", givenUp);
@@ -93,25 +147,50 @@ export class Calls {
     );
   }
 
-  async renew(principal: Principal, executorId: ExecutorId, renewals: readonly RenewalReport[], leaseMs: number): Promise<Decision<Renewed>> {
+  async renew(
+    principal: Principal,
+    executorId: ExecutorId,
+    renewals: readonly RenewalReport[],
+    leaseMs: number,
+  ): Promise<Decision<Renewed>> {
     if (this.#parts.batcher.storeIsAway) return AWAY;
-    const states = await Promise.all(renewals.map(async (renewal) => {
-      const state = await new Promise<RenewState>((done) => {
-        const checkpoint = renewal.checkpoint === null ? null : payloadText(renewal.checkpoint);
-        this.#parts.batcher.push({ kind: "renew", orgId: principal.orgId, planId: renewal.lease.planId, deferrals: 0, lease: renewal.lease, executorId, leaseMs, checkpoint, done });
-      });
-      const entry = this.#parts.leases.get(renewal.lease.planId, renewal.lease.ordinal, renewal.lease.fencing);
-      if (entry !== undefined && state !== "lost") entry.leaseUntilMs = this.#parts.options.clock.nowMs() + leaseMs;
-      if (state !== "lost") takeProgress(this.#parts, principal.orgId, executorId, renewal);
-      return { state, lease: renewal.lease };
-    }));
-    const of = (wanted: RenewState): readonly LeaseRef[] => states.filter((s) => s.state === wanted).map((s) => s.lease);
+    const states = await Promise.all(
+      renewals.map(async (renewal) => {
+        const state = await new Promise<RenewState>((done) => {
+          const checkpoint = renewal.checkpoint === null ? null : payloadText(renewal.checkpoint);
+          this.#parts.batcher.push({
+            kind: "renew",
+            orgId: principal.orgId,
+            planId: renewal.lease.planId,
+            deferrals: 0,
+            lease: renewal.lease,
+            executorId,
+            leaseMs,
+            checkpoint,
+            done,
+          });
+        });
+        const entry = this.#parts.leases.get(renewal.lease.planId, renewal.lease.ordinal, renewal.lease.fencing);
+        if (entry !== undefined && state !== "lost") entry.leaseUntilMs = this.#parts.options.clock.nowMs() + leaseMs;
+        if (state !== "lost") takeProgress(this.#parts, principal.orgId, executorId, renewal);
+        return { state, lease: renewal.lease };
+      }),
+    );
+    const of = (wanted: RenewState): readonly LeaseRef[] =>
+      states.filter((s) => s.state === wanted).map((s) => s.lease);
     return decided({ renewed: of("renewed"), lost: of("lost"), stopping: of("stopping") });
   }
 }
 
 function callOf(principal: Principal, idempotency: CallKey, operation: string): IdempotentCall {
-  return { orgId: principal.orgId, principal: principal.name, key: idempotency.key, operation, bodyDigest: idempotency.bodyDigest };
+  return {
+    orgId: principal.orgId,
+    principal: principal.name,
+    key: idempotency.key,
+    operation,
+    bodyDigest: idempotency.bodyDigest,
+  };
 }
 
-const KEY_CONFLICT = (key: string): Decision<never> => refused("IDEMPOTENCY_CONFLICT", `The idempotency key ${key} was used with another request.`, { metadata: { key } });
+const KEY_CONFLICT = (key: string): Decision<never> =>
+  refused("IDEMPOTENCY_CONFLICT", `The idempotency key ${key} was used with another request.`, { metadata: { key } });

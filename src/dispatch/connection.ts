@@ -25,14 +25,29 @@ export class ExecutorConnection {
   /** When it broke, by the monotonic clock; null while it stands. */
   brokenMs: number | null = null;
 
-  constructor(executor: Executor, sink: StreamSink, options: { readonly incarnation: string; readonly keyId: string | null; readonly nowMs: number; readonly inFlight: () => number; readonly onSlow: (connection: ExecutorConnection) => void; /** Assignments that were committed after the stream broke. */ readonly onUndelivered: (connection: ExecutorConnection, assignments: readonly Assignment[]) => void }) {
+  constructor(
+    executor: Executor,
+    sink: StreamSink,
+    options: {
+      readonly incarnation: string;
+      readonly keyId: string | null;
+      readonly nowMs: number;
+      readonly inFlight: () => number;
+      readonly onSlow: (connection: ExecutorConnection) => void;
+      /** Assignments that were committed after the stream broke. */ readonly onUndelivered: (
+        connection: ExecutorConnection,
+        assignments: readonly Assignment[],
+      ) => void;
+    },
+  ) {
     this.sink = sink;
     this.incarnation = options.incarnation;
     this.keyId = options.keyId;
     this.slots = executor.spec.slots;
     this.heardMs = options.nowMs;
     this.taker = new Taker(executor, {
-      capacity: () => (this.sink === null || this.draining || this.executor.state === "DRAINING" ? 0 : this.slots - options.inFlight()),
+      capacity: () =>
+        this.sink === null || this.draining || this.executor.state === "DRAINING" ? 0 : this.slots - options.inFlight(),
       leaseMs: null,
       capabilities: [],
       deliver: (assignments: readonly Assignment[]) => {
@@ -53,4 +68,8 @@ export class ExecutorConnection {
   }
 }
 
-export const SLOW: Refusal = refusal("SLOW_READER", "The stream's reader did not keep up; attach again with the leases held.", { retryAfterMs: 500 });
+export const SLOW: Refusal = refusal(
+  "SLOW_READER",
+  "The stream's reader did not keep up; attach again with the leases held.",
+  { retryAfterMs: 500 },
+);

@@ -28,18 +28,44 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (entry !== undefined) entry.stopBeforeMs = clock.nowMs() + upkeep.stopGraceMs;
     streams.tellStop(order.executorId, order.lease, order.reason, true);
   };
-  const learn = (orgs: ReadonlySet<OrgId>): void => { upkeep.learnDemands(orgs); };
+  const learn = (orgs: ReadonlySet<OrgId>): void => {
+    upkeep.learnDemands(orgs);
+  };
   const batcher: Batcher = new Batcher({
-    store: store.batches, writers: options.writers ?? 2, windows, takers, session, log,
-    hungry: (taker) => { upkeep.refillSoon(taker); },
-    contextAt: (nowMs) => ({ nowMs, storeEpoch, actor: "maestro", newId: () => ids.uuid(), salts: (count) => random.bytes(count), fraction: () => random.fraction() }),
+    store: store.batches,
+    writers: options.writers ?? 2,
+    windows,
+    takers,
+    session,
+    log,
+    hungry: (taker) => {
+      upkeep.refillSoon(taker);
+    },
+    contextAt: (nowMs) => ({
+      nowMs,
+      storeEpoch,
+      actor: "maestro",
+      newId: () => ids.uuid(),
+      salts: (count) => random.bytes(count),
+      fraction: () => random.fraction(),
+    }),
     aftermath: (results, inputs, nowMs) => {
       try {
         aftermath(results, inputs, nowMs, {
-          leases, windows, listeners, unknownDemands: learn, sendStop: stop,
-          expectTimer: (dueMs) => { upkeep.expectTimer(dueMs); },
-          cascade: (orgId, planId) => { batcher.push({ kind: "cascade", orgId, planId, deferrals: 0 }); },
-          poke: () => { batcher.poke(); },
+          leases,
+          windows,
+          listeners,
+          unknownDemands: learn,
+          sendStop: stop,
+          expectTimer: (dueMs) => {
+            upkeep.expectTimer(dueMs);
+          },
+          cascade: (orgId, planId) => {
+            batcher.push({ kind: "cascade", orgId, planId, deferrals: 0 });
+          },
+          poke: () => {
+            batcher.poke();
+          },
         });
       } catch (error) {
         // The commit stands; whatever was not sent is found by grace timers and the refill scan.
@@ -48,16 +74,41 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     },
   });
   const upkeep: DispatchUpkeep = new DispatchUpkeep({
-    store, session, clock, log, windows, takers, leases, batcher, connections,
-    loseConnection: (connection, why) => { streams.lose(connection, why); },
-    stopLease: (entry, reason) => { streams.tellStop(entry.executorId, entry.lease, reason, false); },
+    store,
+    session,
+    clock,
+    log,
+    windows,
+    takers,
+    leases,
+    batcher,
+    connections,
+    loseConnection: (connection, why) => {
+      streams.lose(connection, why);
+    },
+    stopLease: (entry, reason) => {
+      streams.tellStop(entry.executorId, entry.lease, reason, false);
+    },
   });
-  const parts: Parts = { options, windows, takers, leases, listeners, logs: new Logs(), batcher, upkeep, executors: new ExecutorBook(store, clock), draining: false };
+  const parts: Parts = {
+    options,
+    windows,
+    takers,
+    leases,
+    listeners,
+    logs: new Logs(),
+    batcher,
+    upkeep,
+    executors: new ExecutorBook(store, clock),
+    draining: false,
+  };
   const streams = new Streams(parts, connections);
   const calls = new Calls(parts);
 
   return {
-    start: async () => { await upkeep.start(); },
+    start: async () => {
+      await upkeep.start();
+    },
     drain: async () => {
       parts.draining = true;
       streams.endAll();
@@ -65,8 +116,10 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       await upkeep.stop();
     },
     next: async (call, signal) => await calls.next(call, signal),
-    report: async (principal, executorId, outcomes, idempotency, signal) => await calls.report(principal, executorId, outcomes, idempotency, signal),
-    renew: async (principal, executorId, renewals, leaseMs) => await calls.renew(principal, executorId, renewals, leaseMs),
+    report: async (principal, executorId, outcomes, idempotency, signal) =>
+      await calls.report(principal, executorId, outcomes, idempotency, signal),
+    renew: async (principal, executorId, renewals, leaseMs) =>
+      await calls.renew(principal, executorId, renewals, leaseMs),
     attach: async (hello, sink) => await streams.attach(hello, sink),
     committed: (news) => {
       for (const { orgId, planId } of news.wake ?? []) {
@@ -79,10 +132,17 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       upkeep.lookSoon(news.ready === undefined ? (news.wake ?? []).map((plan) => plan.orgId) : []);
       batcher.poke();
     },
-    executorChanged: (orgId, executorId) => { streams.changed(orgId, executorId); },
-    keyEnded: (keyId) => { streams.keyEnded(keyId); },
+    executorChanged: (orgId, executorId) => {
+      streams.changed(orgId, executorId);
+    },
+    keyEnded: (keyId) => {
+      streams.keyEnded(keyId);
+    },
     listen: (orgId, planId, listener) => listeners.add(orgId, planId, listener),
     logs: (planId, step) => parts.logs.of(planId, step),
-    connectedExecutors: (orgId) => [...connections.values()].filter((c) => c.executor.orgId === orgId && c.sink !== null).map((c) => ({ executor: c.executor, freeSlots: c.taker.credit })),
+    connectedExecutors: (orgId) =>
+      [...connections.values()]
+        .filter((c) => c.executor.orgId === orgId && c.sink !== null)
+        .map((c) => ({ executor: c.executor, freeSlots: c.taker.credit })),
   };
 }

@@ -5,7 +5,7 @@ import { PlanDraft } from "../domain/plan/draft.ts";
 import type { DecideContext, StopOrderDraft } from "../domain/plan/draft.ts";
 import { readySteps } from "../domain/plan/decide.ts";
 import { MissingRows } from "../domain/plan/slice.ts";
-import type { PlanSlice } from "../domain/plan/slice.ts";
+import type { Needs, PlanSlice } from "../domain/plan/slice.ts";
 import { remaining } from "../domain/plan.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import type { ReadyStep } from "../domain/id.ts";
@@ -44,7 +44,12 @@ export interface ShareOptions {
 }
 
 /** Decides all items of one plan. Re-entrant: `previous` is what the last try took and is given back first. */
-export function decideShare(slice: PlanSlice, items: readonly Item[], options: ShareOptions, previous: PlanResult | undefined): { readonly verdict: PlanVerdict; readonly result: PlanResult | undefined } {
+export function decideShare(
+  slice: PlanSlice,
+  items: readonly Item[],
+  options: ShareOptions,
+  previous: PlanResult | undefined,
+): { readonly verdict: PlanVerdict; readonly result: PlanResult | undefined } {
   if (previous !== undefined) giveBack(previous, options);
   const draft = new PlanDraft(slice, options.context);
   const effects: Effect[] = [];
@@ -54,19 +59,52 @@ export function decideShare(slice: PlanSlice, items: readonly Item[], options: S
   } catch (error) {
     if (error instanceof MissingRows) {
       giveBack({ effects }, options);
-      return { verdict: { kind: "needs", needs: error.needs }, result: undefined };
+      return { verdict: { kind: "needs", needs: alsoFor(items, error.needs) }, result: undefined };
     }
     throw error;
   }
-  const result: PlanResult = { plan: draft.plan, effects, stops: draft.stops, ready: readySteps(draft), remaining: remaining(draft.plan.account), changed: draft.touched, ...later(draft) };
+  const result: PlanResult = {
+    plan: draft.plan,
+    effects,
+    stops: draft.stops,
+    ready: readySteps(draft),
+    remaining: remaining(draft.plan.account),
+    changed: draft.touched,
+    ...later(draft),
+  };
   if (!draft.touched) return { verdict: { kind: "nothing" }, result };
-  const leased = effects.flatMap((e) => (e.kind === "leased" ? [{ orgId: draft.plan.orgId, planId: draft.plan.planId, ordinal: e.row.ordinal, undoing: e.row.undoing, again: e.row.attempt > 1 }] : []));
+  const leased = effects.flatMap((e) =>
+    e.kind === "leased"
+      ? [
+          {
+            orgId: draft.plan.orgId,
+            planId: draft.plan.planId,
+            ordinal: e.row.ordinal,
+            undoing: e.row.undoing,
+            again: e.row.attempt > 1,
+          },
+        ]
+      : [],
+  );
   return { verdict: { kind: "changes", changes: draft.changes(), leased }, result };
 }
 
 function later(draft: PlanDraft): Pick<PlanResult, "nextTimerMs" | "cascade"> {
   const due = draft.timersSet();
-  return { nextTimerMs: due.length === 0 ? null : Math.min(...due), cascade: draft.cascade !== undefined && draft.cascade !== null };
+  return {
+    nextTimerMs: due.length === 0 ? null : Math.min(...due),
+    cascade: draft.cascade !== undefined && draft.cascade !== null,
+  };
+}
+
+/** Definitions are asked for all failures of the batch at once, not one round trip each. */
+function alsoFor(items: readonly Item[], needs: Needs): Needs {
+  if (needs.definitions === undefined) return needs;
+  const failures = items.flatMap((item) => {
+    if (item.kind === "loss") return [item.ordinal];
+    return item.kind === "outcome" && item.outcome.result.kind !== "success" ? [item.outcome.lease.ordinal] : [];
+  });
+  return { ...needs, definitions: [...new Set([...needs.definitions, ...failures])] };
 }
 
 /** Leases what became ready to takers that can serve it, as long as that overtakes nobody by more than the bound. */
@@ -83,11 +121,21 @@ function handOver(draft: PlanDraft, options: ShareOptions, before: readonly Effe
     if (head !== undefined && row.orderKey - head.orderKey > HANDOVER_MS * 1_000) continue;
     // A window that does not hold everything may hide older work.
     if (window?.incomplete === true && head === undefined) continue;
-    const taker = options.takers.find((t) => t.keyFor === null && t.credit > 0 && window !== undefined && t.windows(options.windows).includes(window));
+    const taker = options.takers.find(
+      (t) => t.keyFor === null && t.credit > 0 && window !== undefined && t.windows(options.windows).includes(window),
+    );
     if (taker === undefined) continue;
     taker.reserve();
     options.room.left -= 1;
-    const item: Item = { kind: "claim", orgId: draft.plan.orgId, planId: draft.plan.planId, deferrals: 0, ordinal, taker, handover: true };
+    const item: Item = {
+      kind: "claim",
+      orgId: draft.plan.orgId,
+      planId: draft.plan.planId,
+      deferrals: 0,
+      ordinal,
+      taker,
+      handover: true,
+    };
     for (const effect of decideItem(draft, item, options.sessionId)) {
       if (effect.kind === "not-leased") {
         taker.release();

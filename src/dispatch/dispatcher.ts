@@ -122,11 +122,27 @@ export interface Dispatcher {
   /** Polite end: no new leases, goodbye to streams, waits for batches under way. */
   drain(signal?: AbortSignal): Promise<void>;
   next(call: NextCall, signal: AbortSignal): Promise<Decision<readonly Assignment[]>>;
-  report(principal: Principal, executorId: ExecutorId, outcomes: readonly Outcome[], idempotency: CallKey | null, signal: AbortSignal): Promise<Decision<readonly Decision<Receipt>[]>>;
-  renew(principal: Principal, executorId: ExecutorId, renewals: readonly RenewalReport[], leaseMs: number, signal: AbortSignal): Promise<Decision<Renewed>>;
+  report(
+    principal: Principal,
+    executorId: ExecutorId,
+    outcomes: readonly Outcome[],
+    idempotency: CallKey | null,
+    signal: AbortSignal,
+  ): Promise<Decision<readonly Decision<Receipt>[]>>;
+  renew(
+    principal: Principal,
+    executorId: ExecutorId,
+    renewals: readonly RenewalReport[],
+    leaseMs: number,
+    signal: AbortSignal,
+  ): Promise<Decision<Renewed>>;
   attach(hello: Hello, sink: StreamSink): Promise<Decision<Attachment>>;
   /** Something was committed outside of the batches: tell watchers, offer what became ready, stop what is to stop. */
-  committed(news: { readonly wake?: readonly PlanRef[]; readonly ready?: readonly ReadyStep[]; readonly stops?: readonly StopOrderDraft[] }): void;
+  committed(news: {
+    readonly wake?: readonly PlanRef[];
+    readonly ready?: readonly ReadyStep[];
+    readonly stops?: readonly StopOrderDraft[];
+  }): void;
   /** An executor's registration changed (drain, trust, spec). */
   executorChanged(orgId: OrgId, executorId: ExecutorId): void;
   /** A key was revoked or expired: its streams end. */

@@ -25,13 +25,39 @@ interface ItemBase {
 
 export type Item = ItemBase &
   (
-    | { readonly kind: "outcome"; readonly outcome: Outcome; readonly executorId: ExecutorId; readonly actor: string; readonly key?: BatchKey | undefined; readonly done: (result: Decision<Receipt>) => void }
-    | { readonly kind: "claim"; readonly ordinal: number; readonly taker: Taker; readonly handover: boolean; /** The entry of the window that it was taken from. */ readonly from?: ReadyStep; /** Only hands out again what was leased under this number. */ readonly recall?: number }
+    | {
+        readonly kind: "outcome";
+        readonly outcome: Outcome;
+        readonly executorId: ExecutorId;
+        readonly actor: string;
+        readonly key?: BatchKey | undefined;
+        readonly done: (result: Decision<Receipt>) => void;
+      }
+    | {
+        readonly kind: "claim";
+        readonly ordinal: number;
+        readonly taker: Taker;
+        readonly handover: boolean;
+        /** The entry of the window that it was taken from. */ readonly from?: ReadyStep;
+        /** Only hands out again what was leased under this number. */ readonly recall?: number;
+      }
     | { readonly kind: "loss"; readonly ordinal: number; readonly fencing: number; readonly failure: Failure }
     /** A lease of a lapsed session: adopted when calls keep it alive, lost otherwise. */
     | { readonly kind: "sweep"; readonly ordinal: number; readonly fencing: number; readonly done: () => void }
-    | { readonly kind: "rehome"; readonly lease: LeaseRef; readonly executorId: ExecutorId; readonly done: (row: StepRow | null) => void }
-    | { readonly kind: "renew"; readonly lease: LeaseRef; readonly executorId: ExecutorId; readonly leaseMs: number | null; readonly checkpoint: string | null; readonly done: (state: RenewState) => void }
+    | {
+        readonly kind: "rehome";
+        readonly lease: LeaseRef;
+        readonly executorId: ExecutorId;
+        readonly done: (row: StepRow | null) => void;
+      }
+    | {
+        readonly kind: "renew";
+        readonly lease: LeaseRef;
+        readonly executorId: ExecutorId;
+        readonly leaseMs: number | null;
+        readonly checkpoint: string | null;
+        readonly done: (state: RenewState) => void;
+      }
     | { readonly kind: "wake"; readonly ordinal: number }
     | { readonly kind: "cascade" }
     | { readonly kind: "overdue" }
@@ -51,11 +77,18 @@ export type Effect =
 /** Decides one item in a draft. May throw MissingRows. */
 export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): readonly Effect[] {
   draft.actor = item.kind === "outcome" ? item.actor : "maestro";
+  // A row that cannot be there would be asked for without end.
+  if ((item.kind === "rehome" || item.kind === "renew") && !mayExist(draft, item.lease.ordinal)) {
+    return [item.kind === "rehome" ? { kind: "rehomed", item, row: null } : { kind: "renewed", item, state: "lost" }];
+  }
   switch (item.kind) {
     case "outcome": {
       const result = report(draft, item.outcome, item.executorId);
       const { ordinal, fencing } = item.outcome.lease;
-      return [{ kind: "answered", item, result }, ...(endsLease(result) ? [{ kind: "ended" as const, ordinal, fencing }] : [])];
+      return [
+        { kind: "answered", item, result },
+        ...(endsLease(result) ? [{ kind: "ended" as const, ordinal, fencing }] : []),
+      ];
     }
     case "claim":
       return decideClaim(draft, item, sessionId);
@@ -68,9 +101,16 @@ export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): 
       if (isLive(row, item.fencing) && row.sessionId !== sessionId) {
         if ((row.leaseUntilMs ?? 0) > draft.context.nowMs) {
           draft.patch(item.ordinal, { sessionId });
-          return [{ kind: "adopted", row: draft.step(item.ordinal) }, { kind: "swept", item }];
+          return [
+            { kind: "adopted", row: draft.step(item.ordinal) },
+            { kind: "swept", item },
+          ];
         }
-        loseLease(draft, item.ordinal, item.fencing, { errorClass: "LOST", message: "the executor did not come back after its server was gone", details: "" });
+        loseLease(draft, item.ordinal, item.fencing, {
+          errorClass: "LOST",
+          message: "the executor did not come back after its server was gone",
+          details: "",
+        });
       }
       return [{ kind: "swept", item }];
     }
@@ -95,7 +135,11 @@ export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): 
   }
 }
 
-function decideClaim(draft: PlanDraft, item: Extract<Item, { kind: "claim" }>, sessionId: SessionId): readonly Effect[] {
+function decideClaim(
+  draft: PlanDraft,
+  item: Extract<Item, { kind: "claim" }>,
+  sessionId: SessionId,
+): readonly Effect[] {
   const { taker, ordinal } = item;
   const before = draft.step(ordinal);
   if (item.recall !== undefined) {
@@ -103,26 +147,44 @@ function decideClaim(draft: PlanDraft, item: Extract<Item, { kind: "claim" }>, s
     return [mine ? { kind: "leased", taker, row: before, handedOver: false } : { kind: "not-leased", taker }];
   }
   // After a COMMIT with unknown result the claim runs again: a lease that is ours already is adopted, not lost.
-  if (before.state === "LEASED" && before.sessionId === sessionId && before.executorId === taker.executor.executorId && item.again === true) return [{ kind: "leased", taker, row: before, handedOver: false }];
+  if (
+    before.state === "LEASED" &&
+    before.sessionId === sessionId &&
+    before.executorId === taker.executor.executorId &&
+    item.again === true
+  )
+    return [{ kind: "leased", taker, row: before, handedOver: false }];
   const row = claim(draft, { ordinal, executorId: taker.executor.executorId, sessionId, leaseMs: taker.leaseMs });
-  return row === undefined ? [{ kind: "not-leased", taker }] : [{ kind: "leased", taker, row, handedOver: item.handover }];
+  return row === undefined
+    ? [{ kind: "not-leased", taker }]
+    : [{ kind: "leased", taker, row, handedOver: item.handover }];
 }
 
 function renew(draft: PlanDraft, item: Extract<Item, { kind: "renew" }>, sessionId: SessionId): RenewState {
   const row = draft.step(item.lease.ordinal);
   if (!isLive(row, item.lease.fencing) || row.executorId !== item.executorId) return "lost";
   if (item.leaseMs !== null || row.sessionId !== sessionId) {
-    draft.patch(row.ordinal, { sessionId, ...(item.leaseMs === null ? {} : { leaseUntilMs: draft.context.nowMs + item.leaseMs }) });
+    draft.patch(row.ordinal, {
+      sessionId,
+      ...(item.leaseMs === null ? {} : { leaseUntilMs: draft.context.nowMs + item.leaseMs }),
+    });
   }
   if (item.checkpoint !== null) draft.setCheckpoint(row.ordinal, row.fencing, item.checkpoint);
   return row.state === "STOPPING" ? "stopping" : "renewed";
+}
+
+function mayExist(draft: PlanDraft, ordinal: number): boolean {
+  return ordinal >= 1 && ordinal < draft.plan.nextOrdinal;
 }
 
 /** Steps that the item reads; their children as well when it can end one. */
 export function rowsOf(item: Item): { readonly ordinals: readonly number[]; readonly childrenOf: readonly number[] } {
   switch (item.kind) {
     case "outcome":
-      return { ordinals: [item.outcome.lease.ordinal], childrenOf: item.outcome.result.kind === "success" ? [item.outcome.lease.ordinal] : [] };
+      return {
+        ordinals: [item.outcome.lease.ordinal],
+        childrenOf: item.outcome.result.kind === "success" ? [item.outcome.lease.ordinal] : [],
+      };
     case "claim":
     case "loss":
     case "sweep":
@@ -165,5 +227,9 @@ export function refuseItem(item: Item, no: Refusal): void {
 
 function endsLease(result: Decision<Receipt>): boolean {
   if (result.ok) return true;
-  return result.refusal.reason === "STALE_LEASE" || result.refusal.reason === "CONTRADICTORY_EVIDENCE" || result.refusal.reason === "NOT_FOUND";
+  return (
+    result.refusal.reason === "STALE_LEASE" ||
+    result.refusal.reason === "CONTRADICTORY_EVIDENCE" ||
+    result.refusal.reason === "NOT_FOUND"
+  );
 }

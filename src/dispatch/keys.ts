@@ -24,7 +24,8 @@ export class KeyBook {
   /** Runs `work` with what became of earlier calls under the key; a repeat in this process waits for the one before it. */
   async with<T>(call: IdempotentCall, work: (earlier: EarlierCall) => Promise<T>): Promise<T> {
     const id = `${call.orgId}/${call.principal}/${call.key}`;
-    for (let before = this.#running.get(id); before !== undefined; before = this.#running.get(id)) await before.catch(() => undefined);
+    for (let before = this.#running.get(id); before !== undefined; before = this.#running.get(id))
+      await before.catch(() => undefined);
     const running = this.#peek(call).then(work);
     this.#running.set(id, running);
     try {
@@ -38,7 +39,10 @@ export class KeyBook {
     return await new Promise((resolve, reject) => {
       this.#questions.push({ call, resolve, reject });
       // All calls that arrive in one turn of the event loop are asked for in one statement.
-      if (this.#questions.length === 1) setImmediate(() => { void this.#ask(); });
+      if (this.#questions.length === 1)
+        setImmediate(() => {
+          void this.#ask();
+        });
     });
   }
 
@@ -47,7 +51,15 @@ export class KeyBook {
     this.#questions = [];
     const orgs: readonly OrgId[] = [...new Set(questions.map((q) => q.call.orgId))];
     try {
-      const answers = await this.#store.transaction(orgs, async (tx) => await tx.idempotency.peek(questions.map((q) => q.call), await tx.nowMs()), { readOnly: true });
+      const answers = await this.#store.transaction(
+        orgs,
+        async (tx) =>
+          await tx.idempotency.peek(
+            questions.map((q) => q.call),
+            await tx.nowMs(),
+          ),
+        { readOnly: true },
+      );
       for (const [i, question] of questions.entries()) question.resolve(answers[i] ?? { kind: "new" });
     } catch (error) {
       for (const question of questions) question.reject(error);

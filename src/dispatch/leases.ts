@@ -33,8 +33,16 @@ export class LeaseTable {
     const there = this.#entries.get(key);
     if (there !== undefined) return there;
     const entry: LeaseEntry = {
-      orgId, lease, executorId: row.executorId, attempt: row.attempt, deadlineMs: row.deadlineMs ?? Number.POSITIVE_INFINITY, leaseUntilMs: row.leaseUntilMs,
-      stopBeforeMs: null, ending: false, checkpointMs: 0, pendingCheckpoint: null,
+      orgId,
+      lease,
+      executorId: row.executorId,
+      attempt: row.attempt,
+      deadlineMs: row.deadlineMs ?? Number.POSITIVE_INFINITY,
+      leaseUntilMs: row.leaseUntilMs,
+      stopBeforeMs: null,
+      ending: false,
+      checkpointMs: 0,
+      pendingCheckpoint: null,
     };
     this.#entries.set(key, entry);
     const keys = this.#byExecutor.get(row.executorId) ?? new Set();

@@ -47,11 +47,27 @@ export interface Parts {
 const CHECKPOINT_EVERY_MS = 10_000;
 
 /** Queues an outcome with the last lines of its attempt. */
-export function pushOutcome(parts: Parts, by: { readonly orgId: OrgId; readonly actor: string; readonly executorId: ExecutorId }, outcome: Outcome, key: BatchKey | undefined, done: (result: Decision<Receipt>) => void): void {
+export function pushOutcome(
+  parts: Parts,
+  by: { readonly orgId: OrgId; readonly actor: string; readonly executorId: ExecutorId },
+  outcome: Outcome,
+  key: BatchKey | undefined,
+  done: (result: Decision<Receipt>) => void,
+): void {
   const { planId, step, fencing } = outcome.lease;
   const logTail = outcome.logTail === "" ? parts.logs.tail(planId, step, fencing) : outcome.logTail;
   const whole = logTail === outcome.logTail ? outcome : { ...outcome, logTail };
-  parts.batcher.push({ kind: "outcome", orgId: by.orgId, planId, deferrals: 0, outcome: whole, executorId: by.executorId, actor: by.actor, key, done });
+  parts.batcher.push({
+    kind: "outcome",
+    orgId: by.orgId,
+    planId,
+    deferrals: 0,
+    outcome: whole,
+    executorId: by.executorId,
+    actor: by.actor,
+    key,
+    done,
+  });
 }
 
 /** Takes a sign of life of an attempt: lines and progress for watchers, a checkpoint for the next attempt. */
@@ -62,14 +78,23 @@ export function takeProgress(parts: Parts, orgId: OrgId, executorId: ExecutorId,
   if (renewal.lines.length > 0) parts.logs.append(planId, step, fencing, renewal.lines);
   if (parts.listeners.has(planId)) {
     parts.listeners.passing(orgId, {
-      planId, atMs: parts.options.clock.nowMs(), kind: renewal.lines.length > 0 ? "step.log" : "step.progress", step, attempt: entry.attempt, executorId, fencing,
-      message: renewal.message, progress: renewal.progress, lines: renewal.lines,
+      planId,
+      atMs: parts.options.clock.nowMs(),
+      kind: renewal.lines.length > 0 ? "step.log" : "step.progress",
+      step,
+      attempt: entry.attempt,
+      executorId,
+      fencing,
+      message: renewal.message,
+      progress: renewal.progress,
+      lines: renewal.lines,
     });
   }
   if (renewal.checkpoint !== null && entry.leaseUntilMs === null) {
     entry.pendingCheckpoint = payloadText(renewal.checkpoint);
     const nowMs = parts.options.clock.monotonicMs();
-    if (nowMs - entry.checkpointMs >= CHECKPOINT_EVERY_MS || entry.checkpointMs === 0) parts.upkeep.writeCheckpoint(entry);
+    if (nowMs - entry.checkpointMs >= CHECKPOINT_EVERY_MS || entry.checkpointMs === 0)
+      parts.upkeep.writeCheckpoint(entry);
   }
 }
 
@@ -92,7 +117,9 @@ export class ExecutorBook {
     const known = this.#known.get(executorId);
     const nowMs = this.#clock.monotonicMs();
     if (known?.executor.orgId === orgId && nowMs - known.atMs < EXECUTOR_LIFE_MS) return known.executor;
-    const executor = await this.#store.transaction([orgId], async (tx) => await tx.executors.find(orgId, executorId), { readOnly: true });
+    const executor = await this.#store.transaction([orgId], async (tx) => await tx.executors.find(orgId, executorId), {
+      readOnly: true,
+    });
     if (executor === undefined) this.#known.delete(executorId);
     else {
       if (this.#known.size >= EXECUTORS_LIMIT) this.#known.clear();

@@ -62,7 +62,9 @@ export class PullCall {
     this.#open = false;
     if (this.taker.reserved > 0) {
       // Claims of a batch under way: their delivery, or their failure, comes within its commit.
-      setTimeout(() => { this.#settle(); }, 2);
+      setTimeout(() => {
+        this.#settle();
+      }, 2);
       return;
     }
     this.#leave();

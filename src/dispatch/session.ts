@@ -17,7 +17,12 @@ export class ServerSession {
   /** By the monotonic clock, reckoned from before the call that renewed: never later than the store's own end. */
   #endsMs = Number.NEGATIVE_INFINITY;
 
-  constructor(store: PlatformStore, clock: Clock, newId: () => string, about: { readonly address: string; readonly build: string }) {
+  constructor(
+    store: PlatformStore,
+    clock: Clock,
+    newId: () => string,
+    about: { readonly address: string; readonly build: string },
+  ) {
     this.#store = store;
     this.#clock = clock;
     this.#newId = newId;

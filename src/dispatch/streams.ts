@@ -21,25 +21,42 @@ export class Streams {
 
   /** Says goodbye to all; their leases stand, and they attach again elsewhere. */
   endAll(): void {
-    for (const connection of this.connections.values()) connection.end(refusal("DRAINING", "The server is going down.", { retryAfterMs: 200 }), true);
+    for (const connection of this.connections.values())
+      connection.end(refusal("DRAINING", "The server is going down.", { retryAfterMs: 200 }), true);
   }
 
   async attach(hello: Hello, sink: StreamSink): Promise<Decision<Attachment>> {
     if (this.#parts.draining) return refused("DRAINING", "The server is going down.", { retryAfterMs: 200 });
     const { orgId } = hello.principal;
     const { session, ids, store } = this.#parts.options;
-    const executor = await store.transaction([orgId], async (tx) => await tx.executors.register(orgId, ids.uuid() as ExecutorId, hello.spec, session.id, await tx.nowMs()));
+    const executor = await store.transaction(
+      [orgId],
+      async (tx) =>
+        await tx.executors.register(orgId, ids.uuid() as ExecutorId, hello.spec, session.id, await tx.nowMs()),
+    );
     await this.#parts.upkeep.demandsOf(orgId);
     const before = this.connections.get(executor.executorId);
     const connection = new ExecutorConnection(executor, sink, {
-      incarnation: hello.incarnation, keyId: hello.principal.keyId, nowMs: this.#parts.options.clock.monotonicMs(),
+      incarnation: hello.incarnation,
+      keyId: hello.principal.keyId,
+      nowMs: this.#parts.options.clock.monotonicMs(),
       inFlight: () => this.#parts.leases.count(executor.executorId),
-      onSlow: (slow) => { this.lose(slow, "slow"); slow.end(SLOW, true); },
-      onUndelivered: (broken, assignments) => { this.#undelivered(broken, assignments); },
+      onSlow: (slow) => {
+        this.lose(slow, "slow");
+        slow.end(SLOW, true);
+      },
+      onUndelivered: (broken, assignments) => {
+        this.#undelivered(broken, assignments);
+      },
     });
     if (before !== undefined) {
       this.#parts.takers.remove(before.taker);
-      before.end(refusal("EXECUTOR_UNFIT", "Another process attached under this name.", { metadata: { executor_id: executor.executorId } }), false);
+      before.end(
+        refusal("EXECUTOR_UNFIT", "Another process attached under this name.", {
+          metadata: { executor_id: executor.executorId },
+        }),
+        false,
+      );
     }
     this.connections.set(executor.executorId, connection);
     // Outcomes first: what is done must not be called lost.
@@ -51,7 +68,12 @@ export class Streams {
     return decided(this.#attachment(connection, hello.principal, resumed, lost));
   }
 
-  #attachment(connection: ExecutorConnection, principal: Principal, resumed: readonly LeaseRef[], lost: readonly LeaseRef[]): Attachment {
+  #attachment(
+    connection: ExecutorConnection,
+    principal: Principal,
+    resumed: readonly LeaseRef[],
+    lost: readonly LeaseRef[],
+  ): Attachment {
     return {
       executor: connection.executor,
       resumed,
@@ -60,51 +82,105 @@ export class Streams {
         for (const outcome of outcomes) this.#reportFromStream(connection, principal, outcome);
         await this.#parts.upkeep.room();
       },
-      renewals: (renewals) => { for (const renewal of renewals) takeProgress(this.#parts, principal.orgId, connection.executor.executorId, renewal); },
+      renewals: (renewals) => {
+        for (const renewal of renewals)
+          takeProgress(this.#parts, principal.orgId, connection.executor.executorId, renewal);
+      },
       slots: (slots) => {
         connection.slots = slots;
         this.#parts.batcher.poke();
       },
-      drain: () => { connection.draining = true; },
-      heard: () => { connection.heardMs = this.#parts.options.clock.monotonicMs(); },
-      closed: () => { this.lose(connection, "closed"); },
+      drain: () => {
+        connection.draining = true;
+        this.#sayGoodbye(connection);
+      },
+      heard: () => {
+        connection.heardMs = this.#parts.options.clock.monotonicMs();
+      },
+      closed: () => {
+        this.lose(connection, "closed");
+      },
     };
   }
 
+  /** A draining executor that has nothing left may go: its last outcomes are acknowledged. */
+  #sayGoodbye(connection: ExecutorConnection): void {
+    if (!connection.draining || connection.sink === null || connection.pendingAcks.length > 0) return;
+    if (this.#parts.leases.count(connection.executor.executorId) + connection.taker.reserved > 0) return;
+    const { sink } = connection;
+    this.lose(connection, "drained");
+    sink.end(null, false);
+  }
+
   /** Held leases carry on; leases that are not listed return at once: their executor does not know of them. */
-  async #resume(connection: ExecutorConnection, hello: Hello): Promise<{ readonly resumed: readonly LeaseRef[]; readonly lost: readonly LeaseRef[] }> {
+  async #resume(
+    connection: ExecutorConnection,
+    hello: Hello,
+  ): Promise<{ readonly resumed: readonly LeaseRef[]; readonly lost: readonly LeaseRef[] }> {
     const { executorId, orgId } = connection.executor;
     const listed = new Set(hello.held.map((l) => `${l.planId}/${String(l.ordinal)}/${String(l.fencing)}`));
-    for (const outcome of hello.unsent) listed.add(`${outcome.lease.planId}/${String(outcome.lease.ordinal)}/${String(outcome.lease.fencing)}`);
+    for (const outcome of hello.unsent)
+      listed.add(`${outcome.lease.planId}/${String(outcome.lease.ordinal)}/${String(outcome.lease.fencing)}`);
     for (const entry of this.#parts.leases.ofExecutor(executorId)) {
-      if (entry.leaseUntilMs === null && !listed.has(`${entry.lease.planId}/${String(entry.lease.ordinal)}/${String(entry.lease.fencing)}`)) {
+      if (
+        entry.leaseUntilMs === null &&
+        !listed.has(`${entry.lease.planId}/${String(entry.lease.ordinal)}/${String(entry.lease.fencing)}`)
+      ) {
         this.#parts.upkeep.loseLease(entry, "the executor attached again without it");
       }
     }
-    const states = await Promise.all(hello.held.map(async (lease) => {
-      const row = await new Promise<StepRow | null>((done) => {
-        this.#parts.batcher.push({ kind: "rehome", orgId, planId: lease.planId, deferrals: 0, lease, executorId, done });
-      });
-      return { lease, row };
-    }));
-    for (const { row } of states) if (row?.state === "STOPPING") this.tellStop(executorId, { planId: row.planId, step: row.key, ordinal: row.ordinal, fencing: row.fencing }, "told to stop while it was away", true);
-    return { resumed: states.filter((s) => s.row !== null).map((s) => s.lease), lost: states.filter((s) => s.row === null).map((s) => s.lease) };
+    const states = await Promise.all(
+      hello.held.map(async (lease) => {
+        const row = await new Promise<StepRow | null>((done) => {
+          this.#parts.batcher.push({
+            kind: "rehome",
+            orgId,
+            planId: lease.planId,
+            deferrals: 0,
+            lease,
+            executorId,
+            done,
+          });
+        });
+        return { lease, row };
+      }),
+    );
+    for (const { row } of states)
+      if (row?.state === "STOPPING")
+        this.tellStop(
+          executorId,
+          { planId: row.planId, step: row.key, ordinal: row.ordinal, fencing: row.fencing },
+          "told to stop while it was away",
+          true,
+        );
+    return {
+      resumed: states.filter((s) => s.row !== null).map((s) => s.lease),
+      lost: states.filter((s) => s.row === null).map((s) => s.lease),
+    };
   }
 
   #reportFromStream(connection: ExecutorConnection, principal: Principal, outcome: Outcome): void {
-    pushOutcome(this.#parts, { orgId: principal.orgId, actor: principal.name, executorId: connection.executor.executorId }, outcome, undefined, (result) => {
-      const { sink } = connection;
-      if (sink === null) return;
-      connection.pendingAcks.push({ lease: outcome.lease, result });
-      // All acknowledgements of a commit leave in one message.
-      if (connection.pendingAcks.length === 1) queueMicrotask(() => {
-        const acks = connection.pendingAcks.splice(0);
-        if (connection.sink !== null && !connection.sink.sendAcks(acks)) {
-          this.lose(connection, "slow");
-          connection.end(SLOW, true);
-        }
-      });
-    });
+    pushOutcome(
+      this.#parts,
+      { orgId: principal.orgId, actor: principal.name, executorId: connection.executor.executorId },
+      outcome,
+      undefined,
+      (result) => {
+        const { sink } = connection;
+        if (sink === null) return;
+        connection.pendingAcks.push({ lease: outcome.lease, result });
+        // All acknowledgements of a commit leave in one message.
+        if (connection.pendingAcks.length === 1)
+          queueMicrotask(() => {
+            const acks = connection.pendingAcks.splice(0);
+            if (connection.sink !== null && !connection.sink.sendAcks(acks)) {
+              this.lose(connection, "slow");
+              connection.end(SLOW, true);
+            }
+            this.#sayGoodbye(connection);
+          });
+      },
+    );
   }
 
   /**
@@ -131,8 +207,18 @@ export class Streams {
     this.#parts.takers.remove(connection.taker);
     const { executorId, orgId } = connection.executor;
     if (this.connections.get(executorId) !== connection) return;
-    if (this.#parts.leases.size > 0 && this.#parts.leases.count(executorId) > 0) this.#parts.options.log("executor.away", { executor: executorId, why, leases: this.#parts.leases.count(executorId) });
-    setTimeout(() => { this.#parts.upkeep.graceOver(connection, orgId); }, this.#parts.draining ? 0 : GRACE_MS).unref();
+    if (this.#parts.leases.size > 0 && this.#parts.leases.count(executorId) > 0)
+      this.#parts.options.log("executor.away", {
+        executor: executorId,
+        why,
+        leases: this.#parts.leases.count(executorId),
+      });
+    setTimeout(
+      () => {
+        this.#parts.upkeep.graceOver(connection, orgId);
+      },
+      this.#parts.draining ? 0 : GRACE_MS,
+    ).unref();
   }
 
   tellStop(executorId: ExecutorId, lease: LeaseRef, reason: string, outcomeWanted: boolean): void {

@@ -20,7 +20,15 @@ export class Taker {
   #windows: readonly Window[] = [];
   #seen = -1;
 
-  constructor(executor: Executor, options: { /** Steps that it could be given now, were none reserved. */ readonly capacity: () => number; readonly leaseMs: number | null; readonly capabilities: readonly string[]; readonly deliver: (assignments: readonly Assignment[]) => void }) {
+  constructor(
+    executor: Executor,
+    options: {
+      /** Steps that it could be given now, were none reserved. */ readonly capacity: () => number;
+      readonly leaseMs: number | null;
+      readonly capabilities: readonly string[];
+      readonly deliver: (assignments: readonly Assignment[]) => void;
+    },
+  ) {
     this.executor = executor;
     this.#capacity = options.capacity;
     this.leaseMs = options.leaseMs;

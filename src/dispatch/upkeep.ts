@@ -71,7 +71,17 @@ export class DispatchUpkeep {
     const { clock } = this.#o;
     this.#startedMs = clock.monotonicMs();
     this.#watchedMs = this.#startedMs;
-    this.#timers.push(setInterval(() => { void this.#renew(); }, RENEW_EVERY_MS), setInterval(() => { this.#watch(); }, WATCH_MS), setInterval(() => { void this.look(); }, LOOK_MS));
+    this.#timers.push(
+      setInterval(() => {
+        void this.#renew();
+      }, RENEW_EVERY_MS),
+      setInterval(() => {
+        this.#watch();
+      }, WATCH_MS),
+      setInterval(() => {
+        void this.look();
+      }, LOOK_MS),
+    );
     await this.look();
   }
 
@@ -89,18 +99,27 @@ export class DispatchUpkeep {
     if (loading === undefined) {
       loading = this.#load(orgId);
       this.#demands.set(orgId, loading);
-      loading.catch(() => { this.#demands.delete(orgId); });
+      loading.catch(() => {
+        this.#demands.delete(orgId);
+      });
     }
     await loading;
   }
 
   learnDemands(orgs: ReadonlySet<OrgId>): void {
-    for (const orgId of orgs) this.#load(orgId).then(() => { this.#o.batcher.poke(); }, () => undefined);
+    for (const orgId of orgs)
+      this.#load(orgId).then(
+        () => {
+          this.#o.batcher.poke();
+        },
+        () => undefined,
+      );
   }
 
   /** The windows of a taker are filled from the store as soon as possible, those that may lack something. */
   refillSoon(taker: Taker): void {
-    for (const window of taker.windows(this.#o.windows)) if (window.incomplete && window.size < WINDOW_LIMIT / 4) this.#hungry.add(window);
+    for (const window of taker.windows(this.#o.windows))
+      if (window.incomplete && window.size < WINDOW_LIMIT / 4) this.#hungry.add(window);
     if (this.#hungry.size > 0) void this.#refill();
   }
 
@@ -110,7 +129,9 @@ export class DispatchUpkeep {
     this.#lookAgain = true;
     if (this.#lookingSoon) return;
     this.#lookingSoon = true;
-    setImmediate(() => { void this.#lookNow(); });
+    setImmediate(() => {
+      void this.#lookNow();
+    });
   }
 
   /** One look for all that was committed while the last one ran. */
@@ -146,10 +167,13 @@ export class DispatchUpkeep {
     if (dueMs >= this.#nextDueMs || this.#stopped) return;
     this.#nextDueMs = dueMs;
     clearTimeout(this.#nextDue);
-    this.#nextDue = setTimeout(() => {
-      this.#nextDueMs = Number.POSITIVE_INFINITY;
-      void this.#dueAndCascades();
-    }, Math.min(Math.max(0, dueMs - this.#o.clock.nowMs() + 1), 2_000_000));
+    this.#nextDue = setTimeout(
+      () => {
+        this.#nextDueMs = Number.POSITIVE_INFINITY;
+        void this.#dueAndCascades();
+      },
+      Math.min(Math.max(0, dueMs - this.#o.clock.nowMs() + 1), 2_000_000),
+    );
     this.#nextDue.unref();
   }
 
@@ -162,7 +186,15 @@ export class DispatchUpkeep {
     if (entry.ending) return;
     entry.ending = true;
     const { planId, ordinal, fencing } = entry.lease;
-    this.#o.batcher.push({ kind: "loss", orgId: entry.orgId, planId, deferrals: 0, ordinal, fencing, failure: { errorClass, message, details: "" } });
+    this.#o.batcher.push({
+      kind: "loss",
+      orgId: entry.orgId,
+      planId,
+      deferrals: 0,
+      ordinal,
+      fencing,
+      failure: { errorClass, message, details: "" },
+    });
   }
 
   /** The grace of a broken stream is over: unless its executor attached again, its leases are lost. */
@@ -170,9 +202,14 @@ export class DispatchUpkeep {
     const { executorId } = connection.executor;
     const { connections, leases, store, session } = this.#o;
     if (this.#stopped || connections.get(executorId) !== connection) return;
-    for (const entry of leases.ofExecutor(executorId)) if (entry.leaseUntilMs === null) this.loseLease(entry, "the executor went away");
+    for (const entry of leases.ofExecutor(executorId))
+      if (entry.leaseUntilMs === null) this.loseLease(entry, "the executor went away");
     (connections as Map<ExecutorId, ExecutorConnection>).delete(executorId);
-    store.transaction([orgId], async (tx) => { await tx.executors.setSession(orgId, executorId, null, session.id, await tx.nowMs()); }).catch(() => undefined);
+    store
+      .transaction([orgId], async (tx) => {
+        await tx.executors.setSession(orgId, executorId, null, session.id, await tx.nowMs());
+      })
+      .catch(() => undefined);
   }
 
   writeCheckpoint(entry: LeaseEntry): void {
@@ -180,11 +217,23 @@ export class DispatchUpkeep {
     if (pendingCheckpoint === null) return;
     entry.pendingCheckpoint = null;
     entry.checkpointMs = this.#o.clock.monotonicMs();
-    this.#o.batcher.push({ kind: "renew", orgId: entry.orgId, planId: lease.planId, deferrals: 0, lease, executorId: entry.executorId, leaseMs: null, checkpoint: pendingCheckpoint, done: () => undefined });
+    this.#o.batcher.push({
+      kind: "renew",
+      orgId: entry.orgId,
+      planId: lease.planId,
+      deferrals: 0,
+      lease,
+      executorId: entry.executorId,
+      leaseMs: null,
+      checkpoint: pendingCheckpoint,
+      done: () => undefined,
+    });
   }
 
   async #load(orgId: OrgId): Promise<void> {
-    this.#o.windows.learn(await this.#o.store.transaction([orgId], async (tx) => await tx.executors.demands(orgId), { readOnly: true }));
+    this.#o.windows.learn(
+      await this.#o.store.transaction([orgId], async (tx) => await tx.executors.demands(orgId), { readOnly: true }),
+    );
   }
 
   async #renew(): Promise<void> {
@@ -210,7 +259,14 @@ export class DispatchUpkeep {
     for (const entry of this.#o.leases.all()) {
       const { lease } = entry;
       this.#o.batcher.push({
-        kind: "renew", orgId: entry.orgId, planId: lease.planId, deferrals: 0, lease, executorId: entry.executorId, leaseMs: null, checkpoint: null,
+        kind: "renew",
+        orgId: entry.orgId,
+        planId: lease.planId,
+        deferrals: 0,
+        lease,
+        executorId: entry.executorId,
+        leaseMs: null,
+        checkpoint: null,
         done: (state) => {
           if (state !== "lost") return;
           this.#o.leases.remove(lease.planId, lease.ordinal, lease.fencing);
@@ -231,8 +287,10 @@ export class DispatchUpkeep {
       if (entry.deadlineMs <= nowMs) {
         this.loseLease(entry, "the attempt took longer than it may", "TIMEOUT");
         this.#o.stopLease(entry, "its time is up");
-      } else if (entry.leaseUntilMs !== null && entry.leaseUntilMs <= nowMs) this.loseLease(entry, "the lease was not renewed");
-      else if (entry.stopBeforeMs !== null && entry.stopBeforeMs <= nowMs) this.loseLease(entry, "the executor did not stop in time");
+      } else if (entry.leaseUntilMs !== null && entry.leaseUntilMs <= nowMs)
+        this.loseLease(entry, "the lease was not renewed");
+      else if (entry.stopBeforeMs !== null && entry.stopBeforeMs <= nowMs)
+        this.loseLease(entry, "the executor did not stop in time");
       else if (entry.pendingCheckpoint !== null && atMs - entry.checkpointMs >= 10_000) this.writeCheckpoint(entry);
     }
     const beat = atMs - this.#beatMs >= HEARTBEAT_MS;
@@ -255,12 +313,16 @@ export class DispatchUpkeep {
     try {
       // Classes that another server's commit brought, or whose news was lost.
       for (const orgId of this.#o.takers.orgs()) await this.#load(orgId);
-      for (const taker of this.#o.takers.all()) if (taker.credit > 0) for (const window of taker.windows(this.#o.windows)) if (window.size < WINDOW_LIMIT / 4) this.#hungry.add(window);
+      for (const taker of this.#o.takers.all())
+        if (taker.credit > 0)
+          for (const window of taker.windows(this.#o.windows))
+            if (window.size < WINDOW_LIMIT / 4) this.#hungry.add(window);
       await this.#refill();
       await this.#dueAndCascades();
       const orgs = (await this.#o.store.platform.orgs()).map((org) => org.orgId);
       for (let i = 0; i < orgs.length; i += 100) {
-        for (const { orgId, planId } of await this.#o.store.platform.overduePlans(orgs.slice(i, i + 100), 100)) this.#o.batcher.push({ kind: "overdue", orgId, planId, deferrals: 0 });
+        for (const { orgId, planId } of await this.#o.store.platform.overduePlans(orgs.slice(i, i + 100), 100))
+          this.#o.batcher.push({ kind: "overdue", orgId, planId, deferrals: 0 });
       }
       if (this.#o.clock.monotonicMs() - this.#startedMs >= SETTLE_MS) await this.#sweep(orgs);
     } catch (error) {
@@ -277,7 +339,10 @@ export class DispatchUpkeep {
       while (this.#hungry.size > 0) {
         const windows = [...this.#hungry].slice(0, 64);
         for (const window of windows) this.#hungry.delete(window);
-        const found = await this.#o.store.platform.readySteps(windows.map((w) => ({ orgId: w.orgId, demandId: w.demandId, afterKey: null })), STEPS_EACH);
+        const found = await this.#o.store.platform.readySteps(
+          windows.map((w) => ({ orgId: w.orgId, demandId: w.demandId, afterKey: null })),
+          STEPS_EACH,
+        );
         const counts = new Map<string, number>();
         for (const step of found) counts.set(step.demandId, (counts.get(step.demandId) ?? 0) + 1);
         for (const window of windows) {
@@ -297,8 +362,10 @@ export class DispatchUpkeep {
   async #dueAndCascades(): Promise<void> {
     if (this.#stopped) return;
     try {
-      for (const { orgId, planId, ordinal } of await this.#o.store.platform.dueTimers(1_000)) this.#o.batcher.push({ kind: "wake", orgId, planId, deferrals: 0, ordinal });
-      for (const { orgId, planId } of await this.#o.store.platform.openCascades(100)) this.#o.batcher.push({ kind: "cascade", orgId, planId, deferrals: 0 });
+      for (const { orgId, planId, ordinal } of await this.#o.store.platform.dueTimers(1_000))
+        this.#o.batcher.push({ kind: "wake", orgId, planId, deferrals: 0, ordinal });
+      for (const { orgId, planId } of await this.#o.store.platform.openCascades(100))
+        this.#o.batcher.push({ kind: "cascade", orgId, planId, deferrals: 0 });
       const next = await this.#o.store.platform.nextTimerMs();
       if (next !== null) this.expectTimer(Math.max(next, this.#o.clock.nowMs() + 20));
     } catch (error) {
@@ -318,9 +385,13 @@ export class DispatchUpkeep {
 
   async #sweepOrgs(orgs: readonly OrgId[], sessionId: SessionId): Promise<number> {
     const leases = await this.#o.store.platform.leasesOfSession(orgs, sessionId);
-    await Promise.all(leases.map(async ({ orgId, planId, ordinal, fencing }) => {
-      await new Promise<void>((done) => { this.#o.batcher.push({ kind: "sweep", orgId, planId, deferrals: 0, ordinal, fencing, done }); });
-    }));
+    await Promise.all(
+      leases.map(async ({ orgId, planId, ordinal, fencing }) => {
+        await new Promise<void>((done) => {
+          this.#o.batcher.push({ kind: "sweep", orgId, planId, deferrals: 0, ordinal, fencing, done });
+        });
+      }),
+    );
     return leases.length;
   }
 }

@@ -56,7 +56,12 @@ export function isNothing(a: Amounts): boolean {
 
 /** The tighter of two limits, dimension by dimension. */
 export function tighter(a: Limits, b: Limits): Limits {
-  return { tokens: least(a.tokens, b.tokens), moneyMicros: least(a.moneyMicros, b.moneyMicros), wallMs: least(a.wallMs, b.wallMs), energyMillijoules: least(a.energyMillijoules, b.energyMillijoules) };
+  return {
+    tokens: least(a.tokens, b.tokens),
+    moneyMicros: least(a.moneyMicros, b.moneyMicros),
+    wallMs: least(a.wallMs, b.wallMs),
+    energyMillijoules: least(a.energyMillijoules, b.energyMillijoules),
+  };
 }
 
 /** Dimensions in which `amount` exceeds `limits`. */
@@ -73,5 +78,10 @@ function least(a: number | null, b: number | null): number | null {
 }
 
 function each(value: (d: Dimension) => number): Amounts {
-  return { tokens: value("tokens"), moneyMicros: value("moneyMicros"), wallMs: value("wallMs"), energyMillijoules: value("energyMillijoules") };
+  return {
+    tokens: value("tokens"),
+    moneyMicros: value("moneyMicros"),
+    wallMs: value("wallMs"),
+    energyMillijoules: value("energyMillijoules"),
+  };
 }

@@ -31,7 +31,10 @@ export interface Demand {
 }
 
 /** Whether an executor of the same org can do what a demand asks. Trust is what admins set, never what it claims. */
-export function canServe(executor: Pick<Executor, "spec" | "trust">, demand: Pick<Demand, "capability" | "labels" | "minTrust">): boolean {
+export function canServe(
+  executor: Pick<Executor, "spec" | "trust">,
+  demand: Pick<Demand, "capability" | "labels" | "minTrust">,
+): boolean {
   if (executor.trust < demand.minTrust || !executor.spec.capabilities.includes(demand.capability)) return false;
   return Object.entries(demand.labels).every(([name, value]) => executor.spec.labels[name] === value);
 }

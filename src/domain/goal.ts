@@ -63,6 +63,11 @@ export interface GoalView extends Goal {
 export function effectiveConstraints(terms: CharterTerms, own: Constraints): Constraints {
   const limits = tighter(terms.budget, own.budget);
   const currency = terms.budget.currency === "" ? own.budget.currency : terms.budget.currency;
-  const deadlineMs = terms.deadlineMs === null ? own.deadlineMs : own.deadlineMs === null ? terms.deadlineMs : Math.min(terms.deadlineMs, own.deadlineMs);
+  const deadlineMs =
+    terms.deadlineMs === null
+      ? own.deadlineMs
+      : own.deadlineMs === null
+        ? terms.deadlineMs
+        : Math.min(terms.deadlineMs, own.deadlineMs);
   return { budget: { ...limits, currency }, deadlineMs, minTrust: Math.max(terms.minTrust, own.minTrust) };
 }

@@ -3,7 +3,15 @@ import { exceeded, minus, plus, within, beyond } from "./amounts.ts";
 import type { Amounts, Dimension, Limits } from "./amounts.ts";
 import type { CharterId, OrgId, PlanId } from "./id.ts";
 
-export type PlanState = "UNCOMMITTED" | "AWAITING_RATIFICATION" | "ACTIVE" | "SUSPENDED" | "COMPENSATING" | "COMPLETED" | "FAILED" | "CANCELLED";
+export type PlanState =
+  | "UNCOMMITTED"
+  | "AWAITING_RATIFICATION"
+  | "ACTIVE"
+  | "SUSPENDED"
+  | "COMPENSATING"
+  | "COMPLETED"
+  | "FAILED"
+  | "CANCELLED";
 
 export const PLAN_TRANSITIONS: Readonly<Record<PlanState, readonly PlanState[]>> = {
   UNCOMMITTED: ["AWAITING_RATIFICATION", "ACTIVE", "CANCELLED"],
@@ -61,7 +69,10 @@ export interface PlanRow {
 }
 
 /** Takes a hold, or says which dimensions do not allow it. What is authorised never exceeds what is allotted. */
-export function takeHold(account: Account, hold: Amounts): { readonly account: Account } | { readonly short: readonly Dimension[] } {
+export function takeHold(
+  account: Account,
+  hold: Amounts,
+): { readonly account: Account } | { readonly short: readonly Dimension[] } {
   const held = plus(account.held, hold);
   const short = exceeded(plus(plus(held, account.spent), account.presumed), account.allotted);
   return short.length > 0 ? { short } : { account: { ...account, held } };
@@ -91,13 +102,18 @@ function book(account: Account, hold: Amounts, usage: Amounts): Account {
     wallMs: allotted.wallMs === null ? usage.wallMs : hold.wallMs,
     energyMillijoules: allotted.energyMillijoules === null ? usage.energyMillijoules : hold.energyMillijoules,
   };
-  return { ...account, spent: plus(account.spent, within(usage, bound)), overrun: plus(account.overrun, beyond(usage, bound)) };
+  return {
+    ...account,
+    spent: plus(account.spent, within(usage, bound)),
+    overrun: plus(account.overrun, beyond(usage, bound)),
+  };
 }
 
 /** What may still be authorised; null is not limited. */
 export function remaining(account: Account): Limits {
   const used = plus(plus(account.held, account.spent), account.presumed);
-  const left = (limit: number | null, amount: number): number | null => (limit === null ? null : Math.max(0, limit - amount));
+  const left = (limit: number | null, amount: number): number | null =>
+    limit === null ? null : Math.max(0, limit - amount);
   return {
     tokens: left(account.allotted.tokens, used.tokens),
     moneyMicros: left(account.allotted.moneyMicros, used.moneyMicros),

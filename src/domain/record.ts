@@ -42,7 +42,12 @@ export interface RecordPlace {
  * The header is RFC 8785 text: its members are written in sorted order here. The 0x00 is RFC 6962's leaf prefix.
  * Redaction deletes a salt and its value; the commitment then still opens nothing, and the leaf still verifies.
  */
-export function storeRecord(draft: RecordDraft, place: RecordPlace, recordId: RecordId, salts: Uint8Array): StoredRecord {
+export function storeRecord(
+  draft: RecordDraft,
+  place: RecordPlace,
+  recordId: RecordId,
+  salts: Uint8Array,
+): StoredRecord {
   const header =
     `{"actor":${JSON.stringify(draft.actor)},"at":${String(place.atMs)},"id":"${recordId}","kind":${JSON.stringify(draft.kind)},` +
     `"org":"${place.orgId}","seq":${String(place.seq)},"stream":"${place.stream}","v":1}`;
@@ -57,7 +62,18 @@ export function storeRecord(draft: RecordDraft, place: RecordPlace, recordId: Re
     .update(commitment(bodySalt, body))
     .update(payloadCommitment ?? NO_PAYLOAD)
     .digest();
-  return { recordId, seq: place.seq, kind: draft.kind, atMs: place.atMs, header, body, payloadCommitment, headerSalt, bodySalt, leaf };
+  return {
+    recordId,
+    seq: place.seq,
+    kind: draft.kind,
+    atMs: place.atMs,
+    header,
+    body,
+    payloadCommitment,
+    headerSalt,
+    bodySalt,
+    leaf,
+  };
 }
 
 /** Random bytes that a record needs. */

@@ -1,10 +1,29 @@
 // A "no" with its reasons, and decisions that may be one. Not here: wire codes, see transport/refusals.ts.
 
 export type RefusalReason =
-  | "INVALID_REQUEST" | "TOO_LARGE" | "UNAUTHENTICATED" | "CAPABILITY_MISSING" | "NOT_FOUND" | "ALREADY_EXISTS"
-  | "STATE_CONFLICT" | "VERSION_CONFLICT" | "IDEMPOTENCY_CONFLICT" | "CYCLE" | "MISSING_PREMISES"
-  | "CONTRADICTORY_EVIDENCE" | "BUDGET_EXHAUSTED" | "DEADLINE_INFEASIBLE" | "STALE_LEASE" | "APPROVAL_REQUIRED"
-  | "OVERLOADED" | "UNAVAILABLE" | "DRAINING" | "SLOW_READER" | "CURSOR_EXPIRED" | "FILTER_UNSUPPORTED" | "EXECUTOR_UNFIT";
+  | "INVALID_REQUEST"
+  | "TOO_LARGE"
+  | "UNAUTHENTICATED"
+  | "CAPABILITY_MISSING"
+  | "NOT_FOUND"
+  | "ALREADY_EXISTS"
+  | "STATE_CONFLICT"
+  | "VERSION_CONFLICT"
+  | "IDEMPOTENCY_CONFLICT"
+  | "CYCLE"
+  | "MISSING_PREMISES"
+  | "CONTRADICTORY_EVIDENCE"
+  | "BUDGET_EXHAUSTED"
+  | "DEADLINE_INFEASIBLE"
+  | "STALE_LEASE"
+  | "APPROVAL_REQUIRED"
+  | "OVERLOADED"
+  | "UNAVAILABLE"
+  | "DRAINING"
+  | "SLOW_READER"
+  | "CURSOR_EXPIRED"
+  | "FILTER_UNSUPPORTED"
+  | "EXECUTOR_UNFIT";
 
 export type Stage = "DECODE" | "IDENTIFY" | "AUTHORIZE" | "TREATY" | "POLICY" | "ACCOUNT" | "INVOKE" | "RECORD";
 export type Lifter = "CALLER" | "ADMIN" | "CHARTER_OWNER" | "APPROVER" | "TIME" | "NOBODY";
@@ -69,10 +88,23 @@ const USUAL: Readonly<Record<RefusalReason, { stage: Stage; lifter: Lifter; retr
 
 /** A refusal; what is not given is as usual for its reason. */
 export function refusal(reason: RefusalReason, explanation: string, parts: Parts = {}): Refusal {
-  return { rule: reason.toLowerCase(), metadata: {}, remedy: "", violations: [], ...USUAL[reason], ...parts, reason, explanation };
+  return {
+    rule: reason.toLowerCase(),
+    metadata: {},
+    remedy: "",
+    violations: [],
+    ...USUAL[reason],
+    ...parts,
+    reason,
+    explanation,
+  };
 }
 
-export function refused(reason: RefusalReason, explanation: string, parts: Parts = {}): { readonly ok: false; readonly refusal: Refusal } {
+export function refused(
+  reason: RefusalReason,
+  explanation: string,
+  parts: Parts = {},
+): { readonly ok: false; readonly refusal: Refusal } {
   return { ok: false, refusal: refusal(reason, explanation, parts) };
 }
 
@@ -80,7 +112,11 @@ export function refused(reason: RefusalReason, explanation: string, parts: Parts
 export function invalid(...violations: readonly Violation[]): { readonly ok: false; readonly refusal: Refusal } {
   const [first] = violations;
   const more = violations.length > 1 ? ` (and ${String(violations.length - 1)} more)` : "";
-  return refused("INVALID_REQUEST", first === undefined ? "The request is malformed." : `${first.field}: ${first.description}${more}`, { violations });
+  return refused(
+    "INVALID_REQUEST",
+    first === undefined ? "The request is malformed." : `${first.field}: ${first.description}${more}`,
+    { violations },
+  );
 }
 
 export function notFound(kind: string, id: string): { readonly ok: false; readonly refusal: Refusal } {

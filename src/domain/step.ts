@@ -4,9 +4,21 @@ import type { DemandId, ExecutorId, PlanId, SessionId } from "./id.ts";
 import type { Payload } from "./payload.ts";
 
 export type StepState =
-  | "PENDING" | "WAITING" | "AWAITING_APPROVAL" | "READY" | "LEASED" | "STOPPING" | "BACKING_OFF"
-  | "SUCCEEDED" | "FAILED" | "REFUSED" | "SKIPPED" | "CANCELLED"
-  | "COMPENSATING" | "COMPENSATED" | "COMPENSATION_FAILED";
+  | "PENDING"
+  | "WAITING"
+  | "AWAITING_APPROVAL"
+  | "READY"
+  | "LEASED"
+  | "STOPPING"
+  | "BACKING_OFF"
+  | "SUCCEEDED"
+  | "FAILED"
+  | "REFUSED"
+  | "SKIPPED"
+  | "CANCELLED"
+  | "COMPENSATING"
+  | "COMPENSATED"
+  | "COMPENSATION_FAILED";
 
 /** Which state may follow which; anything else is refused, or a bug. LEASED and STOPPING also serve compensations (`undoing`). */
 export const STEP_TRANSITIONS: Readonly<Record<StepState, readonly StepState[]>> = {
@@ -14,7 +26,19 @@ export const STEP_TRANSITIONS: Readonly<Record<StepState, readonly StepState[]>>
   WAITING: ["PENDING", "READY", "LEASED", "AWAITING_APPROVAL", "BACKING_OFF", "SKIPPED", "CANCELLED", "FAILED"],
   AWAITING_APPROVAL: ["PENDING", "READY", "LEASED", "WAITING", "SKIPPED", "CANCELLED", "FAILED"],
   READY: ["PENDING", "LEASED", "WAITING", "SKIPPED", "CANCELLED"],
-  LEASED: ["SUCCEEDED", "FAILED", "REFUSED", "BACKING_OFF", "READY", "STOPPING", "AWAITING_APPROVAL", "COMPENSATING", "COMPENSATED", "COMPENSATION_FAILED", "WAITING"],
+  LEASED: [
+    "SUCCEEDED",
+    "FAILED",
+    "REFUSED",
+    "BACKING_OFF",
+    "READY",
+    "STOPPING",
+    "AWAITING_APPROVAL",
+    "COMPENSATING",
+    "COMPENSATED",
+    "COMPENSATION_FAILED",
+    "WAITING",
+  ],
   STOPPING: ["CANCELLED", "SUCCEEDED", "FAILED", "REFUSED", "COMPENSATING", "COMPENSATION_FAILED"],
   BACKING_OFF: ["READY", "LEASED", "WAITING", "SKIPPED", "CANCELLED", "COMPENSATING"],
   SUCCEEDED: ["COMPENSATING", "READY", "PENDING"],
@@ -27,7 +51,15 @@ export const STEP_TRANSITIONS: Readonly<Record<StepState, readonly StepState[]>>
   COMPENSATION_FAILED: ["COMPENSATING"],
 };
 
-const ENDED: ReadonlySet<StepState> = new Set(["SUCCEEDED", "FAILED", "REFUSED", "SKIPPED", "CANCELLED", "COMPENSATED", "COMPENSATION_FAILED"]);
+const ENDED: ReadonlySet<StepState> = new Set([
+  "SUCCEEDED",
+  "FAILED",
+  "REFUSED",
+  "SKIPPED",
+  "CANCELLED",
+  "COMPENSATED",
+  "COMPENSATION_FAILED",
+]);
 const NOT_BEGUN: ReadonlySet<StepState> = new Set(["PENDING", "WAITING", "AWAITING_APPROVAL", "READY", "BACKING_OFF"]);
 
 /** Ended, for the plan's count. A step that is being compensated has ended. */
@@ -53,7 +85,13 @@ export interface Retry {
   /** Share of the wait that is drawn at random, 0 to 1. */
   readonly jitter: number;
 }
-export const NO_RETRY: Retry = { maxAttempts: 1, initialBackoffMs: 1_000, maxBackoffMs: 60_000, multiplier: 2, jitter: 0.2 };
+export const NO_RETRY: Retry = {
+  maxAttempts: 1,
+  initialBackoffMs: 1_000,
+  maxBackoffMs: 60_000,
+  multiplier: 2,
+  jitter: 0.2,
+};
 export const DEFAULT_TIMEOUT_MS = 3_600_000;
 
 export interface Estimate {

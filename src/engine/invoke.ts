@@ -29,7 +29,8 @@ export async function invoke<Req, Res, Answer>(
   context: OperationContext,
 ): Promise<Invoked<Answer, Res>> {
   const { principal, key } = admitted;
-  const writes = call.method.parts.some((part) => part.writes) && !call.dryRun;
+  const mayWrite = call.method.parts.some((part) => part.writes);
+  const writes = mayWrite && !call.dryRun;
   const kept: IdempotentCall | null =
     writes && key !== ""
       ? {
@@ -43,7 +44,8 @@ export async function invoke<Req, Res, Answer>(
   const run = (): Promise<Invoked<Answer, Res>> =>
     options.store.transaction([principal.orgId], (tx) => attempt(options, tx, call, admitted, context, kept, writes), {
       signal: call.signal,
-      readOnly: !writes,
+      // A dry run writes nothing, but it locks what it looks at.
+      readOnly: !mayWrite,
     });
   try {
     return await run();

@@ -5,7 +5,7 @@ import type { OrgId, PlanId } from "../domain/id.ts";
 import { planHasEnded } from "../domain/plan.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { notFound } from "../domain/refusal.ts";
-import { hasEnded } from "../domain/step.ts";
+import { isOver } from "../domain/step.ts";
 import type { PageRequest } from "../store/ports/paging.ts";
 import type { StepView } from "../store/ports/plans.ts";
 import type { Tx } from "../store/ports/store.ts";
@@ -92,7 +92,7 @@ async function unfinishedBefore(tx: Tx, plan: PlanRow, views: readonly StepView[
     const parent = rows.get(from);
     // Only the older row of a replaced step is not current and still before another one.
     if (parent === undefined) found.predecessor = true;
-    else if (!hasEnded(parent.state)) found.unfinished.push(parent.key);
+    else if (!isOver(parent)) found.unfinished.push(parent.key);
   }
   return before;
 }

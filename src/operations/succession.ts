@@ -7,7 +7,7 @@ import type { StepFate } from "../domain/graph/fate.ts";
 import type { OrgId, PlanId } from "../domain/id.ts";
 import { buildRows } from "../domain/plan/rows.ts";
 import type { BuiltEdge, BuiltStep } from "../domain/plan/rows.ts";
-import { hasEnded, hasNotBegun } from "../domain/step.ts";
+import { hasEnded, hasNotBegun, isOver } from "../domain/step.ts";
 import type { StepDefinition, StepRow } from "../domain/step.ts";
 import { judge } from "./step-fate.ts";
 import type { JudgeInput } from "./step-fate.ts";
@@ -172,7 +172,7 @@ function rewire(
     if (wanted.get(edge.to)?.get(edge.from)?.regardless === edge.regardless) {
       there.set(edge.to, (there.get(edge.to) ?? new Set()).add(edge.from));
     } else if (parent !== undefined && !parent.current && parent.key === rows.get(edge.to)?.key) {
-      if (!hasEnded(parent.state)) predecessors.set(edge.to, (predecessors.get(edge.to) ?? 0) + 1);
+      if (!isOver(parent)) predecessors.set(edge.to, (predecessors.get(edge.to) ?? 0) + 1);
     } else {
       removed.push(edge);
     }
@@ -184,7 +184,7 @@ function rewire(
       if (there.get(to)?.has(edge.from) === true) continue;
       added.push(edge);
       const parent = rows.get(edge.from);
-      if (parent !== undefined && hasEnded(parent.state) && rows.get(to)?.state === "PENDING") settled.add(edge.from);
+      if (parent !== undefined && isOver(parent) && rows.get(to)?.state === "PENDING") settled.add(edge.from);
     }
   }
   // Ends of settled rows are followed again, so every pending child of them counts them as unfinished again.
@@ -197,7 +197,7 @@ function rewire(
     for (const { from } of wanted.get(row.ordinal)?.values() ?? []) {
       const parent = rows.get(from);
       if (settled.has(from)) followed = true;
-      if (parent === undefined || !hasEnded(parent.state) || settled.has(from)) waitingOn += 1;
+      if (parent === undefined || !isOver(parent) || settled.has(from)) waitingOn += 1;
     }
     if (touched.has(row.ordinal) || followed) rewired.push({ ordinal: row.ordinal, waitingOn });
   }

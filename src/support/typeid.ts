@@ -8,7 +8,8 @@ const HEX: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toS
 /** The UUID text (`xxxxxxxx-xxxx-…`, lower case) of a TypeID with that prefix, or undefined if it is none. */
 export function uuidOf(typeid: string, prefix: string): string | undefined {
   const start = prefix.length + 1;
-  if (typeid.length !== start + 26 || typeid.charCodeAt(start - 1) !== 95 || !typeid.startsWith(prefix)) return undefined;
+  if (typeid.length !== start + 26 || typeid.charCodeAt(start - 1) !== 95 || !typeid.startsWith(prefix))
+    return undefined;
   let text = "";
   let bits = 0;
   let held = 0;

@@ -21,7 +21,9 @@ const { values } = parseArgs({
 const seconds = Number(values.seconds);
 const chosen = MEASUREMENTS.filter(({ name }) => values.only === undefined || values.only.includes(name));
 if (!(seconds > 0) || chosen.length === 0) {
-  console.error(`usage: npm run bench -- [--only NAME]… [--seconds N] [--json FILE] [--log FILE]\nnames: ${MEASUREMENTS.map((m) => m.name).join(", ")}`);
+  console.error(
+    `usage: npm run bench -- [--only NAME]… [--seconds N] [--json FILE] [--log FILE]\nnames: ${MEASUREMENTS.map((m) => m.name).join(", ")}`,
+  );
   process.exit(2);
 }
 
@@ -34,7 +36,9 @@ const limit = setTimeout(() => {
   void finish();
 }, LIMIT_MS);
 
-console.log(`Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? "unknown"}; ${database.what}; client, server and Postgres share the cores.`);
+console.log(
+  `Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? "unknown"}; ${database.what}; client, server and Postgres share the cores.`,
+);
 for (const { name, run } of chosen) {
   const beganMs = performance.now();
   stage.say(`${name} …`);
@@ -51,7 +55,11 @@ await finish();
 async function finish(): Promise<void> {
   clearTimeout(limit);
   print();
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(Object.fromEntries(figures.map((f) => [f.key, round(f.value)])), null, 2)}\n`);
+  if (values.json !== undefined)
+    writeFileSync(
+      values.json,
+      `${JSON.stringify(Object.fromEntries(figures.map((f) => [f.key, round(f.value)])), null, 2)}\n`,
+    );
   await stage.stopServer();
   await database.stop();
   process.exit(failures.length > 0 ? 1 : 0);
@@ -61,12 +69,21 @@ function print(): void {
   const by = new Map(figures.map((figure) => [figure.key, figure.value]));
   const rows = figures.map(({ key, value, unit, ceiling, note }) => {
     const top = ceiling === undefined ? undefined : by.get(ceiling);
-    const beside = ceiling === undefined || top === undefined ? "" : `${((100 * value) / top).toFixed(0)} % of ${round(top).toLocaleString("en")} (${ceiling.replace("_steps_per_s", "")})`;
+    const beside =
+      ceiling === undefined || top === undefined
+        ? ""
+        : `${((100 * value) / top).toFixed(0)} % of ${round(top).toLocaleString("en")} (${ceiling.replace("_steps_per_s", "")})`;
     return [key, `${round(value).toLocaleString("en")} ${unit}`, beside, note ?? ""];
   });
   const table = [["figure", "here", "ceiling", ""], ...rows];
   const widths = [0, 1, 2].map((column) => Math.max(...table.map((row) => row[column]?.length ?? 0)));
-  for (const row of table) console.log(row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  ").trimEnd());
+  for (const row of table)
+    console.log(
+      row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    );
   if (failures.length > 0) console.log(`failed: ${failures.join(", ")}`);
 }
 

@@ -30,7 +30,11 @@ function backlogOf(stage: Stage): number {
 /** Longest time that a backlog is made in; a machine that commits slowly gets shorter windows. */
 const FILL_MS = 15_000;
 
-async function fill(stage: Stage, load: LoadProcess, options: { readonly plans: number; readonly capability: string; readonly scattered?: boolean }): Promise<{ readonly plans: number; readonly perS: number }> {
+async function fill(
+  stage: Stage,
+  load: LoadProcess,
+  options: { readonly plans: number; readonly capability: string; readonly scattered?: boolean },
+): Promise<{ readonly plans: number; readonly perS: number }> {
   const beganMs = performance.now();
   const plans = await load.ask("fill", { ...options, limitMs: FILL_MS });
   const perS = (plans * 1_000) / (performance.now() - beganMs);
@@ -56,18 +60,46 @@ function stream(variant: Variant): Measurement {
         const capability = variant.steps === undefined ? `bench.${variant.name}` : "load.work";
         let filled = { plans: (variant.steps ?? 0) / 10, perS: Number.NaN };
         if (variant.steps !== undefined) await load.ask("large", { steps: variant.steps });
-        else filled = await fill(stage, load, { plans: backlogOf(stage), capability, scattered: variant.scattered === true });
-        await load.ask("executors", { streams: variant.streams, slots: variant.slots, capability, prefix: variant.name });
+        else
+          filled = await fill(stage, load, {
+            plans: backlogOf(stage),
+            capability,
+            scattered: variant.scattered === true,
+          });
+        await load.ask("executors", {
+          streams: variant.streams,
+          slots: variant.slots,
+          capability,
+          prefix: variant.name,
+        });
         const figures = await measureStream(stage, load, filled.plans * 10);
         const { refusals, attaches } = await load.ask("counters");
-        if (refusals > 0 || attaches > variant.streams) stage.say(`  ${refusals} outcomes refused, ${attaches} attachments for ${variant.streams} streams`);
+        if (refusals > 0 || attaches > variant.streams)
+          stage.say(`  ${refusals} outcomes refused, ${attaches} attachments for ${variant.streams} streams`);
         await load.ask("leave");
         const note = `windows ${figures.windows.map((w) => w.toFixed(0)).join(" ")}; server ${figures.serverUs.toFixed(0)} µs, client ${figures.clientUs.toFixed(0)} µs, Postgres ${figures.databaseUs.toFixed(0)} µs of CPU a step; loop p99 ${figures.loopP99Ms.toFixed(1)} ms`;
-        const out: Figure[] = [{ key: variant.key, value: figures.stepsPerS, unit: "steps/s", ceiling: "shape_ceiling_steps_per_s", note }];
+        const out: Figure[] = [
+          { key: variant.key, value: figures.stepsPerS, unit: "steps/s", ceiling: "shape_ceiling_steps_per_s", note },
+        ];
         if (variant.name === "stream") {
-          out.push({ key: "event_loop_p99_ms", value: figures.loopP99Ms, unit: "ms", note: "in the server, during the windows of 8 × 64" });
-          out.push({ key: "rss_mb", value: figures.rssMb, unit: "MB", note: "of the server, after the windows of 8 × 64" });
-          out.push({ key: "plans_committed_per_s", value: filled.perS, unit: "plans/s", note: "Plan calls of ten steps, 16 in flight, no executors" });
+          out.push({
+            key: "event_loop_p99_ms",
+            value: figures.loopP99Ms,
+            unit: "ms",
+            note: "in the server, during the windows of 8 × 64",
+          });
+          out.push({
+            key: "rss_mb",
+            value: figures.rssMb,
+            unit: "MB",
+            note: "of the server, after the windows of 8 × 64",
+          });
+          out.push({
+            key: "plans_committed_per_s",
+            value: filled.perS,
+            unit: "plans/s",
+            note: "Plan calls of ten steps, 16 in flight, no executors",
+          });
         }
         return out;
       }),
@@ -77,10 +109,20 @@ function stream(variant: Variant): Measurement {
 const shape: Measurement = {
   name: "shape",
   run: async (stage) => {
-    await stage.withLoad(1, async (load) => { await fill(stage, load, { plans: backlogOf(stage) * 2, capability: "bench.shape" }); });
+    await stage.withLoad(1, async (load) => {
+      await fill(stage, load, { plans: backlogOf(stage) * 2, capability: "bench.shape" });
+    });
     await stage.stopServer();
     const { best, windows } = await shapeCeiling(stage.url, stage.seconds, stage.windows);
-    return [{ key: "shape_ceiling_steps_per_s", value: best, unit: "steps/s", ceiling: "sql_ceiling_steps_per_s", note: `the batch in process, 2 writers × 128; windows ${windows.map((w) => w.toFixed(0)).join(" ")}` }];
+    return [
+      {
+        key: "shape_ceiling_steps_per_s",
+        value: best,
+        unit: "steps/s",
+        ceiling: "sql_ceiling_steps_per_s",
+        note: `the batch in process, 2 writers × 128; windows ${windows.map((w) => w.toFixed(0)).join(" ")}`,
+      },
+    ];
   },
 };
 
@@ -88,7 +130,14 @@ const sql: Measurement = {
   name: "sql",
   run: async (stage) => {
     const { best, by100, by1000 } = await sqlCeiling(stage.url, Math.min(1.5, stage.seconds), stage.windows);
-    return [{ key: "sql_ceiling_steps_per_s", value: best, unit: "steps/s", note: `bare claim and complete; by 100 ${by100.toFixed(0)}, by 1,000 ${by1000.toFixed(0)}` }];
+    return [
+      {
+        key: "sql_ceiling_steps_per_s",
+        value: best,
+        unit: "steps/s",
+        note: `bare claim and complete; by 100 ${by100.toFixed(0)}, by 1,000 ${by1000.toFixed(0)}`,
+      },
+    ];
   },
 };
 
@@ -96,7 +145,10 @@ const unary: Measurement = {
   name: "unary",
   run: async (stage) =>
     await stage.withLoad(1, async (load) => {
-      await fill(stage, load, { plans: Math.ceil((1_500 * 0.4 * (stage.seconds * stage.windows + 1)) / 10), capability: "bench.unary" });
+      await fill(stage, load, {
+        plans: Math.ceil((1_500 * 0.4 * (stage.seconds * stage.windows + 1)) / 10),
+        capability: "bench.unary",
+      });
       await load.ask("unaryStart", { inFlight: 32, capability: "bench.unary" });
       await pause(700);
       let last = await load.ask("unaryRead");
@@ -112,8 +164,18 @@ const unary: Measurement = {
       await load.ask("unaryStop");
       if (last.failed > 0) stage.say(`  ${last.failed} calls failed, the last with: ${last.why}`);
       return [
-        { key: "unary_ops_per_s", value: median(rates), unit: "calls/s", note: `32 in flight; ${last.empty} empty DispatchNext, ${last.failed} failed` },
-        { key: "unary_p50_ms", value: median(latencies), unit: "ms", note: `p99 ${quantile(latencies, 0.99).toFixed(1)} ms` },
+        {
+          key: "unary_ops_per_s",
+          value: median(rates),
+          unit: "calls/s",
+          note: `32 in flight; ${last.empty} empty DispatchNext, ${last.failed} failed`,
+        },
+        {
+          key: "unary_p50_ms",
+          value: median(latencies),
+          unit: "ms",
+          note: `p99 ${quantile(latencies, 0.99).toFixed(1)} ms`,
+        },
       ];
     }),
 };
@@ -129,9 +191,19 @@ const latency: Measurement = {
       const chains = await load.ask("chains", { count: Math.round(30 * stage.seconds) });
       await load.ask("leave");
       return [
-        { key: "ready_received_p50_ms", value: median(ready), unit: "ms", note: `${ready.length} single steps at 20/s; Plan called → received p50 ${median(submit).toFixed(1)} ms` },
+        {
+          key: "ready_received_p50_ms",
+          value: median(ready),
+          unit: "ms",
+          note: `${ready.length} single steps at 20/s; Plan called → received p50 ${median(submit).toFixed(1)} ms`,
+        },
         { key: "ready_received_p99_ms", value: quantile(ready, 0.99), unit: "ms" },
-        { key: "chain3_p50_ms", value: median(chains), unit: "ms", note: `${chains.length} chains in turn, Plan called → third outcome acknowledged; p99 ${quantile(chains, 0.99).toFixed(1)} ms` },
+        {
+          key: "chain3_p50_ms",
+          value: median(chains),
+          unit: "ms",
+          note: `${chains.length} chains in turn, Plan called → third outcome acknowledged; p99 ${quantile(chains, 0.99).toFixed(1)} ms`,
+        },
       ];
     }),
 };
@@ -140,9 +212,20 @@ const large: Measurement = {
   name: "commit",
   run: async (stage) =>
     await stage.withLoad(1, async (load) => {
-      const runs = [await load.ask("large", { steps: 10_000 }), await load.ask("large", { steps: 10_000 }), await load.ask("large", { steps: 10_000 })];
+      const runs = [
+        await load.ask("large", { steps: 10_000 }),
+        await load.ask("large", { steps: 10_000 }),
+        await load.ask("large", { steps: 10_000 }),
+      ];
       const refine = median(runs.map((run) => run.refineMs)) / 1_000;
-      return [{ key: "commit_10k_steps_s", value: median(runs.map((run) => run.commitMs)) / 1_000, unit: "s", note: `refined in ${refine.toFixed(2)} s before, in pages of 2,000` }];
+      return [
+        {
+          key: "commit_10k_steps_s",
+          value: median(runs.map((run) => run.commitMs)) / 1_000,
+          unit: "s",
+          note: `refined in ${refine.toFixed(2)} s before, in pages of 2,000`,
+        },
+      ];
     }),
 };
 

@@ -34,8 +34,18 @@ const DEBIAN = "/usr/lib/postgresql";
 
 export async function benchPostgres(): Promise<BenchPostgres> {
   const given = process.env["MAESTRO_BENCH_DATABASE_URL"] ?? process.env["DATABASE_URL"];
-  if (given !== undefined && given !== "") return { what: `${await versionOf(given)} behind the given URL, as it is set`, url: given, cpuMs: () => Number.NaN, stop: async () => undefined };
-  const major = existsSync(DEBIAN) ? readdirSync(DEBIAN).filter((name) => Number(name) >= 15 && existsSync(join(DEBIAN, name, "bin/postgres"))).sort()[0] : undefined;
+  if (given !== undefined && given !== "")
+    return {
+      what: `${await versionOf(given)} behind the given URL, as it is set`,
+      url: given,
+      cpuMs: () => Number.NaN,
+      stop: async () => undefined,
+    };
+  const major = existsSync(DEBIAN)
+    ? readdirSync(DEBIAN)
+        .filter((name) => Number(name) >= 15 && existsSync(join(DEBIAN, name, "bin/postgres")))
+        .sort()[0]
+    : undefined;
   return major === undefined ? embedded() : local(join(DEBIAN, major, "bin"));
 }
 
@@ -61,11 +71,25 @@ async function local(bin: string): Promise<BenchPostgres> {
   if (account !== undefined) chownSync(data, account.uid, account.gid);
   chmodSync(data, 0o700);
   const as = { ...account, cwd: "/", stdio: "ignore" } as const;
-  const made = spawnSync(join(bin, "initdb"), ["-D", data, "-U", "bench", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"], as);
+  const made = spawnSync(
+    join(bin, "initdb"),
+    ["-D", data, "-U", "bench", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+    as,
+  );
   if (made.status !== 0) throw new Error("initdb failed");
   const port = await freePort();
-  const settings = { ...TUNED, port: String(port), listen_addresses: "127.0.0.1", unix_socket_directories: "", max_connections: "60" };
-  const server = spawn(join(bin, "postgres"), ["-D", data, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])], as);
+  const settings = {
+    ...TUNED,
+    port: String(port),
+    listen_addresses: "127.0.0.1",
+    unix_socket_directories: "",
+    max_connections: "60",
+  };
+  const server = spawn(
+    join(bin, "postgres"),
+    ["-D", data, ...Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`])],
+    as,
+  );
   const adminUrl = `postgres://bench@127.0.0.1:${port}/postgres`;
   await accepts(adminUrl, server);
   const admin = postgres(adminUrl, { max: 1, onnotice: () => undefined });
@@ -93,8 +117,11 @@ function cpuMsBelow(parent: number): number {
   for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
       // After the command's name, which may hold anything, come state, parent, …; fields 12 to 15 are the times.
-      const fields = readFileSync(`/proc/${entry}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
-      if (Number(entry) === parent) ticks += Number(fields[11]) + Number(fields[12]) + Number(fields[13]) + Number(fields[14]);
+      const fields = readFileSync(`/proc/${entry}/stat`, "utf8")
+        .replace(/^.*\) /s, "")
+        .split(" ");
+      if (Number(entry) === parent)
+        ticks += Number(fields[11]) + Number(fields[12]) + Number(fields[13]) + Number(fields[14]);
       else if (Number(fields[1]) === parent) ticks += Number(fields[11]) + Number(fields[12]);
     } catch {
       // It ended meanwhile.
@@ -121,7 +148,10 @@ async function accepts(url: string, server: ChildProcess): Promise<void> {
   for (let i = 0; i < 300; i++) {
     if (server.exitCode !== null) throw new Error("postgres ended while starting");
     const sql = postgres(url, { max: 1, connect_timeout: 1, onnotice: () => undefined });
-    const there = await sql`SELECT 1`.then(() => true, () => false);
+    const there = await sql`SELECT 1`.then(
+      () => true,
+      () => false,
+    );
     await sql.end({ timeout: 1 });
     if (there) return;
     await new Promise((resolve) => setTimeout(resolve, 100));

@@ -11,7 +11,12 @@ process.on("message", (message: { readonly probe?: boolean; readonly reset?: boo
   if (message.probe !== true) return;
   const { user, system } = process.cpuUsage();
   const late = (percentile: number): number => Math.max(0, delay.percentile(percentile) / 1e6 - RESOLUTION_MS);
-  process.send?.({ loopP50Ms: late(50), loopP99Ms: late(99), rssMb: process.memoryUsage().rss / 2 ** 20, cpuMs: (user + system) / 1_000 });
+  process.send?.({
+    loopP50Ms: late(50),
+    loopP99Ms: late(99),
+    rssMb: process.memoryUsage().rss / 2 ** 20,
+    cpuMs: (user + system) / 1_000,
+  });
   if (message.reset === true) delay.reset();
 });
 // The channel alone must not keep a server alive that wants to end.

@@ -34,7 +34,11 @@ interface Todo {
 }
 
 /** Steps a second, of the median window; zero when nothing was ready. */
-export async function shapeCeiling(url: string, seconds: number, windows: number): Promise<{ readonly best: number; readonly windows: readonly number[] }> {
+export async function shapeCeiling(
+  url: string,
+  seconds: number,
+  windows: number,
+): Promise<{ readonly best: number; readonly windows: readonly number[] }> {
   const client = openClient({ url, poolSize: WRITERS });
   const store = createBatchStore(client);
   const queue = await readyIn(url);
@@ -93,7 +97,12 @@ function take(list: Todo[], limit: number, busy: ReadonlySet<PlanId>): Todo[] {
 
 const random = systemRandom();
 const contextAt = (nowMs: number): DecideContext => ({
-  nowMs, storeEpoch: 1, actor: "bench", newId: () => uuidv7(Date.now(), random.bytes(10)), salts: (count) => random.bytes(count), fraction: () => random.fraction(),
+  nowMs,
+  storeEpoch: 1,
+  actor: "bench",
+  newId: () => uuidv7(Date.now(), random.bytes(10)),
+  salts: (count) => random.bytes(count),
+  fraction: () => random.fraction(),
 });
 
 interface Share {
@@ -110,7 +119,10 @@ async function carryOut(store: BatchStore, items: readonly Todo[]): Promise<Shar
     else list.push(item);
   }
   const plans: BatchPlan[] = [...byPlan].map(([planId, list]) => ({
-    orgId: (list[0] as Todo).orgId, planId, ordinals: list.map((i) => i.ordinal), childrenOf: list.filter((i) => i.lease !== undefined).map((i) => i.ordinal),
+    orgId: (list[0] as Todo).orgId,
+    planId,
+    ordinals: list.map((i) => i.ordinal),
+    childrenOf: list.filter((i) => i.lease !== undefined).map((i) => i.ordinal),
   }));
   const shares = new Map<PlanId, Share>();
   await store.run(
@@ -131,24 +143,43 @@ async function carryOut(store: BatchStore, items: readonly Todo[]): Promise<Shar
         }
         // What becomes ready is handed over in the same transaction.
         for (const { ordinal } of readySteps(draft)) grant(ordinal);
-        shares.set(planId, { reported, leased, ready: readySteps(draft).map((s) => ({ orgId, planId, ordinal: s.ordinal })) });
+        shares.set(planId, {
+          reported,
+          leased,
+          ready: readySteps(draft).map((s) => ({ orgId, planId, ordinal: s.ordinal })),
+        });
       } catch (error) {
         if (error instanceof MissingRows) return { kind: "needs", needs: error.needs };
         throw error;
       }
-      return { kind: "changes", changes: draft.changes(), leased: leased.map(({ ordinal }) => ({ orgId, planId, ordinal, undoing: false, again: false })) };
+      return {
+        kind: "changes",
+        changes: draft.changes(),
+        leased: leased.map(({ ordinal }) => ({ orgId, planId, ordinal, undoing: false, again: false })),
+      };
     },
     { wait: true },
   );
   const all = [...shares.values()];
-  return { reported: all.reduce((n, s) => n + s.reported, 0), leased: all.flatMap((s) => s.leased), ready: all.flatMap((s) => s.ready) };
+  return {
+    reported: all.reduce((n, s) => n + s.reported, 0),
+    leased: all.flatMap((s) => s.leased),
+    ready: all.flatMap((s) => s.ready),
+  };
 }
 
-function outcomeOf(planId: PlanId, ordinal: number, lease: { readonly key: string; readonly fencing: number }): Outcome {
+function outcomeOf(
+  planId: PlanId,
+  ordinal: number,
+  lease: { readonly key: string; readonly fencing: number },
+): Outcome {
   return {
     lease: { planId, step: lease.key, ordinal, fencing: lease.fencing },
     result: { kind: "success", outputs: { kind: "json", text: OUTPUT }, outputsDigest: DIGEST.toString("hex") },
-    usage: NOTHING, artifacts: [], bodyDigest: DIGEST, logTail: "",
+    usage: NOTHING,
+    artifacts: [],
+    bodyDigest: DIGEST,
+    logTail: "",
   };
 }
 
@@ -159,7 +190,9 @@ async function readyIn(url: string): Promise<Todo[]> {
       await tx`SELECT set_config('maestro.platform', 'on', true)`;
       const orgs = await tx<{ org_id: string }[]>`SELECT org_id FROM maestro.orgs`;
       await tx`SELECT set_config('maestro.orgs', ${`{${orgs.map((o) => o.org_id).join(",")}}`}, true)`;
-      const rows = await tx<{ org_id: OrgId; plan_id: PlanId; ordinal: number }[]>`SELECT org_id, plan_id, ordinal FROM maestro.steps WHERE order_key IS NOT NULL ORDER BY order_key`;
+      const rows = await tx<
+        { org_id: OrgId; plan_id: PlanId; ordinal: number }[]
+      >`SELECT org_id, plan_id, ordinal FROM maestro.steps WHERE order_key IS NOT NULL ORDER BY order_key`;
       return rows.map((row) => ({ orgId: row.org_id, planId: row.plan_id, ordinal: row.ordinal }));
     });
   } finally {

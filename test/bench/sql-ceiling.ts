@@ -6,8 +6,12 @@ const PLANS = 24_000;
 const EDGES = "(1,6),(2,6),(2,7),(3,7),(3,8),(4,8),(5,8),(4,9),(5,9),(6,10),(7,10),(8,10)";
 
 /** The better of batches of 100 and of 1,000, two connections; steps a second, median of the windows. */
-export async function sqlCeiling(url: string, seconds: number, windows: number): Promise<{ readonly best: number; readonly by100: number; readonly by1000: number }> {
-  const sql = postgres(url, { max: 2, onnotice: () => undefined, connection: { random_page_cost: 1.1, jit: false } as never });
+export async function sqlCeiling(
+  url: string,
+  seconds: number,
+  windows: number,
+): Promise<{ readonly best: number; readonly by100: number; readonly by1000: number }> {
+  const sql = postgres(url, { max: 2, onnotice: () => undefined, connection: { random_page_cost: 1.1, jit: false } });
   try {
     const by100 = await measure(sql, 100, seconds, windows);
     const by1000 = await measure(sql, 1_000, seconds, windows);
@@ -45,7 +49,7 @@ async function measure(sql: postgres.Sql, size: number, seconds: number, windows
   }
   stopped = true;
   await Promise.all(workers);
-  return rates.sort((a, b) => a - b)[rates.length >> 1] ?? (done / seconds);
+  return rates.sort((a, b) => a - b)[rates.length >> 1] ?? done / seconds;
 }
 
 async function prepare(sql: postgres.Sql): Promise<void> {
@@ -76,17 +80,19 @@ async function round(sql: postgres.ReservedSql, size: number): Promise<number> {
   if (claimed.length === 0) return 0;
   const column = (of: (row: (typeof claimed)[number]) => number | string): string => `{${claimed.map(of).join(",")}}`;
   const output = `{${claimed.map(() => "o".repeat(200)).join(",")}}`;
-  await persistently(() => sql.unsafe(
-    `WITH told AS (SELECT * FROM unnest($1::int[], $2::int[], $3::bigint[], $4::text[]) AS t(plan, ordinal, fencing, output)),
+  await persistently(() =>
+    sql.unsafe(
+      `WITH told AS (SELECT * FROM unnest($1::int[], $2::int[], $3::bigint[], $4::text[]) AS t(plan, ordinal, fencing, output)),
      done AS (UPDATE bench_ceiling.steps s SET state = 'SUCCEEDED', executor = NULL, session = NULL FROM told t WHERE s.plan = t.plan AND s.ordinal = t.ordinal AND s.fencing = t.fencing RETURNING s.plan, s.ordinal, t.fencing, t.output),
      kept AS (INSERT INTO bench_ceiling.outcomes SELECT plan, ordinal, fencing, output, clock_timestamp() FROM done),
      freed AS (SELECT e.plan, e.target, count(*)::int AS ends FROM done d JOIN bench_ceiling.edges e ON e.plan = d.plan AND e.source = d.ordinal GROUP BY 1, 2)
      UPDATE bench_ceiling.steps s SET waiting = s.waiting - f.ends, state = CASE WHEN s.waiting = f.ends THEN 'READY' ELSE s.state END,
        order_key = CASE WHEN s.waiting = f.ends THEN s.plan::bigint * 10 + s.ordinal ELSE NULL END
      FROM freed f WHERE s.plan = f.plan AND s.ordinal = f.target`,
-    [column((r) => r.plan), column((r) => r.ordinal), column((r) => r.fencing), output],
-    { prepare: true },
-  ));
+      [column((r) => r.plan), column((r) => r.ordinal), column((r) => r.fencing), output],
+      { prepare: true },
+    ),
+  );
   return claimed.length;
 }
 

@@ -22,7 +22,13 @@ export interface Stage {
   say(text: string): void;
 }
 
-export function makeStage(options: { readonly url: string; readonly databaseCpuMs: () => number; readonly seconds: number; readonly windows: number; readonly logFile?: string | undefined }): Stage {
+export function makeStage(options: {
+  readonly url: string;
+  readonly databaseCpuMs: () => number;
+  readonly seconds: number;
+  readonly windows: number;
+  readonly logFile?: string | undefined;
+}): Stage {
   let server: ServerProcess | undefined;
   const orgKeys: string[] = [];
   let homeKey = "";
@@ -55,7 +61,9 @@ export function makeStage(options: { readonly url: string; readonly databaseCpuM
         await load.kill();
       }
     },
-    say: (text) => { process.stderr.write(`${text}\n`); },
+    say: (text) => {
+      process.stderr.write(`${text}\n`);
+    },
   };
   return stage;
 }
@@ -63,7 +71,12 @@ export function makeStage(options: { readonly url: string; readonly databaseCpuM
 async function newOrg(target: string, key: string, index: number): Promise<string> {
   const client = nativeClient(target, key);
   try {
-    return (await client.call(IdentityService.method.createOrg, { name: `bench-${index}`, idempotencyKey: crypto.randomUUID() })).secret;
+    return (
+      await client.call(IdentityService.method.createOrg, {
+        name: `bench-${index}`,
+        idempotencyKey: crypto.randomUUID(),
+      })
+    ).secret;
   } finally {
     client.close();
   }
@@ -81,7 +94,11 @@ export interface StreamFigures {
 }
 
 /** Receipts a second while executors work a backlog off: after half a second of warming up, the median of the windows. */
-export async function measureStream(stage: Stage, load: LoadProcess, backlog: number): Promise<Omit<StreamFigures, "fillPerS">> {
+export async function measureStream(
+  stage: Stage,
+  load: LoadProcess,
+  backlog: number,
+): Promise<Omit<StreamFigures, "fillPerS">> {
   const server = await stage.server();
   await pause(500);
   const warm = await load.ask("counters");
@@ -105,9 +122,13 @@ export async function measureStream(stage: Stage, load: LoadProcess, backlog: nu
   const database = stage.databaseCpuMs() - databaseBefore;
   const steps = Math.max(1, last.receipts - before.receipts);
   return {
-    stepsPerS: median(rates), windows: rates, loopP99Ms: probe.loopP99Ms, rssMb: probe.rssMb,
+    stepsPerS: median(rates),
+    windows: rates,
+    loopP99Ms: probe.loopP99Ms,
+    rssMb: probe.rssMb,
     databaseUs: (database * 1_000) / steps,
-    serverUs: ((probe.cpuMs - probeBefore.cpuMs) * 1_000) / steps, clientUs: ((last.cpuMs - before.cpuMs) * 1_000) / steps,
+    serverUs: ((probe.cpuMs - probeBefore.cpuMs) * 1_000) / steps,
+    clientUs: ((last.cpuMs - before.cpuMs) * 1_000) / steps,
   };
 }
 

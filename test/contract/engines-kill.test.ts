@@ -9,7 +9,16 @@ import { startEmbedded } from "../../src/store/postgres/engines/embedded.ts";
 import type { EngineHandle } from "../../src/store/postgres/engines/embedded.ts";
 import { lifeTie } from "../../src/store/postgres/engines/embedded-watchdog.ts";
 import type { ChildMaestro } from "./engines-support.ts";
-import { childMaestro, onLinux, postmasterPid, removeFolder, scratchFolder, serversOf, until, watchdogOf } from "./engines-support.ts";
+import {
+  childMaestro,
+  onLinux,
+  postmasterPid,
+  removeFolder,
+  scratchFolder,
+  serversOf,
+  until,
+  watchdogOf,
+} from "./engines-support.ts";
 
 let scratch: string;
 let dataDir: string;
@@ -64,7 +73,12 @@ describe.runIf(onLinux)("after kill -9", () => {
   test("of Maestro while it makes the database, the next start makes it", async () => {
     const folder = join(scratch, "early");
     const child = childMaestro(folder);
-    await until(() => readFile(join(folder, "owner.json")).then(() => true, () => false));
+    await until(() =>
+      readFile(join(folder, "owner.json")).then(
+        () => true,
+        () => false,
+      ),
+    );
     await child.kill();
     const engine = await startEmbedded({ dataDir: folder, log: () => undefined });
     await engine.stop();
@@ -83,8 +97,14 @@ describe.runIf(onLinux)("after kill -9", () => {
     const engine = await open();
     const sql = postgres(engine.url, { max: 1, fetch_types: false, onnotice: () => undefined });
     const onlooker = postgres(engine.url, { max: 1, fetch_types: false });
-    const computing = sql`SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b`.catch(() => "cut off");
-    await until(() => onlooker`SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%generate_series(1,%' AND pid <> pg_backend_pid()`.then(({ count }) => count > 0));
+    const computing = sql`SELECT count(*) FROM generate_series(1, 100000) a, generate_series(1, 100000) b`.catch(
+      () => "cut off",
+    );
+    await until(() =>
+      onlooker`SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND query LIKE '%generate_series(1,%' AND pid <> pg_backend_pid()`.then(
+        ({ count }) => count > 0,
+      ),
+    );
     await onlooker.end();
     kill9(await postmasterPid(dataDir));
     const exit = await engine.exited;
@@ -121,7 +141,12 @@ describe.runIf(onLinux)("after kill -9", () => {
     const sql = postgres(engine.url, { max: 1, fetch_types: false, onnotice: () => undefined });
     const [own] = await sql<{ pid: number }[]>`SELECT pg_backend_pid() AS pid`;
     kill9(own?.pid ?? 0);
-    await until(() => sql`SELECT 1`.then(() => true, () => false));
+    await until(() =>
+      sql`SELECT 1`.then(
+        () => true,
+        () => false,
+      ),
+    );
     await sql.end();
     await engine.stop();
   });
@@ -152,7 +177,9 @@ describe.runIf(onLinux)("a lock file that is left over", () => {
     // The shell's child ends; the program that takes the shell's place never waits for it.
     const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
     try {
-      const pid = await new Promise<number>((resolve) => parent.stdout.once("data", (text) => resolve(Number(String(text)))));
+      const pid = await new Promise<number>((resolve) =>
+        parent.stdout.once("data", (text) => resolve(Number(String(text)))),
+      );
       await until(async () => / Z /.test(await readFile(`/proc/${pid}/stat`, "utf8")));
       await startsDespite(naming(pid));
     } finally {

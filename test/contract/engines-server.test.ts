@@ -23,7 +23,11 @@ test("a plain role is taken, with the server's major", async () => {
   expect(await checkServer(engine.url)).toEqual({ major: 18, role: "maestro_app" });
 });
 
-test("a superuser is refused", () => expect(checkServer(engine.adminUrl)).rejects.toMatchObject({ reason: "superuser", message: expect.stringContaining("NOSUPERUSER") as string }));
+test("a superuser is refused", () =>
+  expect(checkServer(engine.adminUrl)).rejects.toMatchObject({
+    reason: "superuser",
+    message: expect.stringContaining("NOSUPERUSER") as string,
+  }));
 
 test("a role that bypasses row-level security is refused", async () => {
   const admin = postgres(engine.adminUrl, { max: 1 });

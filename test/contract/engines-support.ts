@@ -44,7 +44,8 @@ export function watchdogOf(pid: number): number {
   for (const entry of readdirSync("/proc").filter((each) => /^\d+$/.test(each))) {
     try {
       const parent = / (\d+) /.exec(readFileSync(`/proc/${entry}/stat`, "utf8").replace(/^.*\) \S/, ""))?.[1];
-      if (Number(parent) === pid && readFileSync(`/proc/${entry}/cmdline`, "utf8").includes("watchdog.ts")) return Number(entry);
+      if (Number(parent) === pid && readFileSync(`/proc/${entry}/cmdline`, "utf8").includes("watchdog.ts"))
+        return Number(entry);
     } catch {
       // It ended meanwhile.
     }
@@ -79,7 +80,14 @@ export interface ChildPlace extends Pick<SpawnOptions, "uid" | "gid"> {
 export function childMaestro(dataDir: string, mode: "idle" | "write" = "idle", place: ChildPlace = {}): ChildMaestro {
   const script = place.script ?? fileURLToPath(new URL("./engines-child.ts", import.meta.url));
   const identity = place.uid === undefined ? {} : { uid: place.uid, gid: place.gid ?? place.uid };
-  const args = ["--experimental-strip-types", "--disable-warning=ExperimentalWarning", script, dataDir, mode, place.cacheDir ?? ""];
+  const args = [
+    "--experimental-strip-types",
+    "--disable-warning=ExperimentalWarning",
+    script,
+    dataDir,
+    mode,
+    place.cacheDir ?? "",
+  ];
   const child = spawn(process.execPath, args, { ...identity, stdio: ["pipe", "pipe", "inherit"], cwd: "/" });
   const facts: Fact[] = [];
   let heard: () => void = () => undefined;

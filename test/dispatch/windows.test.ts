@@ -8,8 +8,20 @@ import type { DemandId, OrgId, PlanId, ReadyStep } from "../../src/domain/id.ts"
 const org = (n: number): OrgId => `00000000-0000-0000-0000-${String(n).padStart(12, "0")}` as OrgId;
 const plan = (n: number): PlanId => `10000000-0000-0000-0000-${String(n).padStart(12, "0")}` as PlanId;
 const demand = "20000000-0000-0000-0000-000000000001" as DemandId;
-const ready = (n: number, orderKey: number): ReadyStep => ({ orgId: org(1), planId: plan(n), ordinal: 1, demandId: demand, orderKey });
-const item = (orgN: number, planN: number): Item => ({ kind: "wake", orgId: org(orgN), planId: plan(planN), deferrals: 0, ordinal: 1 });
+const ready = (n: number, orderKey: number): ReadyStep => ({
+  orgId: org(1),
+  planId: plan(n),
+  ordinal: 1,
+  demandId: demand,
+  orderKey,
+});
+const item = (orgN: number, planN: number): Item => ({
+  kind: "wake",
+  orgId: org(orgN),
+  planId: plan(planN),
+  deferrals: 0,
+  ordinal: 1,
+});
 
 describe("a window", () => {
   it("gives steps by order key, whatever the order they came in", () => {

@@ -42,7 +42,9 @@ describe("a plan's account", () => {
   });
 
   it.each(DIMENSIONS)("does not lease beyond the limit of %s, and goes on when there is room again", (dimension) => {
-    const world = committed([holding("a", { [dimension]: 60 }), holding("b", { [dimension]: 60 })], { limits: { [dimension]: 100 } });
+    const world = committed([holding("a", { [dimension]: 60 }), holding("b", { [dimension]: 60 })], {
+      limits: { [dimension]: 100 },
+    });
     const a = leased(world, "a");
     expect(world.claim(2)).toBeUndefined();
     expect(world.row("b")).toMatchObject({ state: "READY", orderKey: null, flags: STEP_FLAGS.STARVED });
@@ -86,7 +88,9 @@ describe("a plan's account", () => {
 
   it("lets a cheap step pass any number of dear ones that do not fit", () => {
     const dear = Array.from({ length: 40 }, (_, n) => holding(`dear${String(n)}`, { tokens: 1_000 }));
-    const world = committed([holding("first", { tokens: 90 }), ...dear, holding("cheap", { tokens: 20 })], { limits: { tokens: 100 } });
+    const world = committed([holding("first", { tokens: 90 }), ...dear, holding("cheap", { tokens: 20 })], {
+      limits: { tokens: 100 },
+    });
     const first = leased(world, "first");
     for (const row of world.steps.values()) if (row.state === "READY") world.claim(row.ordinal);
     expect(world.plan.stepsStarved).toBe(41);
@@ -104,7 +108,13 @@ describe("a plan's account", () => {
 
   it("does not let a spent budget keep effects from being undone", () => {
     const undo = { capability: "undo", input: null, timeoutMs: 1_000, retry: workStep("x").retry };
-    const world = committed([holding("a", { tokens: 10 }, { compensation: undo }), workStep("b", { needs: [{ step: "a", regardless: false }] })], { limits: { tokens: 10 } });
+    const world = committed(
+      [
+        holding("a", { tokens: 10 }, { compensation: undo }),
+        workStep("b", { needs: [{ step: "a", regardless: false }] }),
+      ],
+      { limits: { tokens: 10 } },
+    );
     world.perform("a", "success", { usage: { tokens: 10 } });
     world.perform("b", "PERMANENT");
     world.perform("a", "success", { usage: { tokens: 3 } });

@@ -59,12 +59,22 @@ describe("readiness", () => {
     const world = committed([
       workStep("a"),
       workStep("small", { ...after("a"), condition: "steps.a.outputs.value < 5" }),
-      workStep("large", { ...after("a"), condition: "steps.a.outputs.value >= 5", input: { kind: "json", text: '{"n":"${{ steps.a.outputs.value }}"}' } }),
+      workStep("large", {
+        ...after("a"),
+        condition: "steps.a.outputs.value >= 5",
+        input: { kind: "json", text: '{"n":"${{ steps.a.outputs.value }}"}' },
+      }),
       workStep("smaller", after("small")),
       workStep("both", whatever("small", "large")),
     ]);
     world.perform("a", "success", { value: 7 });
-    expect(world.states()).toEqual({ a: "SUCCEEDED", small: "SKIPPED", large: "READY", smaller: "SKIPPED", both: "PENDING" });
+    expect(world.states()).toEqual({
+      a: "SUCCEEDED",
+      small: "SKIPPED",
+      large: "READY",
+      smaller: "SKIPPED",
+      both: "PENDING",
+    });
     expect(world.inputs.get(`${String(world.row("large").ordinal)}/false`)?.input).toContain('{"n":7}');
     world.perform("large");
     expect(world.states()).toMatchObject({ both: "READY" });
@@ -81,7 +91,10 @@ describe("readiness", () => {
   });
 
   it("fails a step whose references cannot be resolved, before it is leased", () => {
-    const world = committed([workStep("a"), workStep("b", { input: { kind: "json", text: '{"n":"${{ steps.a.outputs.other }}"}' } })]);
+    const world = committed([
+      workStep("a"),
+      workStep("b", { input: { kind: "json", text: '{"n":"${{ steps.a.outputs.other }}"}' } }),
+    ]);
     world.perform("a");
     expect(world.states()).toEqual({ a: "SUCCEEDED", b: "FAILED" });
     expect(world.plan).toMatchObject({ state: "FAILED", reason: expect.stringContaining("step b") as string });
@@ -89,7 +102,11 @@ describe("readiness", () => {
   });
 
   it("asks before a step that requires approval, and skips it when the answer is no", () => {
-    const world = committed([workStep("a", { requiresApproval: true }), workStep("b", after("a")), workStep("c", { requiresApproval: true })]);
+    const world = committed([
+      workStep("a", { requiresApproval: true }),
+      workStep("b", after("a")),
+      workStep("c", { requiresApproval: true }),
+    ]);
     expect(world.states()).toEqual({ a: "AWAITING_APPROVAL", b: "PENDING", c: "AWAITING_APPROVAL" });
     const [a, c] = world.pending;
     world.command({ kind: "decide-approval", approvalId: a?.approvalId as never, approve: true, comment: "" });
@@ -119,7 +136,12 @@ describe("failure", () => {
   });
 
   it("SKIP_DEPENDENTS skips those behind it, and the plan completes", () => {
-    const world = committed([workStep("a", { onFailure: "SKIP_DEPENDENTS" }), workStep("b", after("a")), workStep("c", after("b")), workStep("d")]);
+    const world = committed([
+      workStep("a", { onFailure: "SKIP_DEPENDENTS" }),
+      workStep("b", after("a")),
+      workStep("c", after("b")),
+      workStep("d"),
+    ]);
     world.perform("a", "PERMANENT");
     expect(world.states()).toEqual({ a: "FAILED", b: "SKIPPED", c: "SKIPPED", d: "READY" });
     world.perform("d");
@@ -149,9 +171,19 @@ describe("failure", () => {
     world.perform("a", "PERMANENT");
     expect(world.states()).toEqual({ a: "AWAITING_APPROVAL" });
     expect(reasonOf(world.command({ kind: "hold", ordinal: 1, reason: "" }))).toBe("STATE_CONFLICT");
-    world.command({ kind: "decide-approval", approvalId: world.pending[0]?.approvalId as never, approve: true, comment: "" });
+    world.command({
+      kind: "decide-approval",
+      approvalId: world.pending[0]?.approvalId as never,
+      approve: true,
+      comment: "",
+    });
     world.perform("a", "PERMANENT");
-    world.command({ kind: "decide-approval", approvalId: world.pending[0]?.approvalId as never, approve: false, comment: "" });
+    world.command({
+      kind: "decide-approval",
+      approvalId: world.pending[0]?.approvalId as never,
+      approve: false,
+      comment: "",
+    });
     expect(world.plan.state).toBe("FAILED");
   });
 
@@ -176,7 +208,10 @@ describe("failure", () => {
   it("fails a success whose outputs break their schema", () => {
     const world = committed([workStep("a", { outputSchema: '{"type":"object","required":["other"]}' })]);
     world.perform("a");
-    expect(world.attempts.get(`1/${String(world.row("a").fencing)}`)).toMatchObject({ state: "FAILED", failure: { errorClass: "SCHEMA" } });
+    expect(world.attempts.get(`1/${String(world.row("a").fencing)}`)).toMatchObject({
+      state: "FAILED",
+      failure: { errorClass: "SCHEMA" },
+    });
   });
 });
 
@@ -193,7 +228,10 @@ describe("outcomes", () => {
   });
 
   it("keeps a contradiction as evidence, once, and leaves state and account as they are", () => {
-    const world = committed([workStep("a", { hold: { tokens: 10, moneyMicros: 0, wallMs: 0, energyMillijoules: 0 } }), workStep("b")], { limits: { tokens: 100 } });
+    const world = committed(
+      [workStep("a", { hold: { tokens: 10, moneyMicros: 0, wallMs: 0, energyMillijoules: 0 } }), workStep("b")],
+      { limits: { tokens: 100 } },
+    );
     const leased = world.claim(1);
     if (leased === undefined) throw new Error("not leased");
     world.report(world.outcome(leased, "success", { usage: { tokens: 4 } }));
@@ -213,7 +251,8 @@ describe("outcomes", () => {
     const second = world.claim(1);
     expect(second?.fencing).toBeGreaterThan(first.fencing);
     expect(reasonOf(world.report(world.outcome(first, "success")))).toBe("STALE_LEASE");
-    if (second !== undefined) expect(reasonOf(world.report(world.outcome(second, "success"), EXECUTORS[1]))).toBe("EXECUTOR_UNFIT");
+    if (second !== undefined)
+      expect(reasonOf(world.report(world.outcome(second, "success"), EXECUTORS[1]))).toBe("EXECUTOR_UNFIT");
     expect(reasonOf(world.report(world.outcome({ ...first, ordinal: 0 }, "success")))).toBe("NOT_FOUND");
     expect(reasonOf(world.report(world.outcome({ ...first, ordinal: 9 }, "success")))).toBe("NOT_FOUND");
     expect(world.states()).toEqual({ a: "LEASED" });
@@ -229,7 +268,12 @@ describe("outcomes", () => {
 });
 
 describe("compensation", () => {
-  const chain = [workStep("a", { compensation: UNDO }), workStep("b", { ...after("a"), compensation: UNDO }), workStep("c", { ...after("b"), compensation: null }), workStep("d", after("c"))];
+  const chain = [
+    workStep("a", { compensation: UNDO }),
+    workStep("b", { ...after("a"), compensation: UNDO }),
+    workStep("c", { ...after("b"), compensation: null }),
+    workStep("d", after("c")),
+  ];
 
   it("undoes what is done in reverse order of its ends, one at a time, before a failed plan ends", () => {
     const world = committed(chain);
@@ -244,7 +288,11 @@ describe("compensation", () => {
   });
 
   it("goes by the order of ends, whatever the order of the graph", () => {
-    const world = committed([workStep("late", { compensation: UNDO }), workStep("early", { compensation: UNDO }), workStep("end", after("late", "early"))]);
+    const world = committed([
+      workStep("late", { compensation: UNDO }),
+      workStep("early", { compensation: UNDO }),
+      workStep("end", after("late", "early")),
+    ]);
     world.perform("early");
     world.perform("late");
     world.perform("end", "PERMANENT");
@@ -361,7 +409,17 @@ describe("operators", () => {
   });
 
   it("lets dependents wait for the end of a retry, even those that the first end had released", () => {
-    const world = committed([workStep("a", { onFailure: "SKIP_DEPENDENTS" }), workStep("q"), workStep("c", { needs: [{ step: "a", regardless: true }, { step: "q", regardless: false }] }), workStep("d", whatever("a"))]);
+    const world = committed([
+      workStep("a", { onFailure: "SKIP_DEPENDENTS" }),
+      workStep("q"),
+      workStep("c", {
+        needs: [
+          { step: "a", regardless: true },
+          { step: "q", regardless: false },
+        ],
+      }),
+      workStep("d", whatever("a")),
+    ]);
     world.perform("a", "PERMANENT");
     expect(world.states()).toMatchObject({ c: "PENDING", d: "READY" });
     world.command({ kind: "retry", ordinal: 1, reason: "" });
@@ -381,7 +439,16 @@ describe("operators", () => {
   });
 
   it("resolves the input anew when a step is retried that failed by it, and still asks for approval", () => {
-    const world = committed([workStep("a", { onFailure: "SKIP_DEPENDENTS" }), workStep("b", { requiresApproval: true, onFailure: "CARRY_ON", input: { kind: "json", text: '{"n":"${{ steps.a.outputs.value }}"}' }, ...whatever("a") }), workStep("open")]);
+    const world = committed([
+      workStep("a", { onFailure: "SKIP_DEPENDENTS" }),
+      workStep("b", {
+        requiresApproval: true,
+        onFailure: "CARRY_ON",
+        input: { kind: "json", text: '{"n":"${{ steps.a.outputs.value }}"}' },
+        ...whatever("a"),
+      }),
+      workStep("open"),
+    ]);
     world.perform("a", "PERMANENT");
     expect(world.states()).toMatchObject({ b: "FAILED" });
     world.command({ kind: "retry", ordinal: 1, reason: "" });
@@ -396,11 +463,15 @@ describe("operators", () => {
     expect(reasonOf(world.command({ kind: "resume", reason: "" }))).toBe("STATE_CONFLICT");
     expect(reasonOf(world.command({ kind: "retry", ordinal: 1, reason: "" }))).toBe("STATE_CONFLICT");
     expect(reasonOf(world.command({ kind: "release", ordinal: 1, reason: "" }))).toBe("STATE_CONFLICT");
-    expect(reasonOf(world.command({ kind: "decide-approval", approvalId: "none" as never, approve: true, comment: "" }))).toBe("NOT_FOUND");
+    expect(
+      reasonOf(world.command({ kind: "decide-approval", approvalId: "none" as never, approve: true, comment: "" })),
+    ).toBe("NOT_FOUND");
     expect(world.plan.rev).toBe(rev);
     world.command({ kind: "cancel", reason: "", compensate: true });
-    for (const kind of ["suspend", "resume"] as const) expect(reasonOf(world.command({ kind, reason: "" }))).toBe("STATE_CONFLICT");
-    for (const kind of ["skip", "hold", "retry"] as const) expect(reasonOf(world.command({ kind, ordinal: 1, reason: "" }))).toBe("STATE_CONFLICT");
+    for (const kind of ["suspend", "resume"] as const)
+      expect(reasonOf(world.command({ kind, reason: "" }))).toBe("STATE_CONFLICT");
+    for (const kind of ["skip", "hold", "retry"] as const)
+      expect(reasonOf(world.command({ kind, ordinal: 1, reason: "" }))).toBe("STATE_CONFLICT");
     expect(reasonOf(world.command({ kind: "cancel", reason: "", compensate: true }))).toBe("STATE_CONFLICT");
     expect(reasonOf(world.activate([workStep("a")]))).toBe("STATE_CONFLICT");
   });
@@ -432,9 +503,19 @@ describe("re-planning", () => {
   });
 
   it("refuses a budget below what is held and spent", () => {
-    const world = committed([workStep("a", { hold: { tokens: 50, moneyMicros: 0, wallMs: 0, energyMillijoules: 0 } })], { limits: { tokens: 100 } });
+    const world = committed(
+      [workStep("a", { hold: { tokens: 50, moneyMicros: 0, wallMs: 0, energyMillijoules: 0 } })],
+      { limits: { tokens: 100 } },
+    );
     world.claim(1);
-    expect(reasonOf(world.activate([workStep("a", { hold: { tokens: 50, moneyMicros: 0, wallMs: 0, energyMillijoules: 0 } }), workStep("b")], { limits: { tokens: 49, moneyMicros: null, wallMs: null, energyMillijoules: null } }))).toBe("BUDGET_EXHAUSTED");
+    expect(
+      reasonOf(
+        world.activate(
+          [workStep("a", { hold: { tokens: 50, moneyMicros: 0, wallMs: 0, energyMillijoules: 0 } }), workStep("b")],
+          { limits: { tokens: 49, moneyMicros: null, wallMs: null, energyMillijoules: null } },
+        ),
+      ),
+    ).toBe("BUDGET_EXHAUSTED");
     expect(world.states()).toEqual({ a: "LEASED" });
   });
 

@@ -15,12 +15,16 @@ function committed(steps: readonly StepDefinition[]): PlanWorld {
 }
 
 function fan(parts: Partial<StepDefinition> = {}, rootParts: Partial<StepDefinition> = {}): StepDefinition[] {
-  const leaves = Array.from({ length: MANY }, (_, n) => workStep(`leaf${String(n)}`, { ...parts, needs: [{ step: "root", regardless: false }] }));
+  const leaves = Array.from({ length: MANY }, (_, n) =>
+    workStep(`leaf${String(n)}`, { ...parts, needs: [{ step: "root", regardless: false }] }),
+  );
   return [workStep("root", rootParts), ...leaves];
 }
 
 function chain(rootParts: Partial<StepDefinition> = {}): StepDefinition[] {
-  return Array.from({ length: MANY }, (_, n) => workStep(`s${String(n)}`, n === 0 ? rootParts : { needs: [{ step: `s${String(n - 1)}`, regardless: false }] }));
+  return Array.from({ length: MANY }, (_, n) =>
+    workStep(`s${String(n)}`, n === 0 ? rootParts : { needs: [{ step: `s${String(n - 1)}`, regardless: false }] }),
+  );
 }
 
 function count(world: PlanWorld, state: string): number {
@@ -34,7 +38,9 @@ function cascade(world: PlanWorld): number {
     const before = new Map(world.steps);
     world.goOn();
     checkWorld(world);
-    expect([...world.steps.values()].filter((row) => before.get(row.ordinal) !== row).length).toBeLessThanOrEqual(CASCADE_LIMIT);
+    expect([...world.steps.values()].filter((row) => before.get(row.ordinal) !== row).length).toBeLessThanOrEqual(
+      CASCADE_LIMIT,
+    );
     expect(chunks).toBeLessThan(150);
   }
   return chunks;
@@ -69,8 +75,16 @@ describe("a large plan", () => {
   });
 
   it("keeps a second cascade behind the first instead of over it", () => {
-    const other = Array.from({ length: MANY }, (_, n) => workStep(`other${String(n)}`, { needs: [{ step: "second", regardless: false }] }));
-    const both = workStep("both", { needs: [{ step: "leaf0", regardless: true }, { step: "leaf2999", regardless: true }, { step: "other2999", regardless: true }] });
+    const other = Array.from({ length: MANY }, (_, n) =>
+      workStep(`other${String(n)}`, { needs: [{ step: "second", regardless: false }] }),
+    );
+    const both = workStep("both", {
+      needs: [
+        { step: "leaf0", regardless: true },
+        { step: "leaf2999", regardless: true },
+        { step: "other2999", regardless: true },
+      ],
+    });
     const world = committed([...fan(), workStep("second", { onFailure: "SKIP_DEPENDENTS" }), ...other, both]);
     world.perform("root");
     expect(world.cascade).not.toBeNull();
@@ -107,7 +121,11 @@ describe("a large plan", () => {
   it("is not swept by what was left of an earlier end once it is retried", () => {
     // All that the sweep has not reached has ended by itself, so the plan ends before the sweep does.
     const last = workStep("last", { needs: [{ step: "root", regardless: false }] });
-    const world = committed([workStep("root", { onFailure: "FAIL_PLAN" }), ...Array.from({ length: 1_500 }, (_, n) => workStep(`e${String(n)}`)), last]);
+    const world = committed([
+      workStep("root", { onFailure: "FAIL_PLAN" }),
+      ...Array.from({ length: 1_500 }, (_, n) => workStep(`e${String(n)}`)),
+      last,
+    ]);
     for (let n = 0; n < 1_500; n++) if (n >= 900) world.perform(`e${String(n)}`);
     world.command({ kind: "skip", ordinal: world.row("last").ordinal, reason: "" });
     world.perform("root", "PERMANENT");

@@ -14,32 +14,61 @@ describe("a plan under random events", () => {
     counts.set(what, (counts.get(what) ?? 0) + times);
   };
 
-  it(`keeps every invariant and always comes to an end (${String(SEEDS)} seeds of ${String(EVENTS)} events)`, { timeout: 600_000 }, () => {
-    const failures: string[] = [];
-    for (let seed = FIRST; seed < FIRST + SEEDS && failures.length < 10; seed++) {
-      const world = randomWorld(seed);
-      const events = new Events(world);
-      try {
-        checkWorld(world);
-        for (let i = 0; i < EVENTS; i++) events.next();
-        events.finish();
-      } catch (error) {
-        failures.push(`seed ${String(seed)}: ${error instanceof Error ? error.message.slice(0, 800) : String(error)}\n  after ${events.trail.slice(-6).join(", ")}`);
+  it(
+    `keeps every invariant and always comes to an end (${String(SEEDS)} seeds of ${String(EVENTS)} events)`,
+    { timeout: 600_000 },
+    () => {
+      const failures: string[] = [];
+      for (let seed = FIRST; seed < FIRST + SEEDS && failures.length < 10; seed++) {
+        const world = randomWorld(seed);
+        const events = new Events(world);
+        try {
+          checkWorld(world);
+          for (let i = 0; i < EVENTS; i++) events.next();
+          events.finish();
+        } catch (error) {
+          failures.push(
+            `seed ${String(seed)}: ${error instanceof Error ? error.message.slice(0, 800) : String(error)}\n  after ${events.trail.slice(-6).join(", ")}`,
+          );
+        }
+        for (const [kind, times] of events.counts) count(kind, times);
+        count(world.plan.state);
+        if (world.undone.length > 0) count("undone", world.undone.length);
+        if (world.plan.account.overrun.tokens > 0) count("overrun");
       }
-      for (const [kind, times] of events.counts) count(kind, times);
-      count(world.plan.state);
-      if (world.undone.length > 0) count("undone", world.undone.length);
-      if (world.plan.account.overrun.tokens > 0) count("overrun");
-    }
-    expect(failures.join("\n")).toBe("");
-  });
+      expect(failures.join("\n")).toBe("");
+    },
+  );
 
   it.runIf(SEEDS >= 500)("sees every kind of event, and every way to end, often enough to mean something", () => {
     const wanted = {
-      claim: 1_000, report: 1_000, batch: 200, lose: 200, late: 200, repeat: 200, contradict: 200, bogus: 200, wake: 500, retry: 200, suspend: 100, resume: 100,
-      skip: 100, hold: 100, release: 100, decide: 200, cancel: 10, replanned: 500, BUDGET_EXHAUSTED: 10, COMPLETED: 50, FAILED: 50, CANCELLED: 20, undone: 200, overrun: 50,
+      claim: 1_000,
+      report: 1_000,
+      batch: 200,
+      lose: 200,
+      late: 200,
+      repeat: 200,
+      contradict: 200,
+      bogus: 200,
+      wake: 500,
+      retry: 200,
+      suspend: 100,
+      resume: 100,
+      skip: 100,
+      hold: 100,
+      release: 100,
+      decide: 200,
+      cancel: 10,
+      replanned: 500,
+      BUDGET_EXHAUSTED: 10,
+      COMPLETED: 50,
+      FAILED: 50,
+      CANCELLED: 20,
+      undone: 200,
+      overrun: 50,
     };
-    for (const [what, least] of Object.entries(wanted)) expect(counts.get(what) ?? 0, what).toBeGreaterThanOrEqual(least);
+    for (const [what, least] of Object.entries(wanted))
+      expect(counts.get(what) ?? 0, what).toBeGreaterThanOrEqual(least);
   });
 
   it("has tables of transitions that name known states only", () => {

@@ -36,7 +36,10 @@ class Door {
   async open(): Promise<void> {
     const server = createServer((inner) => {
       const outer = connect(this.targetPort, "127.0.0.1");
-      for (const [a, b] of [[inner, outer], [outer, inner]] as const) {
+      for (const [a, b] of [
+        [inner, outer],
+        [outer, inner],
+      ] as const) {
         this.#sockets.add(a);
         a.setNoDelay(true);
         a.pipe(b);
@@ -99,7 +102,10 @@ export class Arena {
 
   /** SIGKILL to the postmaster, and to the backend that is held inside its commit; waits until all of it is gone. */
   async killPostgres(heldPid: number | undefined): Promise<void> {
-    process.kill(Number.parseInt(readFileSync(join(this.folder, "data", "cluster", "postmaster.pid"), "utf8"), 10), "SIGKILL");
+    process.kill(
+      Number.parseInt(readFileSync(join(this.folder, "data", "cluster", "postmaster.pid"), "utf8"), 10),
+      "SIGKILL",
+    );
     if (heldPid !== undefined) process.kill(heldPid, "SIGKILL");
     await this.#admin.end({ timeout: 1 });
     await this.#engine.exited;
@@ -116,13 +122,21 @@ export class Arena {
   async startServer(): Promise<void> {
     const url = new URL(this.#engine.url);
     url.port = String(this.#door.port);
-    this.server = await startServer({ databaseUrl: url.href, logFile: join(this.folder, "server.log"), ...(this.server === undefined ? {} : { ports: this.server.ports }) });
+    this.server = await startServer({
+      databaseUrl: url.href,
+      logFile: join(this.folder, "server.log"),
+      ...(this.server === undefined ? {} : { ports: this.server.ports }),
+    });
   }
 
   async startLoad(name: string): Promise<LoadProcess> {
     const load = startLoad();
     this.#loads.add(load);
-    await load.ask("connect", { target: this.server.target, keys: [this.key], journal: join(this.journals, `${name}.ndjson`) });
+    await load.ask("connect", {
+      target: this.server.target,
+      keys: [this.key],
+      journal: join(this.journals, `${name}.ndjson`),
+    });
     return load;
   }
 
@@ -168,9 +182,15 @@ export class Arena {
   /** Runs the checker program. */
   async judge(): Promise<Judgement> {
     const checker = fileURLToPath(new URL("./checker.ts", import.meta.url));
-    const child = spawn(process.execPath, ["--experimental-strip-types", "--disable-warning=ExperimentalWarning", checker, this.url, this.journals], { stdio: ["ignore", "pipe", "inherit"] });
+    const child = spawn(
+      process.execPath,
+      ["--experimental-strip-types", "--disable-warning=ExperimentalWarning", checker, this.url, this.journals],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
     let text = "";
-    child.stdout.setEncoding("utf8").on("data", (part: string) => { text += part; });
+    child.stdout.setEncoding("utf8").on("data", (part: string) => {
+      text += part;
+    });
     await new Promise((resolve) => child.once("close", resolve));
     return JSON.parse(text) as Judgement;
   }

@@ -44,14 +44,20 @@ function uuidIn(id: string): string {
 async function judge(url: string, folder: string): Promise<Judgement> {
   const entries = readJournals(folder);
   const { attempts, steps, plans, accepted } = await seeingAll(url, async (tx) => ({
-    attempts: await tx<AttemptRow[]>`SELECT plan_id, ordinal, fencing, state, undoing, leased_ms, ended_ms, record_id FROM maestro.attempts`,
-    steps: await tx<{ plan_id: string; ordinal: number; fencing: string; state: string; started_ms: string | null }[]>`SELECT plan_id, ordinal, fencing, state, started_ms FROM maestro.steps`,
+    attempts: await tx<
+      AttemptRow[]
+    >`SELECT plan_id, ordinal, fencing, state, undoing, leased_ms, ended_ms, record_id FROM maestro.attempts`,
+    steps: await tx<
+      { plan_id: string; ordinal: number; fencing: string; state: string; started_ms: string | null }[]
+    >`SELECT plan_id, ordinal, fencing, state, started_ms FROM maestro.steps`,
     plans: await tx<{ plan_id: string; state: string }[]>`SELECT plan_id, state FROM maestro.plans`,
     accepted: await tx<{ plan_id: string; ordinal: string; fencing: string; n: string }[]>`
       SELECT plan_id, body::json->>'ordinal' AS ordinal, body::json->>'fencing' AS fencing, count(*) AS n FROM maestro.records WHERE kind = 'outcome.report' GROUP BY 1, 2, 3 HAVING count(*) > 1`,
   }));
   const lost: string[] = [];
-  const doubled: string[] = accepted.map((row) => `${row.n} outcome records for attempt ${row.plan_id}/${row.ordinal}/${row.fencing}`);
+  const doubled: string[] = accepted.map(
+    (row) => `${row.n} outcome records for attempt ${row.plan_id}/${row.ordinal}/${row.fencing}`,
+  );
   const byAttempt = new Map(attempts.map((row) => [`${row.plan_id}/${row.ordinal}/${row.fencing}`, row]));
   acknowledged(entries, byAttempt, lost, doubled);
   const known = new Set(plans.map((plan) => plan.plan_id));
@@ -72,15 +78,22 @@ async function judge(url: string, folder: string): Promise<Judgement> {
 }
 
 /** What executors were told is durable: it must be there, once, under the record that they were given. */
-function acknowledged(entries: readonly Entry[], byAttempt: ReadonlyMap<string, AttemptRow>, lost: string[], doubled: string[]): void {
+function acknowledged(
+  entries: readonly Entry[],
+  byAttempt: ReadonlyMap<string, AttemptRow>,
+  lost: string[],
+  doubled: string[],
+): void {
   const records = new Map<string, string>();
   for (const entry of entries) {
     if (entry.k !== "k") continue;
     const key = `${uuidIn(entry.p)}/${entry.o ?? 0}/${entry.f ?? 0}`;
     const attempt = byAttempt.get(key);
-    if (attempt?.state !== "SUCCEEDED") lost.push(`outcome ${key} was acknowledged and is ${attempt?.state ?? "absent"}`);
+    if (attempt?.state !== "SUCCEEDED")
+      lost.push(`outcome ${key} was acknowledged and is ${attempt?.state ?? "absent"}`);
     const record = entry.r ?? "";
-    if (attempt !== undefined && uuidIn(record) !== attempt.record_id) doubled.push(`outcome ${key} was acknowledged under record ${record}, and kept under ${attempt.record_id}`);
+    if (attempt !== undefined && uuidIn(record) !== attempt.record_id)
+      doubled.push(`outcome ${key} was acknowledged under record ${record}, and kept under ${attempt.record_id}`);
     const before = records.get(key);
     if (before !== undefined && before !== record) doubled.push(`outcome ${key} was acknowledged under two records`);
     records.set(key, record);
@@ -88,7 +101,17 @@ function acknowledged(entries: readonly Entry[], byAttempt: ReadonlyMap<string, 
 }
 
 /** Attempts of a step must not overlap, fencing numbers must grow with time, and one at most may have settled it. */
-function leases(attempts: readonly AttemptRow[], steps: readonly { readonly plan_id: string; readonly ordinal: number; readonly fencing: string; readonly state: string; readonly started_ms: string | null }[], doubled: string[]): void {
+function leases(
+  attempts: readonly AttemptRow[],
+  steps: readonly {
+    readonly plan_id: string;
+    readonly ordinal: number;
+    readonly fencing: string;
+    readonly state: string;
+    readonly started_ms: string | null;
+  }[],
+  doubled: string[],
+): void {
   const byStep = new Map<string, AttemptRow[]>();
   for (const attempt of attempts) {
     const key = `${attempt.plan_id}/${attempt.ordinal}`;
@@ -98,17 +121,20 @@ function leases(attempts: readonly AttemptRow[], steps: readonly { readonly plan
   }
   for (const [key, list] of byStep) {
     list.sort((a, b) => Number(a.fencing) - Number(b.fencing));
-    if (list.filter((attempt) => attempt.state === "SUCCEEDED" && !attempt.undoing).length > 1) doubled.push(`step ${key} was settled twice`);
+    if (list.filter((attempt) => attempt.state === "SUCCEEDED" && !attempt.undoing).length > 1)
+      doubled.push(`step ${key} was settled twice`);
     list.forEach((attempt, i) => {
       const next = list[i + 1];
-      if (next !== undefined && Number(next.leased_ms) < Number(attempt.ended_ms)) doubled.push(`step ${key} had two live leases, ${attempt.fencing} and ${next.fencing}`);
+      if (next !== undefined && Number(next.leased_ms) < Number(attempt.ended_ms))
+        doubled.push(`step ${key} had two live leases, ${attempt.fencing} and ${next.fencing}`);
     });
   }
   for (const step of steps) {
     if (step.state !== "LEASED" && step.state !== "STOPPING") continue;
     const last = byStep.get(`${step.plan_id}/${step.ordinal}`)?.at(-1);
     if (last === undefined) continue;
-    if (Number(last.fencing) >= Number(step.fencing) || Number(step.started_ms) < Number(last.ended_ms)) doubled.push(`step ${step.plan_id}/${step.ordinal} is leased beside attempt ${last.fencing}`);
+    if (Number(last.fencing) >= Number(step.fencing) || Number(step.started_ms) < Number(last.ended_ms))
+      doubled.push(`step ${step.plan_id}/${step.ordinal} is leased beside attempt ${last.fencing}`);
   }
 }
 

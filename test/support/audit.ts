@@ -41,7 +41,7 @@ const CHECKS: Readonly<Record<string, string>> = {
       FROM maestro.steps GROUP BY 1, 2) s USING (org_id, plan_id)
     WHERE p.committed_ms IS NOT NULL AND (p.steps_total, p.steps_ended, p.steps_succeeded, p.steps_failed, p.steps_running, p.steps_starved)
       IS DISTINCT FROM (s.total, s.ended, s.succeeded, s.failed, s.running, s.starved)`,
-  "held": `
+  held: `
     SELECT p.plan_id FROM maestro.plans p LEFT JOIN (
       SELECT org_id, plan_id, ${DIMENSIONS.map((d) => `sum(hold_${d}) AS ${d}`).join(", ")} FROM maestro.steps WHERE state IN ${LIVE} AND NOT undoing GROUP BY 1, 2) s USING (org_id, plan_id)
     WHERE (${DIMENSIONS.map((d) => `p.held_${d}`).join(", ")}) IS DISTINCT FROM (${DIMENSIONS.map((d) => `coalesce(s.${d}, 0)`).join(", ")})`,
@@ -79,7 +79,8 @@ export async function audit(url: string): Promise<readonly Difference[]> {
     const found: Difference[] = [];
     for (const [what, text] of Object.entries(CHECKS)) {
       const rows = await tx.unsafe<{ plan_id: string }[]>(text);
-      if (rows.length > 0) found.push({ what, count: rows.length, plans: [...new Set(rows.map((row) => row.plan_id))].slice(0, 5) });
+      if (rows.length > 0)
+        found.push({ what, count: rows.length, plans: [...new Set(rows.map((row) => row.plan_id))].slice(0, 5) });
     }
     return found;
   });

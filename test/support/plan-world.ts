@@ -28,7 +28,6 @@ import { STEP_FLAGS, has } from "../../src/domain/step.ts";
 import type { StepDefinition, StepRow } from "../../src/domain/step.ts";
 import { transition } from "../../src/operations/transition.ts";
 import type { GoalState } from "../../src/domain/goal.ts";
-import { checkWritten } from "./plan-invariants.ts";
 import { dice } from "./random-graph.ts";
 import type { Dice } from "./random-graph.ts";
 
@@ -50,7 +49,17 @@ interface Version {
   readonly graph: ComparedGraph;
 }
 
+/** Looks at what one decision wrote, before the world takes it over. */
+export type WriteCheck = (
+  world: PlanWorld,
+  before: { readonly plan: PlanRow; readonly steps: ReadonlyMap<number, StepRow | undefined> },
+  changes: PlanChanges,
+) => void;
+
 export class PlanWorld {
+  /** plan-invariants.ts adds its own: whoever imports it has every write checked. */
+  static readonly checks: WriteCheck[] = [];
+
   plan: PlanRow;
   readonly random: Dice;
   nowMs = 1_800_000_000_000;
@@ -84,24 +93,74 @@ export class PlanWorld {
     this.#deadlineMs = options.deadlineMs ?? null;
     const planId = this.#id() as PlanId;
     this.plan = {
-      orgId: ORG, planId, charterId: this.#id() as CharterId, charterRevision: 1, state: "UNCOMMITTED", rev: 1, recordSeq: 0, newestVersion: 0, activeVersion: 0, pendingVersion: 0,
-      nextOrdinal: 1, ending: null, compensate: false, reason: "",
-      account: { currency: "USD", allotted: NO_LIMITS, held: NOTHING, spent: NOTHING, overrun: NOTHING, presumed: NOTHING },
-      stepsTotal: 0, stepsEnded: 0, stepsSucceeded: 0, stepsFailed: 0, stepsRunning: 0, stepsStarved: 0, minTrust: 0, traceparent: "",
-      createdMs: this.nowMs, committedMs: null, deadlineMs: null, finishedMs: null,
+      orgId: ORG,
+      planId,
+      charterId: this.#id() as CharterId,
+      charterRevision: 1,
+      state: "UNCOMMITTED",
+      rev: 1,
+      recordSeq: 0,
+      newestVersion: 0,
+      activeVersion: 0,
+      pendingVersion: 0,
+      nextOrdinal: 1,
+      ending: null,
+      compensate: false,
+      reason: "",
+      account: {
+        currency: "USD",
+        allotted: NO_LIMITS,
+        held: NOTHING,
+        spent: NOTHING,
+        overrun: NOTHING,
+        presumed: NOTHING,
+      },
+      stepsTotal: 0,
+      stepsEnded: 0,
+      stepsSucceeded: 0,
+      stepsFailed: 0,
+      stepsRunning: 0,
+      stepsStarved: 0,
+      minTrust: 0,
+      traceparent: "",
+      createdMs: this.nowMs,
+      committedMs: null,
+      deadlineMs: null,
+      finishedMs: null,
     };
   }
 
   /** Refines and activates a graph; undefined when the steps make no graph. */
-  activate(steps: readonly StepDefinition[], options: { readonly limits?: Limits; readonly staleRule?: "RERUN" | "KEEP" } = {}): Decision<null> | undefined {
+  activate(
+    steps: readonly StepDefinition[],
+    options: { readonly limits?: Limits; readonly staleRule?: "RERUN" | "KEEP" } = {},
+  ): Decision<null> | undefined {
     const derived = deriveEdges(steps);
-    if (derived.violations.length > 0 || derived.missing.length > 0 || findCycles(steps.map((s) => s.key), derived.edges).length > 0) return undefined;
+    if (
+      derived.violations.length > 0 ||
+      derived.missing.length > 0 ||
+      findCycles(
+        steps.map((s) => s.key),
+        derived.edges,
+      ).length > 0
+    )
+      return undefined;
     const graph = analyse(steps, derived.edges, { deadlineMs: null, limits: NO_LIMITS, servable: () => true });
     const after: ComparedGraph = { steps: graph.steps, edges: graph.edges, analysis: graph.analysis };
     const version = this.plan.newestVersion + 1;
     const { succession } = transition({
-      before: this.#versions.get(this.plan.activeVersion)?.graph ?? null, after, orgId: ORG, planId: this.plan.planId, planState: this.plan.state, version,
-      nextOrdinal: this.plan.nextOrdinal, minTrust: 0, staleRule: options.staleRule ?? "RERUN", nowMs: this.nowMs, rows: [...this.steps.values()], rowEdges: this.edges,
+      before: this.#versions.get(this.plan.activeVersion)?.graph ?? null,
+      after,
+      orgId: ORG,
+      planId: this.plan.planId,
+      planState: this.plan.state,
+      version,
+      nextOrdinal: this.plan.nextOrdinal,
+      minTrust: 0,
+      staleRule: options.staleRule ?? "RERUN",
+      nowMs: this.nowMs,
+      rows: [...this.steps.values()],
+      rowEdges: this.edges,
     });
     const before = { plan: this.plan, steps: new Map(this.steps), edges: this.edges };
     this.#versions.set(version, { definitions: new Map(steps.map((s) => [s.key, s])), graph: after });
@@ -114,9 +173,18 @@ export class PlanWorld {
     this.#wire([...this.edges.filter((e) => !gone.has(`${String(e.from)}/${String(e.to)}`)), ...succession.addedEdges]);
     const limits = options.limits ?? this.#limits;
     const decision = this.command({
-      kind: "activate", operation: this.plan.activeVersion === 0 ? "graph.commit" : "graph.replan", reason: graphDigest(graph.steps, graph.edges), version,
-      constraints: { budget: { ...limits, currency: "USD" }, deadlineMs: this.#deadlineMs, minTrust: 0 }, added: succession.added.length, arrivals: succession.arrivals, settled: succession.settled,
-      removed: succession.removed, rewired: succession.rewired, readyAtOnce: succession.readyAtOnce, traceparent: "",
+      kind: "activate",
+      operation: this.plan.activeVersion === 0 ? "graph.commit" : "graph.replan",
+      reason: graphDigest(graph.steps, graph.edges),
+      version,
+      constraints: { budget: { ...limits, currency: "USD" }, deadlineMs: this.#deadlineMs, minTrust: 0 },
+      added: succession.added.length,
+      arrivals: succession.arrivals,
+      settled: succession.settled,
+      removed: succession.removed,
+      rewired: succession.rewired,
+      readyAtOnce: succession.readyAtOnce,
+      traceparent: "",
     });
     if (!decision.ok) {
       // The transaction is rolled back.
@@ -147,7 +215,12 @@ export class PlanWorld {
   }
 
   states(): Readonly<Record<string, string>> {
-    return Object.fromEntries([...this.steps.values()].filter((row) => row.current).sort((a, b) => a.ordinal - b.ordinal).map((row) => [row.key, row.state]));
+    return Object.fromEntries(
+      [...this.steps.values()]
+        .filter((row) => row.current)
+        .sort((a, b) => a.ordinal - b.ordinal)
+        .map((row) => [row.key, row.state]),
+    );
   }
 
   get pending(): readonly Approval[] {
@@ -166,7 +239,8 @@ export class PlanWorld {
         if (!decision.ok) return decision;
         this.stops.push(...decision.value.stops);
         this.#write(decision.value.changes);
-        if (!this.records.some((r) => r.recordId === decision.value.recordId)) throw new Error("a command left no record");
+        if (!this.records.some((r) => r.recordId === decision.value.recordId))
+          throw new Error("a command left no record");
         return decided(null);
       } catch (error) {
         this.#complete(slice, error);
@@ -193,20 +267,28 @@ export class PlanWorld {
   }
 
   claim(ordinal: number, executorId: ExecutorId = FIRST_EXECUTOR): StepRow | undefined {
-    return this.batch([ordinal], [], (draft) => claim(draft, { ordinal, executorId, sessionId: SESSION, leaseMs: null }));
+    return this.batch([ordinal], [], (draft) =>
+      claim(draft, { ordinal, executorId, sessionId: SESSION, leaseMs: null }),
+    );
   }
 
   report(outcome: Outcome, executorId: ExecutorId = FIRST_EXECUTOR): Decision<Receipt> {
     const { ordinal } = outcome.lease;
-    return this.batch([ordinal], outcome.result.kind === "success" ? [ordinal] : [], (draft) => report(draft, outcome, executorId));
+    return this.batch([ordinal], outcome.result.kind === "success" ? [ordinal] : [], (draft) =>
+      report(draft, outcome, executorId),
+    );
   }
 
   lose(ordinal: number, fencing: number, errorClass: ErrorClass = "LOST"): boolean {
-    return this.batch([ordinal], [], (draft) => loseLease(draft, ordinal, fencing, { errorClass, message: "gone", details: "" }));
+    return this.batch([ordinal], [], (draft) =>
+      loseLease(draft, ordinal, fencing, { errorClass, message: "gone", details: "" }),
+    );
   }
 
   wake(ordinal: number): void {
-    this.batch([ordinal], [], (draft) => { wakeStep(draft, ordinal); });
+    this.batch([ordinal], [], (draft) => {
+      wakeStep(draft, ordinal);
+    });
   }
 
   /** Timers that are due. */
@@ -217,28 +299,45 @@ export class PlanWorld {
   /** One chunk of the cascade that is left over; false when there is none. */
   goOn(): boolean {
     if (this.cascade === null) return false;
-    this.batch([], [], (draft) => { continueCascade(draft); });
+    this.batch([], [], (draft) => {
+      continueCascade(draft);
+    });
     return true;
   }
 
   overdue(): void {
-    this.batch([], [], (draft) => { overdue(draft); });
+    this.batch([], [], (draft) => {
+      overdue(draft);
+    });
   }
 
   /** Leases and reports a step by key, as it would go on a stream. */
-  perform(key: string, result: "success" | "refusal" | "stopped" | "returned" | ErrorClass = "success", parts: { readonly usage?: Partial<Amounts>; readonly value?: number; readonly tookMs?: number } = {}): Decision<Receipt> {
+  perform(
+    key: string,
+    result: "success" | "refusal" | "stopped" | "returned" | ErrorClass = "success",
+    parts: { readonly usage?: Partial<Amounts>; readonly value?: number; readonly tookMs?: number } = {},
+  ): Decision<Receipt> {
     const { ordinal } = this.row(key);
     return this.performRow(ordinal, result, parts);
   }
 
-  performRow(ordinal: number, result: "success" | "refusal" | "stopped" | "returned" | ErrorClass = "success", parts: { readonly usage?: Partial<Amounts>; readonly value?: number; readonly tookMs?: number } = {}): Decision<Receipt> {
+  performRow(
+    ordinal: number,
+    result: "success" | "refusal" | "stopped" | "returned" | ErrorClass = "success",
+    parts: { readonly usage?: Partial<Amounts>; readonly value?: number; readonly tookMs?: number } = {},
+  ): Decision<Receipt> {
     const leased = this.claim(ordinal);
-    if (leased === undefined) throw new Error(`step ${String(ordinal)} cannot be leased: ${JSON.stringify(this.steps.get(ordinal))}`);
+    if (leased === undefined)
+      throw new Error(`step ${String(ordinal)} cannot be leased: ${JSON.stringify(this.steps.get(ordinal))}`);
     this.pass(parts.tookMs ?? 10);
     return this.report(this.outcome(leased, result, parts));
   }
 
-  outcome(leased: StepRow, result: "success" | "refusal" | "stopped" | "returned" | ErrorClass, parts: { readonly usage?: Partial<Amounts>; readonly value?: number; readonly body?: string } = {}): Outcome {
+  outcome(
+    leased: StepRow,
+    result: "success" | "refusal" | "stopped" | "returned" | ErrorClass,
+    parts: { readonly usage?: Partial<Amounts>; readonly value?: number; readonly body?: string } = {},
+  ): Outcome {
     const text = `{"value":${String(parts.value ?? 1)}}`;
     return {
       lease: { planId: this.plan.planId, step: leased.key, ordinal: leased.ordinal, fencing: leased.fencing },
@@ -251,7 +350,14 @@ export class PlanWorld {
   }
 
   #context(): DecideContext {
-    return { nowMs: this.nowMs, storeEpoch: this.storeEpoch, actor: "tester", newId: () => this.#id(), salts: (bytes) => new Uint8Array(bytes).fill(this.records.length % 251), fraction: () => this.random.fraction() };
+    return {
+      nowMs: this.nowMs,
+      storeEpoch: this.storeEpoch,
+      actor: "tester",
+      newId: () => this.#id(),
+      salts: (bytes) => new Uint8Array(bytes).fill(this.records.length % 251),
+      fraction: () => this.random.fraction(),
+    };
   }
 
   #id(): string {
@@ -271,8 +377,19 @@ export class PlanWorld {
 
   #slice(ordinals: readonly number[], childrenOf: readonly number[]): PlanSlice {
     const slice: PlanSlice = {
-      plan: this.plan, steps: new Map(), children: new Map(), definitions: new Map(), results: new Map(), earlier: new Map(), approvals: new Map(),
-      goal: null, whole: false, approvalsLoaded: false, parked: null, cascade: undefined, undo: null,
+      plan: this.plan,
+      steps: new Map(),
+      children: new Map(),
+      definitions: new Map(),
+      results: new Map(),
+      earlier: new Map(),
+      approvals: new Map(),
+      goal: null,
+      whole: false,
+      approvalsLoaded: false,
+      parked: null,
+      cascade: undefined,
+      undo: null,
     };
     this.#load(slice, ordinals);
     this.#loadChildren(slice, childrenOf);
@@ -290,7 +407,10 @@ export class PlanWorld {
     for (const ordinal of parents) {
       const list = this.children.get(ordinal) ?? [];
       slice.children.set(ordinal, list);
-      this.#load(slice, list.map((e) => e.to));
+      this.#load(
+        slice,
+        list.map((e) => e.to),
+      );
     }
   }
 
@@ -298,7 +418,12 @@ export class PlanWorld {
     if (!(error instanceof MissingRows)) throw error;
     this.completions += 1;
     const { needs } = error;
-    if (Object.values(needs).every((need) => need === undefined || need === false || (Array.isArray(need) && need.length === 0))) throw new Error("a decision asked for nothing");
+    if (
+      Object.values(needs).every(
+        (need) => need === undefined || need === false || (Array.isArray(need) && need.length === 0),
+      )
+    )
+      throw new Error("a decision asked for nothing");
     this.#fill(slice, needs);
   }
 
@@ -316,17 +441,29 @@ export class PlanWorld {
     }
     for (const key of needs.results ?? []) {
       const row = [...this.steps.values()].find((r) => r.key === key && r.current);
-      const last = row === undefined ? undefined : this.#attemptsOf(row.ordinal).filter((a) => a.state === "SUCCEEDED" && !a.undoing).at(-1);
-      slice.results.set(key, { state: row?.state ?? "SKIPPED", outputs: last?.outputs?.kind === "json" ? last.outputs.text : null, outputsDigest: last?.outputsDigest ?? "" });
+      const last =
+        row === undefined
+          ? undefined
+          : this.#attemptsOf(row.ordinal)
+              .filter((a) => a.state === "SUCCEEDED" && !a.undoing)
+              .at(-1);
+      slice.results.set(key, {
+        state: row?.state ?? "SKIPPED",
+        outputs: last?.outputs?.kind === "json" ? last.outputs.text : null,
+        outputsDigest: last?.outputsDigest ?? "",
+      });
     }
-    for (const { ordinal, fencing } of needs.earlier ?? []) slice.earlier.set(earlierKey(ordinal, fencing), this.attempts.get(earlierKey(ordinal, fencing)) ?? null);
+    for (const { ordinal, fencing } of needs.earlier ?? [])
+      slice.earlier.set(earlierKey(ordinal, fencing), this.attempts.get(earlierKey(ordinal, fencing)) ?? null);
     if (needs.approvals === true) {
       for (const approval of this.pending) slice.approvals.set(approval.approvalId, approval);
       slice.approvalsLoaded = true;
     }
     if (needs.goal === true) slice.goal = { name: "goal", charter: "charter", inputs: '{"ref":"main"}', labels: {} };
     if (needs.parked === true) {
-      const rows = [...this.steps.values()].filter((r) => (r.state === "READY" || r.state === "COMPENSATING") && r.orderKey === null);
+      const rows = [...this.steps.values()].filter(
+        (r) => (r.state === "READY" || r.state === "COMPENSATING") && r.orderKey === null,
+      );
       rows.sort((a, b) => (a.readyMs ?? 0) - (b.readyMs ?? 0) || a.ordinal - b.ordinal);
       slice.parked = rows.slice(0, 2_000).map((r) => r.ordinal);
       this.#load(slice, slice.parked);
@@ -337,9 +474,16 @@ export class PlanWorld {
 
   #fillUndo(slice: PlanSlice): void {
     const rows = [...this.steps.values()];
-    const busy = rows.find((r) => r.undoing && (r.state === "COMPENSATING" || r.state === "LEASED" || r.state === "BACKING_OFF"));
-    const done = rows.filter((r) => r.state === "SUCCEEDED" && has(r.flags, STEP_FLAGS.COMPENSABLE)).sort((a, b) => (b.finishedMs ?? 0) - (a.finishedMs ?? 0) || b.ordinal - a.ordinal);
-    const candidates = [...done.filter((r) => r.current).slice(0, 3), ...done.filter((r) => !r.current).slice(0, 3)].map((r) => r.ordinal);
+    const busy = rows.find(
+      (r) => r.undoing && (r.state === "COMPENSATING" || r.state === "LEASED" || r.state === "BACKING_OFF"),
+    );
+    const done = rows
+      .filter((r) => r.state === "SUCCEEDED" && has(r.flags, STEP_FLAGS.COMPENSABLE))
+      .sort((a, b) => (b.finishedMs ?? 0) - (a.finishedMs ?? 0) || b.ordinal - a.ordinal);
+    const candidates = [
+      ...done.filter((r) => r.current).slice(0, 3),
+      ...done.filter((r) => !r.current).slice(0, 3),
+    ].map((r) => r.ordinal);
     this.#load(slice, [...candidates, ...(busy === undefined ? [] : [busy.ordinal])]);
     slice.undo = { busy: busy?.ordinal ?? null, candidates };
   }
@@ -350,7 +494,10 @@ export class PlanWorld {
 
   /** Writes what the statements of the store write, and nothing else. */
   #write(changes: PlanChanges): void {
-    const before = { plan: this.plan, steps: new Map(changes.steps.map((row) => [row.ordinal, this.steps.get(row.ordinal)])) };
+    const before = {
+      plan: this.plan,
+      steps: new Map(changes.steps.map((row) => [row.ordinal, this.steps.get(row.ordinal)])),
+    };
     this.plan = { ...changes.plan };
     for (const row of changes.steps) {
       const old = this.steps.get(row.ordinal);
@@ -360,7 +507,8 @@ export class PlanWorld {
     }
     for (const { ordinal, waitingOn } of changes.waits) {
       const old = this.steps.get(ordinal);
-      if (old === undefined || changes.steps.some((row) => row.ordinal === ordinal)) throw new Error(`step ${String(ordinal)} is written twice, or does not exist`);
+      if (old === undefined || changes.steps.some((row) => row.ordinal === ordinal))
+        throw new Error(`step ${String(ordinal)} is written twice, or does not exist`);
       this.steps.set(ordinal, { ...old, waitingOn });
     }
     for (const attempt of changes.attempts) {
@@ -374,7 +522,8 @@ export class PlanWorld {
       if (attempt === undefined) throw new Error(`a late report of attempt ${key}, which did not end`);
       this.attempts.set(key, { ...attempt, lateDigest: late.lateDigest, usage: late.usage });
     }
-    for (const input of changes.inputs) this.inputs.set(`${String(input.ordinal)}/${String(input.undoing)}`, { input: input.input });
+    for (const input of changes.inputs)
+      this.inputs.set(`${String(input.ordinal)}/${String(input.undoing)}`, { input: input.input });
     this.records.push(...changes.records);
     for (const { ordinal, dueMs } of changes.timers) {
       if (dueMs === null) this.timers.delete(ordinal);
@@ -383,7 +532,7 @@ export class PlanWorld {
     for (const approval of changes.approvals) this.approvals.set(approval.approvalId, approval);
     if (changes.cascade !== undefined) this.cascade = changes.cascade;
     if (changes.goal !== null) this.goal = changes.goal;
-    checkWritten(this, before, changes);
+    for (const check of PlanWorld.checks) check(this, before, changes);
   }
 }
 

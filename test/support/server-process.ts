@@ -58,7 +58,11 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
     env: environment(options, ports),
   });
   if (log !== undefined) closeSync(log);
-  const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => { resolve(code); }));
+  const exited = new Promise<number | null>((resolve) =>
+    child.once("exit", (code) => {
+      resolve(code);
+    }),
+  );
   const server: ServerProcess = {
     pid: child.pid ?? 0,
     target: `127.0.0.1:${ports.fast}`,
@@ -80,8 +84,13 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
   return server;
 }
 
-function environment({ dataDir, databaseUrl }: ServerOptions, ports: { readonly wide: number; readonly fast: number }): NodeJS.ProcessEnv {
-  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("MAESTRO_") && name !== "DATABASE_URL");
+function environment(
+  { dataDir, databaseUrl }: ServerOptions,
+  ports: { readonly wide: number; readonly fast: number },
+): NodeJS.ProcessEnv {
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith("MAESTRO_") && name !== "DATABASE_URL",
+  );
   return {
     ...Object.fromEntries(inherited),
     MAESTRO_HOST: "127.0.0.1",
@@ -99,7 +108,8 @@ async function ready(server: ServerProcess, child: ChildProcess): Promise<void> 
   let trouble: unknown;
   try {
     while (performance.now() < untilMs) {
-      if (child.exitCode !== null || child.signalCode !== null) throw new Error(`the server ended while starting (${child.exitCode ?? child.signalCode})`);
+      if (child.exitCode !== null || child.signalCode !== null)
+        throw new Error(`the server ended while starting (${child.exitCode ?? child.signalCode})`);
       try {
         await client.call(IdentityService.method.whoAmI, {}, { deadlineMs: 1_000 });
         return;
@@ -119,8 +129,12 @@ async function ready(server: ServerProcess, child: ChildProcess): Promise<void> 
 
 async function ask(child: ChildProcess, reset: boolean): Promise<ProbeReading> {
   return await new Promise((resolve, reject) => {
-    child.once("message", (message) => { resolve(message as ProbeReading); });
-    child.once("exit", () => { reject(new Error("the server ended")); });
+    child.once("message", (message) => {
+      resolve(message as ProbeReading);
+    });
+    child.once("exit", () => {
+      reject(new Error("the server ended"));
+    });
     child.send({ probe: true, reset });
   });
 }
@@ -129,7 +143,11 @@ async function ask(child: ChildProcess, reset: boolean): Promise<ProbeReading> {
 export async function makeKey(target: string, principal: string): Promise<string> {
   const client = nativeClient(target, undefined);
   try {
-    const answer = await client.call(IdentityService.method.createApiKey, { principal, grants: ["*"], idempotencyKey: crypto.randomUUID() });
+    const answer = await client.call(IdentityService.method.createApiKey, {
+      principal,
+      grants: ["*"],
+      idempotencyKey: crypto.randomUUID(),
+    });
     return answer.secret;
   } finally {
     client.close();

@@ -11,7 +11,13 @@ import { settleDependents } from "./ready.ts";
 export function afterAttempt(draft: PlanDraft, ordinal: number, result: FailureResult, message: string): void {
   const row = draft.step(ordinal);
   const { plan } = draft;
-  if (result === "ended" && !row.undoing && row.current && plan.ending === null && (row.state === "FAILED" || row.state === "REFUSED")) {
+  if (
+    result === "ended" &&
+    !row.undoing &&
+    row.current &&
+    plan.ending === null &&
+    (row.state === "FAILED" || row.state === "REFUSED")
+  ) {
     if (failsPlan(draft.definition(ordinal))) {
       // A refusal is not a failed effect: nothing is undone because of it.
       const word = row.state === "REFUSED" ? "was refused" : "failed";
@@ -19,7 +25,8 @@ export function afterAttempt(draft: PlanDraft, ordinal: number, result: FailureR
     }
   }
   if (row.undoing && (row.state === "COMPENSATED" || row.state === "COMPENSATION_FAILED")) undoNext(draft);
-  else if (!row.undoing && row.state !== "BACKING_OFF" && row.state !== "READY" && row.state !== "AWAITING_APPROVAL") settleDependents(draft, [ordinal]);
+  else if (!row.undoing && row.state !== "BACKING_OFF" && row.state !== "READY" && row.state !== "AWAITING_APPROVAL")
+    settleDependents(draft, [ordinal]);
   // A done row that a re-plan dropped, or that ended while the plan is being undone, is undone as well.
   if (row.state === "SUCCEEDED" && !row.current && isCompensable(row)) undoNext(draft);
   if (plan.stepsStarved > 0 && plan.ending === null && plan.state === "ACTIVE") unpark(draft, 16);

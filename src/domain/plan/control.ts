@@ -24,15 +24,28 @@ function conflict(kind: string, id: string, state: string, explanation: string):
 }
 
 export function suspend(draft: PlanDraft): Outcome {
-  if (draft.plan.state !== "ACTIVE") return conflict("plan", draft.plan.planId, draft.plan.state, `A plan that is ${draft.plan.state} cannot be suspended.`);
-  if (draft.plan.ending !== null) return conflict("plan", draft.plan.planId, draft.plan.ending, "The plan is ending; it cannot be suspended.");
+  if (draft.plan.state !== "ACTIVE")
+    return conflict(
+      "plan",
+      draft.plan.planId,
+      draft.plan.state,
+      `A plan that is ${draft.plan.state} cannot be suspended.`,
+    );
+  if (draft.plan.ending !== null)
+    return conflict("plan", draft.plan.planId, draft.plan.ending, "The plan is ending; it cannot be suspended.");
   // Ready steps leave the ready set one by one, when somebody would lease them: suspending stays O(1).
   draft.movePlan("SUSPENDED");
   return undefined;
 }
 
 export function resume(draft: PlanDraft): Outcome {
-  if (draft.plan.state !== "SUSPENDED") return conflict("plan", draft.plan.planId, draft.plan.state, `A plan that is ${draft.plan.state} cannot be resumed.`);
+  if (draft.plan.state !== "SUSPENDED")
+    return conflict(
+      "plan",
+      draft.plan.planId,
+      draft.plan.state,
+      `A plan that is ${draft.plan.state} cannot be resumed.`,
+    );
   draft.movePlan("ACTIVE");
   unpark(draft);
   return undefined;
@@ -40,13 +53,15 @@ export function resume(draft: PlanDraft): Outcome {
 
 export function cancel(draft: PlanDraft, reason: string, compensate: boolean): Outcome {
   const { plan } = draft;
-  if (planHasEnded(plan.state) || plan.ending !== null) return conflict("plan", plan.planId, plan.ending ?? plan.state, "The plan has ended, or is ending already.");
+  if (planHasEnded(plan.state) || plan.ending !== null)
+    return conflict("plan", plan.planId, plan.ending ?? plan.state, "The plan has ended, or is ending already.");
   if (plan.state === "AWAITING_RATIFICATION" || plan.activeVersion === 0) {
     draft.movePlan("CANCELLED");
     plan.pendingVersion = 0;
     plan.finishedMs = draft.context.nowMs;
     plan.reason = reason;
-    for (const approval of draft.pendingApprovals()) draft.setApproval({ ...approval, state: "WITHDRAWN", decidedMs: draft.context.nowMs, decidedBy: draft.actor });
+    for (const approval of draft.pendingApprovals())
+      draft.setApproval({ ...approval, state: "WITHDRAWN", decidedMs: draft.context.nowMs, decidedBy: draft.actor });
     draft.setGoal({ state: "CANCELLED", finishedMs: draft.context.nowMs });
     return undefined;
   }
@@ -57,7 +72,13 @@ export function cancel(draft: PlanDraft, reason: string, compensate: boolean): O
 /** The deadline has passed: the plan fails, and what is done is undone. */
 export function overdue(draft: PlanDraft): Outcome {
   const { plan } = draft;
-  if (plan.deadlineMs === null || plan.deadlineMs > draft.context.nowMs || planHasEnded(plan.state) || plan.ending !== null) return undefined;
+  if (
+    plan.deadlineMs === null ||
+    plan.deadlineMs > draft.context.nowMs ||
+    planHasEnded(plan.state) ||
+    plan.ending !== null
+  )
+    return undefined;
   beginEnding(draft, "FAILED", "the deadline has passed", true);
   draft.record("plan.overdue", { deadline: plan.deadlineMs, reason: plan.reason }, { actor: "maestro" });
   return undefined;
@@ -72,8 +93,10 @@ export function retry(draft: PlanDraft, ordinal: number): Outcome {
     draft.patch(ordinal, { notBeforeMs: null });
     return undefined;
   }
-  if (!row.current || (row.state !== "FAILED" && row.state !== "REFUSED")) return conflict("step", row.key, row.state, `Step ${row.key} is ${row.state}: there is nothing to retry.`);
-  if (plan.ending !== null || (planHasEnded(plan.state) && plan.state !== "FAILED")) return conflict("plan", plan.planId, plan.ending ?? plan.state, "The plan has ended otherwise, or is ending.");
+  if (!row.current || (row.state !== "FAILED" && row.state !== "REFUSED"))
+    return conflict("step", row.key, row.state, `Step ${row.key} is ${row.state}: there is nothing to retry.`);
+  if (plan.ending !== null || (planHasEnded(plan.state) && plan.state !== "FAILED"))
+    return conflict("plan", plan.planId, plan.ending ?? plan.state, "The plan has ended otherwise, or is ending.");
   const no = stillCascading(draft) ?? reviveStep(draft, ordinal);
   if (no === undefined) maybeFinish(draft);
   return no;
@@ -86,12 +109,22 @@ function stillCascading(draft: PlanDraft): Refusal | undefined {
   if (plan.nextOrdinal <= CASCADE_LIMIT) return undefined;
   if (draft.slice.cascade === undefined) throw new MissingRows({ cascade: true });
   if ((draft.slice.cascade?.frontier.length ?? 0) === 0) return undefined;
-  return refused("STATE_CONFLICT", "Many steps of this plan are just being moved; try again in a moment.", { metadata: { kind: "plan", id: plan.planId, state: plan.state }, lifter: "TIME", retryable: true }).refusal;
+  return refused("STATE_CONFLICT", "Many steps of this plan are just being moved; try again in a moment.", {
+    metadata: { kind: "plan", id: plan.planId, state: plan.state },
+    lifter: "TIME",
+    retryable: true,
+  }).refusal;
 }
 
 export function skip(draft: PlanDraft, ordinal: number): Outcome {
   const row = draft.step(ordinal);
-  if (!hasNotBegun(row.state) || row.undoing) return conflict("step", row.key, row.state, `Step ${row.key} is ${row.state}: only a step that has not begun can be skipped.`);
+  if (!hasNotBegun(row.state) || row.undoing)
+    return conflict(
+      "step",
+      row.key,
+      row.state,
+      `Step ${row.key} is ${row.state}: only a step that has not begun can be skipped.`,
+    );
   if (row.state === "BACKING_OFF") draft.setTimer(ordinal, null);
   withdraw(draft, ordinal);
   draft.move(ordinal, "SKIPPED", { waitingOn: 0 });
@@ -102,12 +135,26 @@ export function skip(draft: PlanDraft, ordinal: number): Outcome {
 
 export function hold(draft: PlanDraft, ordinal: number): Outcome {
   const row = draft.step(ordinal);
-  if (!hasNotBegun(row.state) || row.undoing) return conflict("step", row.key, row.state, `Step ${row.key} is ${row.state}: only a step that has not begun can be held.`);
+  if (!hasNotBegun(row.state) || row.undoing)
+    return conflict(
+      "step",
+      row.key,
+      row.state,
+      `Step ${row.key} is ${row.state}: only a step that has not begun can be held.`,
+    );
   if (row.heldBack) return conflict("step", row.key, row.state, `Step ${row.key} is held already.`);
   if (row.state === "PENDING") draft.patch(ordinal, { heldBack: true });
   else {
-    if (row.state === "AWAITING_APPROVAL" && draft.pendingApprovals().some((a) => a.ordinal === ordinal && a.subject === "FAILURE")) {
-      return conflict("step", row.key, row.state, `Step ${row.key} failed and waits for an approver's answer; holding it would pass that over.`);
+    if (
+      row.state === "AWAITING_APPROVAL" &&
+      draft.pendingApprovals().some((a) => a.ordinal === ordinal && a.subject === "FAILURE")
+    ) {
+      return conflict(
+        "step",
+        row.key,
+        row.state,
+        `Step ${row.key} failed and waits for an approver's answer; holding it would pass that over.`,
+      );
     }
     if (row.state === "BACKING_OFF") draft.setTimer(ordinal, null);
     withdraw(draft, ordinal);
@@ -130,14 +177,21 @@ export function decideApproval(draft: PlanDraft, approvalId: ApprovalId, approve
   if (approval === undefined) return notFound("pending approval", approvalId).refusal;
   const { actor } = draft;
   const { nowMs } = draft.context;
-  const decidedApproval: Approval = { ...approval, state: approve ? "APPROVED" : "REJECTED", decidedBy: actor, decidedMs: nowMs, comment };
+  const decidedApproval: Approval = {
+    ...approval,
+    state: approve ? "APPROVED" : "REJECTED",
+    decidedBy: actor,
+    decidedMs: nowMs,
+    comment,
+  };
   draft.setApproval(decidedApproval);
   if (approval.ordinal === null) {
     if (!approve) rejectCommit(draft);
     return undefined;
   }
   const row = draft.step(approval.ordinal);
-  if (row.state !== "AWAITING_APPROVAL") return conflict("step", row.key, row.state, `Step ${row.key} no longer waits for this approval.`);
+  if (row.state !== "AWAITING_APPROVAL")
+    return conflict("step", row.key, row.state, `Step ${row.key} no longer waits for this approval.`);
   if (approval.subject === "STEP") {
     if (approve) {
       draft.patch(row.ordinal, { flags: row.flags | STEP_FLAGS.APPROVED });
@@ -189,7 +243,16 @@ export function activate(draft: PlanDraft, activation: Activation): Outcome {
   const { budget, deadlineMs, minTrust } = activation.constraints;
   const no = mayNotActivate(draft, budget);
   if (no !== undefined) return no;
-  plan.account = { ...plan.account, currency: budget.currency, allotted: { tokens: budget.tokens, moneyMicros: budget.moneyMicros, wallMs: budget.wallMs, energyMillijoules: budget.energyMillijoules } };
+  plan.account = {
+    ...plan.account,
+    currency: budget.currency,
+    allotted: {
+      tokens: budget.tokens,
+      moneyMicros: budget.moneyMicros,
+      wallMs: budget.wallMs,
+      energyMillijoules: budget.energyMillijoules,
+    },
+  };
   plan.minTrust = minTrust;
   plan.activeVersion = activation.version;
   plan.pendingVersion = 0;
@@ -202,7 +265,12 @@ export function activate(draft: PlanDraft, activation: Activation): Outcome {
   plan.reason = "";
   plan.deadlineMs = deadlineMs === null ? null : (plan.committedMs ?? context.nowMs) + deadlineMs;
   draft.setGoal({ state: "ACTIVE", finishedMs: null });
-  const missing = [...activation.removed, ...activation.rewired.map((r) => r.ordinal), ...activation.arrivals, ...activation.settled].filter((o) => draft.find(o) === undefined);
+  const missing = [
+    ...activation.removed,
+    ...activation.rewired.map((r) => r.ordinal),
+    ...activation.arrivals,
+    ...activation.settled,
+  ].filter((o) => draft.find(o) === undefined);
   if (missing.length > 0) throw new MissingRows({ steps: missing });
   plan.stepsTotal += activation.added;
   plan.nextOrdinal += activation.added;
@@ -227,11 +295,21 @@ export function activate(draft: PlanDraft, activation: Activation): Outcome {
 function mayNotActivate(draft: PlanDraft, budget: Limits): Refusal | undefined {
   const { plan } = draft;
   if (plan.ending !== null || plan.state === "COMPENSATING" || plan.state === "CANCELLED") {
-    return conflict("plan", plan.planId, plan.ending ?? plan.state, "The plan was cancelled, or is ending; no version can become active.");
+    return conflict(
+      "plan",
+      plan.planId,
+      plan.ending ?? plan.state,
+      "The plan was cancelled, or is ending; no version can become active.",
+    );
   }
   const { held, spent, presumed } = plan.account;
   const over = exceeded(plus(plus(held, spent), presumed), budget);
-  if (over.length > 0) return refused("BUDGET_EXHAUSTED", `The budget may not be less than what is held and spent already (${over.join(", ")}).`, { metadata: { dimensions: over.join(",") } }).refusal;
+  if (over.length > 0)
+    return refused(
+      "BUDGET_EXHAUSTED",
+      `The budget may not be less than what is held and spent already (${over.join(", ")}).`,
+      { metadata: { dimensions: over.join(",") } },
+    ).refusal;
   return stillCascading(draft);
 }
 
@@ -268,15 +346,29 @@ export interface Ratification {
 export function requestRatification(draft: PlanDraft, wanted: Ratification): { readonly approvalId: ApprovalId } {
   const { plan, context } = draft;
   for (const approval of draft.pendingApprovals()) {
-    if (approval.subject === "COMMIT") draft.setApproval({ ...approval, state: "WITHDRAWN", decidedMs: context.nowMs, decidedBy: draft.actor });
+    if (approval.subject === "COMMIT")
+      draft.setApproval({ ...approval, state: "WITHDRAWN", decidedMs: context.nowMs, decidedBy: draft.actor });
   }
   const approvalId = context.newId() as ApprovalId;
   draft.setApproval({
-    orgId: plan.orgId, planId: plan.planId, approvalId, subject: "COMMIT", ordinal: null, step: "", version: wanted.version, digest: wanted.digest,
-    state: "PENDING", question: wanted.question, requestedBy: wanted.requestedBy, requestedMs: context.nowMs, decidedBy: null, decidedMs: null, comment: "", context: wanted.context,
+    orgId: plan.orgId,
+    planId: plan.planId,
+    approvalId,
+    subject: "COMMIT",
+    ordinal: null,
+    step: "",
+    version: wanted.version,
+    digest: wanted.digest,
+    state: "PENDING",
+    question: wanted.question,
+    requestedBy: wanted.requestedBy,
+    requestedMs: context.nowMs,
+    decidedBy: null,
+    decidedMs: null,
+    comment: "",
+    context: wanted.context,
   });
   plan.pendingVersion = wanted.version;
   if (plan.state === "UNCOMMITTED") draft.movePlan("AWAITING_RATIFICATION");
   return { approvalId };
 }
-

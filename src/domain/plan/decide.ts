@@ -2,7 +2,18 @@
 import type { ApprovalId, ReadyStep, RecordId } from "../id.ts";
 import { decided } from "../refusal.ts";
 import type { Decision, Refusal } from "../refusal.ts";
-import { activate, cancel, decideApproval, hold, release, requestRatification, resume, retry, skip, suspend } from "./control.ts";
+import {
+  activate,
+  cancel,
+  decideApproval,
+  hold,
+  release,
+  requestRatification,
+  resume,
+  retry,
+  skip,
+  suspend,
+} from "./control.ts";
 import type { Activation, Ratification } from "./control.ts";
 import { PlanDraft } from "./draft.ts";
 import type { DecideContext, StopOrderDraft } from "./draft.ts";
@@ -16,8 +27,17 @@ export type PlanCommand =
   | { readonly kind: "suspend" | "resume"; readonly reason: string }
   | { readonly kind: "cancel"; readonly reason: string; readonly compensate: boolean }
   | { readonly kind: "retry" | "skip" | "hold" | "release"; readonly ordinal: number; readonly reason: string }
-  | { readonly kind: "decide-approval"; readonly approvalId: ApprovalId; readonly approve: boolean; readonly comment: string }
-  | ({ readonly kind: "activate"; /** Operation for the record: graph.commit or graph.replan. */ readonly operation: string; readonly reason: string } & Activation)
+  | {
+      readonly kind: "decide-approval";
+      readonly approvalId: ApprovalId;
+      readonly approve: boolean;
+      readonly comment: string;
+    }
+  | ({
+      readonly kind: "activate";
+      /** Operation for the record: graph.commit or graph.replan. */ readonly operation: string;
+      readonly reason: string;
+    } & Activation)
   | ({ readonly kind: "request-ratification"; readonly operation: string } & Ratification);
 
 export interface PlanDecision {
@@ -101,7 +121,11 @@ function operationOf(command: PlanCommand): string {
   }
 }
 
-function bodyOf(draft: PlanDraft, command: PlanCommand, approvalId: ApprovalId | null): Readonly<Record<string, unknown>> {
+function bodyOf(
+  draft: PlanDraft,
+  command: PlanCommand,
+  approvalId: ApprovalId | null,
+): Readonly<Record<string, unknown>> {
   const state = { plan_state: draft.plan.state };
   switch (command.kind) {
     case "suspend":
@@ -119,7 +143,15 @@ function bodyOf(draft: PlanDraft, command: PlanCommand, approvalId: ApprovalId |
     case "decide-approval":
       return { ...state, approval: command.approvalId, approved: command.approve, comment: command.comment };
     case "activate":
-      return { ...state, version: command.version, reason: command.reason, added: command.added, removed: command.removed.length, allotted: draft.plan.account.allotted, deadline: draft.plan.deadlineMs };
+      return {
+        ...state,
+        version: command.version,
+        reason: command.reason,
+        added: command.added,
+        removed: command.removed.length,
+        allotted: draft.plan.account.allotted,
+        deadline: draft.plan.deadlineMs,
+      };
     case "request-ratification":
       return { ...state, version: command.version, digest: command.digest, approval: approvalId };
   }
@@ -134,7 +166,11 @@ export function wakeStep(draft: PlanDraft, ordinal: number): void {
     return;
   }
   if (row.undoing) {
-    draft.move(ordinal, "COMPENSATING", { orderKey: draft.context.nowMs * 1_000, readyMs: draft.context.nowMs, notBeforeMs: null });
+    draft.move(ordinal, "COMPENSATING", {
+      orderKey: draft.context.nowMs * 1_000,
+      readyMs: draft.context.nowMs,
+      notBeforeMs: null,
+    });
     draft.ready.push(ordinal);
   } else {
     makeReady(draft, ordinal);
@@ -155,6 +191,9 @@ export function continueCascade(draft: PlanDraft): void {
     settleDependents(draft, cascade.frontier, cascade.sweepFrom);
     maybeFinish(draft);
   }
-  draft.record("plan.cascade", { left: draft.cascade?.frontier.length ?? 0, sweep_from: draft.cascade?.sweepFrom ?? null }, { actor: "maestro" });
+  draft.record(
+    "plan.cascade",
+    { left: draft.cascade?.frontier.length ?? 0, sweep_from: draft.cascade?.sweepFrom ?? null },
+    { actor: "maestro" },
+  );
 }
-

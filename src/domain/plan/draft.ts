@@ -10,7 +10,17 @@ import type { StoredRecord } from "../record.ts";
 import { has, hasEnded, STEP_FLAGS, STEP_TRANSITIONS } from "../step.ts";
 import type { StepDefinition, StepRow, StepState } from "../step.ts";
 import { earlierKey, MissingRows } from "./slice.ts";
-import type { Cascade, ChildEdge, EarlierAttempt, GoalContext, LateReport, PlanChanges, PlanSlice, ResolvedInput, StepResult } from "./slice.ts";
+import type {
+  Cascade,
+  ChildEdge,
+  EarlierAttempt,
+  GoalContext,
+  LateReport,
+  PlanChanges,
+  PlanSlice,
+  ResolvedInput,
+  StepResult,
+} from "./slice.ts";
 
 /** What a decision needs besides rows; nothing else reaches the domain from outside. */
 export interface DecideContext {
@@ -154,7 +164,8 @@ export class PlanDraft {
   /** Moves a step to another state. A transition that the table does not know is a bug, never a silent change. */
   move(ordinal: number, state: StepState, patch: Partial<StepRow> = {}): void {
     const before = this.step(ordinal);
-    if (!STEP_TRANSITIONS[before.state].includes(state)) throw new Error(`step ${before.key}: ${before.state} may not become ${state}`);
+    if (!STEP_TRANSITIONS[before.state].includes(state))
+      throw new Error(`step ${before.key}: ${before.state} may not become ${state}`);
     const leased = state === "LEASED" || state === "STOPPING";
     const queued = state === "READY" || state === "COMPENSATING";
     this.#put(before, {
@@ -169,7 +180,8 @@ export class PlanDraft {
   }
 
   movePlan(state: PlanState): void {
-    if (!PLAN_TRANSITIONS[this.plan.state].includes(state)) throw new Error(`plan: ${this.plan.state} may not become ${state}`);
+    if (!PLAN_TRANSITIONS[this.plan.state].includes(state))
+      throw new Error(`plan: ${this.plan.state} may not become ${state}`);
     this.plan.state = state;
     this.#touched = true;
   }
@@ -183,7 +195,8 @@ export class PlanDraft {
     this.#attempts.push(attempt);
     this.#touched = true;
     const row = this.step(attempt.ordinal);
-    if (!attempt.undoing && row.current) this.#results.set(row.key, { state: row.state, outputs, outputsDigest: attempt.outputsDigest });
+    if (!attempt.undoing && row.current)
+      this.#results.set(row.key, { state: row.state, outputs, outputsDigest: attempt.outputsDigest });
   }
 
   addLate(report: LateReport): void {
@@ -222,13 +235,27 @@ export class PlanDraft {
   }
 
   /** Writes a record; steps that moved since the last one are named in it. */
-  record(kind: string, body: Readonly<Record<string, unknown>>, options: { readonly id?: RecordId; readonly payload?: string | null; readonly actor?: string } = {}): RecordId {
+  record(
+    kind: string,
+    body: Readonly<Record<string, unknown>>,
+    options: { readonly id?: RecordId; readonly payload?: string | null; readonly actor?: string } = {},
+  ): RecordId {
     const id = options.id ?? this.newRecordId();
     this.plan.recordSeq += 1;
-    const place = { orgId: this.plan.orgId, stream: this.plan.planId, seq: this.plan.recordSeq, atMs: this.context.nowMs };
+    const place = {
+      orgId: this.plan.orgId,
+      stream: this.plan.planId,
+      seq: this.plan.recordSeq,
+      atMs: this.context.nowMs,
+    };
     const changes = this.#moves.length > 0 ? { changes: this.#moves } : {};
     this.#moves = [];
-    const draft = { kind, actor: options.actor ?? this.actor, body: { ...body, ...changes }, payload: options.payload ?? null };
+    const draft = {
+      kind,
+      actor: options.actor ?? this.actor,
+      body: { ...body, ...changes },
+      payload: options.payload ?? null,
+    };
     this.#records.push(storeRecord(draft, place, id, this.context.salts(RECORD_SALT_BYTES)));
     this.#touched = true;
     return id;
@@ -279,11 +306,22 @@ export function succeeded(row: StepRow): number {
   return row.current && row.state === "SUCCEEDED" ? 1 : 0;
 }
 export function failed(row: StepRow): number {
-  return row.current && (row.state === "FAILED" || row.state === "REFUSED" || row.state === "CANCELLED" || row.state === "COMPENSATION_FAILED") ? 1 : 0;
+  return row.current &&
+    (row.state === "FAILED" ||
+      row.state === "REFUSED" ||
+      row.state === "CANCELLED" ||
+      row.state === "COMPENSATION_FAILED")
+    ? 1
+    : 0;
 }
 /** Runs, or keeps the plan open because it is being undone; dropped rows count as well. */
 export function running(row: StepRow): number {
-  return row.state === "LEASED" || row.state === "STOPPING" || row.state === "COMPENSATING" || (row.state === "BACKING_OFF" && row.undoing) ? 1 : 0;
+  return row.state === "LEASED" ||
+    row.state === "STOPPING" ||
+    row.state === "COMPENSATING" ||
+    (row.state === "BACKING_OFF" && row.undoing)
+    ? 1
+    : 0;
 }
 /** Ready, but kept out of the ready set by the budget or a suspension. */
 export function parked(row: StepRow): number {

@@ -15,7 +15,12 @@ import { MissingRows } from "./slice.ts";
 export const SWEEP_LIMIT = 1_000;
 
 /** The plan is to end: what has not begun is cancelled, what runs is told to stop; then it is undone, if asked, and ends. */
-export function beginEnding(draft: PlanDraft, ending: "FAILED" | "CANCELLED", reason: string, compensate: boolean): void {
+export function beginEnding(
+  draft: PlanDraft,
+  ending: "FAILED" | "CANCELLED",
+  reason: string,
+  compensate: boolean,
+): void {
   const { plan } = draft;
   if (plan.ending !== null || planHasEnded(plan.state)) return;
   plan.ending = ending;
@@ -104,7 +109,11 @@ function isUndoing(row: StepRow): boolean {
 }
 
 export function mayUndo(draft: PlanDraft, row: StepRow): boolean {
-  return row.state === "SUCCEEDED" && isCompensable(row) && (!row.current || (draft.plan.ending !== null && draft.plan.compensate));
+  return (
+    row.state === "SUCCEEDED" &&
+    isCompensable(row) &&
+    (!row.current || (draft.plan.ending !== null && draft.plan.compensate))
+  );
 }
 
 function beginUndo(draft: PlanDraft, ordinal: number): void {
@@ -129,7 +138,17 @@ function finish(draft: PlanDraft, state: "COMPLETED" | "FAILED" | "CANCELLED"): 
   plan.finishedMs = context.nowMs;
   plan.ending = null;
   draft.setGoal({ state: state === "COMPLETED" ? "ACHIEVED" : state, finishedMs: context.nowMs });
-  draft.record(`plan.${state.toLowerCase()}`, { plan_state: state, reason: plan.reason, spent: plan.account.spent, overrun: plan.account.overrun, presumed: plan.account.presumed }, { actor: "maestro" });
+  draft.record(
+    `plan.${state.toLowerCase()}`,
+    {
+      plan_state: state,
+      reason: plan.reason,
+      spent: plan.account.spent,
+      overrun: plan.account.overrun,
+      presumed: plan.account.presumed,
+    },
+    { actor: "maestro" },
+  );
 }
 
 function withdrawApprovals(draft: PlanDraft): void {

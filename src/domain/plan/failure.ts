@@ -24,7 +24,11 @@ export function retryOrFail(draft: PlanDraft, ordinal: number, failure: Failure)
       requeue(draft, ordinal);
       return "again";
     }
-  } else if (failure.errorClass === "TRANSIENT" || failure.errorClass === "TIMEOUT" || failure.errorClass === "CANCELLED") {
+  } else if (
+    failure.errorClass === "TRANSIENT" ||
+    failure.errorClass === "TIMEOUT" ||
+    failure.errorClass === "CANCELLED"
+  ) {
     const definition = draft.definition(ordinal);
     const retry = row.undoing ? (definition.compensation?.retry ?? definition.retry) : definition.retry;
     const failures = row.failures + 1;
@@ -40,7 +44,12 @@ export function retryOrFail(draft: PlanDraft, ordinal: number, failure: Failure)
 }
 
 /** Ends a step that failed or was refused, or asks an approver. */
-export function endFailed(draft: PlanDraft, ordinal: number, state: "FAILED" | "REFUSED", failure: Failure): FailureResult {
+export function endFailed(
+  draft: PlanDraft,
+  ordinal: number,
+  state: "FAILED" | "REFUSED",
+  failure: Failure,
+): FailureResult {
   const row = draft.step(ordinal);
   if (row.undoing) {
     draft.move(ordinal, "COMPENSATION_FAILED");
@@ -64,10 +73,21 @@ export function failsPlan(definition: StepDefinition): boolean {
 function askAfterFailure(draft: PlanDraft, ordinal: number, failure: Failure): void {
   const row = draft.step(ordinal);
   draft.setApproval({
-    orgId: draft.plan.orgId, planId: draft.plan.planId, approvalId: draft.context.newId() as ApprovalId, subject: "FAILURE", ordinal, step: row.key,
-    version: row.version, digest: `failure:${draft.plan.planId}:${String(ordinal)}:${String(row.fencing)}`, state: "PENDING",
+    orgId: draft.plan.orgId,
+    planId: draft.plan.planId,
+    approvalId: draft.context.newId() as ApprovalId,
+    subject: "FAILURE",
+    ordinal,
+    step: row.key,
+    version: row.version,
+    digest: `failure:${draft.plan.planId}:${String(ordinal)}:${String(row.fencing)}`,
+    state: "PENDING",
     question: `Step ${row.key} failed: ${failure.message.slice(0, 500)}. Approve to try it again, reject to fail the plan.`,
-    requestedBy: "maestro", requestedMs: draft.context.nowMs, decidedBy: null, decidedMs: null, comment: "", context: "{}",
+    requestedBy: "maestro",
+    requestedMs: draft.context.nowMs,
+    decidedBy: null,
+    decidedMs: null,
+    comment: "",
+    context: "{}",
   });
 }
-

@@ -62,15 +62,42 @@ export function loseLease(draft: PlanDraft, ordinal: number, fencing: number, fa
   if (stopping) draft.move(ordinal, row.undoing ? "COMPENSATION_FAILED" : "CANCELLED");
   draft.addAttempt(
     {
-      planId: plan.planId, ordinal, fencing, attempt: row.attempt, undoing: row.undoing, state: "LOST",
-      executorId: row.executorId as ExecutorId, readyMs: row.readyMs ?? 0, leasedMs: row.startedMs ?? 0, endedMs: context.nowMs,
-      outputs: null, outputsDigest: "", bodyDigest: null, failure, artifacts: [], logTail: "", hold: holdOf(row), usage: NOTHING, lateDigest: null, recordId,
+      planId: plan.planId,
+      ordinal,
+      fencing,
+      attempt: row.attempt,
+      undoing: row.undoing,
+      state: "LOST",
+      executorId: row.executorId as ExecutorId,
+      readyMs: row.readyMs ?? 0,
+      leasedMs: row.startedMs ?? 0,
+      endedMs: context.nowMs,
+      outputs: null,
+      outputsDigest: "",
+      bodyDigest: null,
+      failure,
+      artifacts: [],
+      logTail: "",
+      hold: holdOf(row),
+      usage: NOTHING,
+      lateDigest: null,
+      recordId,
     },
     null,
   );
   draft.record(
     failure.errorClass === "TIMEOUT" ? "lease.timed_out" : "lease.lost",
-    { step: row.key, ordinal, fencing, attempt: row.attempt, executor: row.executorId, leased_at: row.startedMs, state: draft.step(ordinal).state, error_class: failure.errorClass, message: failure.message },
+    {
+      step: row.key,
+      ordinal,
+      fencing,
+      attempt: row.attempt,
+      executor: row.executorId,
+      leased_at: row.startedMs,
+      state: draft.step(ordinal).state,
+      error_class: failure.errorClass,
+      message: failure.message,
+    },
     { id: recordId, actor: "maestro" },
   );
   afterAttempt(draft, ordinal, result, failure.message);

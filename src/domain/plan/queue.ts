@@ -33,7 +33,10 @@ export function unpark(draft: PlanDraft, limit = Number.POSITIVE_INFINITY): void
       continue;
     }
     left -= 1;
-    draft.patch(ordinal, { orderKey: orderKeyAt(row.readyMs ?? draft.context.nowMs, row.boostMs, ordinal), flags: row.flags & ~STEP_FLAGS.STARVED });
+    draft.patch(ordinal, {
+      orderKey: orderKeyAt(row.readyMs ?? draft.context.nowMs, row.boostMs, ordinal),
+      flags: row.flags & ~STEP_FLAGS.STARVED,
+    });
     draft.ready.push(ordinal);
   }
 }

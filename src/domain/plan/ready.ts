@@ -26,7 +26,11 @@ export function allows(parent: StepRow, regardless: boolean): boolean {
 }
 
 /** Follows the edges of steps that just ended, and of those skipped on the way, breadth first; beyond the limit the rest is left to the cascade. */
-export function settleDependents(draft: PlanDraft, endedOrdinals: readonly number[], resumeAt: number | null = null): void {
+export function settleDependents(
+  draft: PlanDraft,
+  endedOrdinals: readonly number[],
+  resumeAt: number | null = null,
+): void {
   const over = (): boolean => draft.plan.ending !== null || planHasEnded(draft.plan.state);
   if (over() || endedOrdinals.length === 0) return;
   const left = draft.cascade === undefined ? draft.slice.cascade : draft.cascade;
@@ -120,8 +124,19 @@ export function arrive(draft: PlanDraft, ordinal: number): "waits" | "ended" {
 function failFinally(draft: PlanDraft, ordinal: number, failure: Failure): boolean {
   const row = draft.step(ordinal);
   const result = endFailed(draft, ordinal, "FAILED", failure);
-  draft.record("step.failed", { step: row.key, ordinal, state: draft.step(ordinal).state, error_class: failure.errorClass, message: failure.message }, { actor: "maestro" });
-  if (result === "ended" && failsPlan(draft.definition(ordinal))) beginEnding(draft, "FAILED", `step ${row.key} failed: ${failure.message}`, true);
+  draft.record(
+    "step.failed",
+    {
+      step: row.key,
+      ordinal,
+      state: draft.step(ordinal).state,
+      error_class: failure.errorClass,
+      message: failure.message,
+    },
+    { actor: "maestro" },
+  );
+  if (result === "ended" && failsPlan(draft.definition(ordinal)))
+    beginEnding(draft, "FAILED", `step ${row.key} failed: ${failure.message}`, true);
   return result === "ended";
 }
 
@@ -130,8 +145,11 @@ function loadChildren(draft: PlanDraft, frontier: readonly number[]): void {
   // Asked for all at once: one more round trip for a level of the cascade, not one for each step.
   const parentsMissing = frontier.filter((ordinal) => draft.find(ordinal) === undefined);
   const edgesMissing = frontier.filter((ordinal) => !draft.slice.children.has(ordinal));
-  const rowsMissing = frontier.flatMap((ordinal) => (draft.slice.children.get(ordinal) ?? []).filter((e) => draft.find(e.to) === undefined).map((e) => e.to));
-  if (parentsMissing.length + edgesMissing.length + rowsMissing.length > 0) throw new MissingRows({ childrenOf: edgesMissing, steps: [...parentsMissing, ...rowsMissing] });
+  const rowsMissing = frontier.flatMap((ordinal) =>
+    (draft.slice.children.get(ordinal) ?? []).filter((e) => draft.find(e.to) === undefined).map((e) => e.to),
+  );
+  if (parentsMissing.length + edgesMissing.length + rowsMissing.length > 0)
+    throw new MissingRows({ childrenOf: edgesMissing, steps: [...parentsMissing, ...rowsMissing] });
 }
 
 function leaveRest(draft: PlanDraft, frontier: readonly number[], from: number | null): void {
@@ -144,7 +162,8 @@ function leaveRest(draft: PlanDraft, frontier: readonly number[], from: number |
 export function withdraw(draft: PlanDraft, ordinal: number): void {
   if (draft.step(ordinal).state !== "AWAITING_APPROVAL") return;
   for (const approval of draft.pendingApprovals()) {
-    if (approval.ordinal === ordinal) draft.setApproval({ ...approval, state: "WITHDRAWN", decidedMs: draft.context.nowMs, decidedBy: draft.actor });
+    if (approval.ordinal === ordinal)
+      draft.setApproval({ ...approval, state: "WITHDRAWN", decidedMs: draft.context.nowMs, decidedBy: draft.actor });
   }
 }
 

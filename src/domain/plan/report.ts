@@ -28,7 +28,9 @@ export function report(draft: PlanDraft, outcome: Outcome, executorId: ExecutorI
   if (row.key !== step) return notFound("step", step);
   if (!isLive(row, fencing)) return reportEnded(draft, row, outcome, executorId);
   if (row.executorId !== executorId) {
-    return refused("EXECUTOR_UNFIT", `The lease of step ${step} belongs to another executor.`, { metadata: { executor_id: executorId } });
+    return refused("EXECUTOR_UNFIT", `The lease of step ${step} belongs to another executor.`, {
+      metadata: { executor_id: executorId },
+    });
   }
   return decided(take(draft, row, outcome, executorId));
 }
@@ -53,26 +55,65 @@ function take(draft: PlanDraft, row: StepRow, outcome: Outcome, executorId: Exec
   const outputsText = judged.outputs?.outputs?.kind === "json" ? judged.outputs.outputs.text : null;
   draft.addAttempt(
     {
-      planId: plan.planId, ordinal, fencing, attempt: row.attempt, undoing: row.undoing, state: judged.state, executorId,
-      readyMs: row.readyMs ?? 0, leasedMs: row.startedMs ?? 0, endedMs: context.nowMs,
-      outputs: judged.outputs?.outputs ?? null, outputsDigest: judged.outputs?.outputsDigest ?? "", bodyDigest: outcome.bodyDigest,
-      failure: judged.failure, artifacts: outcome.artifacts, logTail: outcome.logTail, hold, usage, lateDigest: null, recordId,
+      planId: plan.planId,
+      ordinal,
+      fencing,
+      attempt: row.attempt,
+      undoing: row.undoing,
+      state: judged.state,
+      executorId,
+      readyMs: row.readyMs ?? 0,
+      leasedMs: row.startedMs ?? 0,
+      endedMs: context.nowMs,
+      outputs: judged.outputs?.outputs ?? null,
+      outputsDigest: judged.outputs?.outputsDigest ?? "",
+      bodyDigest: outcome.bodyDigest,
+      failure: judged.failure,
+      artifacts: outcome.artifacts,
+      logTail: outcome.logTail,
+      hold,
+      usage,
+      lateDigest: null,
+      recordId,
     },
     outputsText,
   );
   const state = draft.step(ordinal).state;
-  draft.record("outcome.report", recordBody(row, judged, state, usage, executorId), { id: recordId, payload: outputsText });
+  draft.record("outcome.report", recordBody(row, judged, state, usage, executorId), {
+    id: recordId,
+    payload: outputsText,
+  });
   afterAttempt(draft, ordinal, result, judged.failure?.message ?? "");
   return { lease: leaseOf(draft, row), stepState: state, recordId, duplicate: false };
 }
 
-function recordBody(row: StepRow, judged: Judged, state: StepRow["state"], usage: Amounts, executorId: ExecutorId): Readonly<Record<string, unknown>> {
+function recordBody(
+  row: StepRow,
+  judged: Judged,
+  state: StepRow["state"],
+  usage: Amounts,
+  executorId: ExecutorId,
+): Readonly<Record<string, unknown>> {
   return {
-    step: row.key, ordinal: row.ordinal, fencing: row.fencing, attempt: row.attempt, executor: executorId, state,
-    ready_at: row.readyMs, leased_at: row.startedMs, tokens: usage.tokens, money: usage.moneyMicros, wall: usage.wallMs, energy: usage.energyMillijoules,
+    step: row.key,
+    ordinal: row.ordinal,
+    fencing: row.fencing,
+    attempt: row.attempt,
+    executor: executorId,
+    state,
+    ready_at: row.readyMs,
+    leased_at: row.startedMs,
+    tokens: usage.tokens,
+    money: usage.moneyMicros,
+    wall: usage.wallMs,
+    energy: usage.energyMillijoules,
     ...(row.undoing ? { undoing: true } : {}),
-    ...(judged.outputs === null || judged.outputs.outputsDigest === "" ? {} : { outputs_digest: judged.outputs.outputsDigest }),
-    ...(judged.failure === null ? {} : { error_class: judged.failure.errorClass, message: judged.failure.message.slice(0, 4_096) }),
+    ...(judged.outputs === null || judged.outputs.outputsDigest === ""
+      ? {}
+      : { outputs_digest: judged.outputs.outputsDigest }),
+    ...(judged.failure === null
+      ? {}
+      : { error_class: judged.failure.errorClass, message: judged.failure.message.slice(0, 4_096) }),
   };
 }
 
@@ -81,19 +122,47 @@ function judge(draft: PlanDraft, row: StepRow, result: OutcomeResult): Judged {
   switch (result.kind) {
     case "success": {
       if (has(row.flags, STEP_FLAGS.OUTPUT_SCHEMA) && !row.undoing) {
-        const checked = conforms(draft.definition(row.ordinal).outputSchema, result.outputs?.kind === "json" ? result.outputs.text : "null");
-        if (!checked.ok) return { state: "FAILED", failure: { errorClass: "SCHEMA", message: `outputs do not satisfy output_schema: ${checked.message}`, details: "" }, outputs: null };
+        const checked = conforms(
+          draft.definition(row.ordinal).outputSchema,
+          result.outputs?.kind === "json" ? result.outputs.text : "null",
+        );
+        if (!checked.ok)
+          return {
+            state: "FAILED",
+            failure: {
+              errorClass: "SCHEMA",
+              message: `outputs do not satisfy output_schema: ${checked.message}`,
+              details: "",
+            },
+            outputs: null,
+          };
       }
       return { state: "SUCCEEDED", failure: null, outputs: result };
     }
     case "failure":
       return { state: "FAILED", failure: result.failure, outputs: null };
     case "refusal":
-      return { state: "REFUSED", failure: { errorClass: "PERMANENT", message: result.explanation, details: JSON.stringify({ rule: result.rule }) }, outputs: null };
+      return {
+        state: "REFUSED",
+        failure: {
+          errorClass: "PERMANENT",
+          message: result.explanation,
+          details: JSON.stringify({ rule: result.rule }),
+        },
+        outputs: null,
+      };
     case "stopped":
-      return { state: "STOPPED", failure: { errorClass: "CANCELLED", message: result.message === "" ? "stopped" : result.message, details: "" }, outputs: null };
+      return {
+        state: "STOPPED",
+        failure: { errorClass: "CANCELLED", message: result.message === "" ? "stopped" : result.message, details: "" },
+        outputs: null,
+      };
     case "returned":
-      return { state: "RETURNED", failure: { errorClass: "LOST", message: result.message === "" ? "given back" : result.message, details: "" }, outputs: null };
+      return {
+        state: "RETURNED",
+        failure: { errorClass: "LOST", message: result.message === "" ? "given back" : result.message, details: "" },
+        outputs: null,
+      };
   }
 }
 
@@ -124,9 +193,14 @@ function reportEnded(draft: PlanDraft, row: StepRow, outcome: Outcome, executorI
   const { ordinal, fencing, step } = outcome.lease;
   const metadata = { expected: String(row.fencing), actual: String(fencing) };
   const earlier = draft.earlier(ordinal, fencing);
-  if (earlier === null) return refused("STALE_LEASE", `Step ${step} was never leased under fencing number ${String(fencing)}.`, { metadata });
+  if (earlier === null)
+    return refused("STALE_LEASE", `Step ${step} was never leased under fencing number ${String(fencing)}.`, {
+      metadata,
+    });
   if (earlier.executorId !== executorId) {
-    return refused("EXECUTOR_UNFIT", `The lease of step ${step} belonged to another executor.`, { metadata: { executor_id: executorId } });
+    return refused("EXECUTOR_UNFIT", `The lease of step ${step} belonged to another executor.`, {
+      metadata: { executor_id: executorId },
+    });
   }
   if (earlier.bodyDigest !== null && sameBytes(earlier.bodyDigest, outcome.bodyDigest)) {
     return decided({ lease: { ...outcome.lease }, stepState: row.state, recordId: earlier.recordId, duplicate: true });
@@ -136,7 +210,10 @@ function reportEnded(draft: PlanDraft, row: StepRow, outcome: Outcome, executorI
     const recordId = seen ? null : keepLate(draft, row, outcome, earlier);
     // What was presumed may be more than what was used.
     if (draft.plan.state === "ACTIVE" && draft.plan.ending === null) unpark(draft);
-    return refused("STALE_LEASE", `The lease of step ${step} had ended; the report is kept as evidence.`, { metadata, ...uri(recordId) });
+    return refused("STALE_LEASE", `The lease of step ${step} had ended; the report is kept as evidence.`, {
+      metadata,
+      ...uri(recordId),
+    });
   }
   const recordId = seen ? null : keepContradiction(draft, row, outcome, earlier);
   return refused("CONTRADICTORY_EVIDENCE", `Another outcome was reported before for this attempt of step ${step}.`, {
@@ -160,7 +237,14 @@ function keepContradiction(draft: PlanDraft, row: StepRow, outcome: Outcome, ear
 function keepEvidence(draft: PlanDraft, row: StepRow, outcome: Outcome, usage: Amounts, kind: string): RecordId {
   const { ordinal, fencing } = outcome.lease;
   draft.addLate({ ordinal, fencing, lateDigest: outcome.bodyDigest, usage, artifacts: outcome.artifacts });
-  return draft.record(kind, { step: row.key, ordinal, fencing, result: outcome.result.kind, usage: outcome.usage, digest: hex(outcome.bodyDigest) });
+  return draft.record(kind, {
+    step: row.key,
+    ordinal,
+    fencing,
+    result: outcome.result.kind,
+    usage: outcome.usage,
+    digest: hex(outcome.bodyDigest),
+  });
 }
 
 function uri(recordId: RecordId | null): { readonly recordUri?: string } {

@@ -10,13 +10,19 @@ import type { Payload } from "../payload.ts";
 import type { Compensation, StepRow } from "../step.ts";
 import type { PlanDraft } from "./draft.ts";
 
-export type Resolved = { readonly kind: "ready" } | { readonly kind: "skip" } | { readonly kind: "failed"; readonly failure: Failure };
+export type Resolved =
+  { readonly kind: "ready" } | { readonly kind: "skip" } | { readonly kind: "failed"; readonly failure: Failure };
 
 /** Evaluates the condition, resolves the input, checks it against its schema, and keeps it for the lease. */
 export function resolveStep(draft: PlanDraft, row: StepRow): Resolved {
   const definition = draft.definition(row.ordinal);
   const inputText = definition.input?.kind === "json" ? definition.input.text : null;
-  const keys = [...new Set([...referencedSteps(definition.condition === "" ? [] : [definition.condition]), ...(inputText === null ? [] : referencedSteps([], inputText))])];
+  const keys = [
+    ...new Set([
+      ...referencedSteps(definition.condition === "" ? [] : [definition.condition]),
+      ...(inputText === null ? [] : referencedSteps([], inputText)),
+    ]),
+  ];
   const context = contextOf(draft, keys);
   if (definition.condition !== "") {
     const answer = evaluateCondition(definition.condition, context);
@@ -27,7 +33,8 @@ export function resolveStep(draft: PlanDraft, row: StepRow): Resolved {
   if (inputText !== null) {
     const resolved = resolveInput(inputText, context);
     if (!resolved.ok) return failed("EXPRESSION", `input: ${resolved.message}`);
-    if (Buffer.byteLength(resolved.text) > INLINE_LIMIT_BYTES) return failed("SCHEMA", "input: larger than 256 KiB once resolved");
+    if (Buffer.byteLength(resolved.text) > INLINE_LIMIT_BYTES)
+      return failed("SCHEMA", "input: larger than 256 KiB once resolved");
     input = { kind: "json", text: resolved.text };
   }
   if (definition.inputSchema !== "") {
@@ -35,7 +42,12 @@ export function resolveStep(draft: PlanDraft, row: StepRow): Resolved {
     if (!checked.ok) return failed("SCHEMA", `input does not satisfy input_schema: ${checked.message}`);
   }
   const consumed = keys.map((key) => `${key}=${context.digests.get(key) ?? ""}`).sort();
-  draft.setInput({ ordinal: row.ordinal, undoing: false, input: payloadText(input), effectiveDigest: digestOfText(`${payloadText(input) ?? ""}\n${consumed.join("\n")}`) });
+  draft.setInput({
+    ordinal: row.ordinal,
+    undoing: false,
+    input: payloadText(input),
+    effectiveDigest: digestOfText(`${payloadText(input) ?? ""}\n${consumed.join("\n")}`),
+  });
   return { kind: "ready" };
 }
 
@@ -49,7 +61,10 @@ export function resolveCompensation(draft: PlanDraft, ordinal: number, compensat
   return resolved.ok ? { kind: "json", text: resolved.text } : compensation.input;
 }
 
-function contextOf(draft: PlanDraft, keys: readonly string[]): ExpressionContext & { readonly digests: ReadonlyMap<string, string> } {
+function contextOf(
+  draft: PlanDraft,
+  keys: readonly string[],
+): ExpressionContext & { readonly digests: ReadonlyMap<string, string> } {
   const goal = draft.goalContext();
   const results = draft.results(keys);
   const steps = new Map<string, { readonly state: string; readonly outputs: string | null }>();
@@ -58,7 +73,12 @@ function contextOf(draft: PlanDraft, keys: readonly string[]): ExpressionContext
     steps.set(key, { state: result.state, outputs: result.outputs });
     digests.set(key, result.outputsDigest);
   }
-  return { steps, goal: { name: goal.name, inputs: goal.inputs, labels: goal.labels }, charter: { name: goal.charter }, digests };
+  return {
+    steps,
+    goal: { name: goal.name, inputs: goal.inputs, labels: goal.labels },
+    charter: { name: goal.charter },
+    digests,
+  };
 }
 
 function failed(errorClass: Failure["errorClass"], message: string): Resolved {

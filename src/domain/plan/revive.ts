@@ -24,7 +24,9 @@ export function reviveStep(draft: PlanDraft, ordinal: number): Refusal | undefin
   const all = [...draft.slice.steps.keys()].map((o) => draft.step(o));
   const rows = all.filter((row) => row.current);
   if (rows.some((row) => row.undoing || row.state === "COMPENSATED" || row.state === "COMPENSATION_FAILED")) {
-    return refused("STATE_CONFLICT", "Effects of this plan were undone; re-plan it instead.", { metadata: { kind: "plan", id: plan.planId, state: plan.state } }).refusal;
+    return refused("STATE_CONFLICT", "Effects of this plan were undone; re-plan it instead.", {
+      metadata: { kind: "plan", id: plan.planId, state: plan.state },
+    }).refusal;
   }
   const parents = parentsOf(draft, all);
   const roots = [ordinal, ...fatal(draft, rows)];
@@ -33,7 +35,10 @@ export function reviveStep(draft: PlanDraft, ordinal: number): Refusal | undefin
     const before = (parents.get(root) ?? []).find((parent) => blocks(draft, parent, revived));
     if (before === undefined) continue;
     const [row, { key, state }] = [draft.step(root), draft.step(before.from)];
-    return refused("STATE_CONFLICT", `Step ${row.key} depends on ${key}, which is ${state}.`, { metadata: { kind: "step", id: key, state }, remedy: `Retry ${key}, or re-plan.` }).refusal;
+    return refused("STATE_CONFLICT", `Step ${row.key} depends on ${key}, which is ${state}.`, {
+      metadata: { kind: "step", id: key, state },
+      remedy: `Retry ${key}, or re-plan.`,
+    }).refusal;
   }
   if (plan.state === "FAILED") {
     draft.movePlan("ACTIVE");
@@ -41,21 +46,36 @@ export function reviveStep(draft: PlanDraft, ordinal: number): Refusal | undefin
     plan.reason = "";
     draft.setGoal({ state: "ACTIVE", finishedMs: null });
   }
-  const waitsFor = (row: StepRow): number => (parents.get(row.ordinal) ?? []).filter(({ from }) => revived.has(from) || !isOver(draft.step(from))).length;
-  const waitingAnew = rows.filter((row) => !revived.has(row.ordinal) && mayWaitAgain(row) && (parents.get(row.ordinal) ?? []).some(({ from }) => revived.has(from)));
+  const waitsFor = (row: StepRow): number =>
+    (parents.get(row.ordinal) ?? []).filter(({ from }) => revived.has(from) || !isOver(draft.step(from))).length;
+  const waitingAnew = rows.filter(
+    (row) =>
+      !revived.has(row.ordinal) &&
+      mayWaitAgain(row) &&
+      (parents.get(row.ordinal) ?? []).some(({ from }) => revived.has(from)),
+  );
   // Counted before anything moves: a row that is moved looks as if it had not ended.
-  const counts = [...[...revived].map((o) => draft.step(o)), ...waitingAnew].map((row) => ({ row, waitingOn: waitsFor(row) }));
+  const counts = [...[...revived].map((o) => draft.step(o)), ...waitingAnew].map((row) => ({
+    row,
+    waitingOn: waitsFor(row),
+  }));
   for (const { row, waitingOn } of counts) {
     if (row.state === "PENDING") {
       draft.waitFor(row.ordinal, waitingOn);
       continue;
     }
     withdraw(draft, row.ordinal);
-    draft.move(row.ordinal, "PENDING", { waitingOn, finishedMs: null, readyMs: null, ...(revived.has(row.ordinal) ? { failures: 0 } : {}) });
+    draft.move(row.ordinal, "PENDING", {
+      waitingOn,
+      finishedMs: null,
+      readyMs: null,
+      ...(revived.has(row.ordinal) ? { failures: 0 } : {}),
+    });
   }
   for (const each of revived) {
     const row = draft.step(each);
-    if (row.state === "PENDING" && row.waitingOn === 0 && arrive(draft, each) === "ended") settleDependents(draft, [each]);
+    if (row.state === "PENDING" && row.waitingOn === 0 && arrive(draft, each) === "ended")
+      settleDependents(draft, [each]);
   }
   return undefined;
 }
@@ -69,7 +89,12 @@ function fatal(draft: PlanDraft, rows: readonly StepRow[]): readonly number[] {
   return ended.filter((each) => failsPlan(draft.definition(each)));
 }
 
-function whatRunsAgain(draft: PlanDraft, rows: readonly StepRow[], parents: ReadonlyMap<number, readonly Parent[]>, again: Set<number>): Set<number> {
+function whatRunsAgain(
+  draft: PlanDraft,
+  rows: readonly StepRow[],
+  parents: ReadonlyMap<number, readonly Parent[]>,
+  again: Set<number>,
+): Set<number> {
   for (const row of inOrder(draft, rows)) {
     if (again.has(row.ordinal) || (row.state !== "SKIPPED" && row.state !== "CANCELLED")) continue;
     const before = parents.get(row.ordinal) ?? [];
@@ -87,7 +112,10 @@ function blocks(draft: PlanDraft, { from, regardless }: Parent, again: ReadonlyS
 
 /** Not begun, or pending. */
 function mayWaitAgain(row: StepRow): boolean {
-  return row.state === "PENDING" || (row.fencing === 0 && (row.state === "READY" || row.state === "WAITING" || row.state === "AWAITING_APPROVAL"));
+  return (
+    row.state === "PENDING" ||
+    (row.fencing === 0 && (row.state === "READY" || row.state === "WAITING" || row.state === "AWAITING_APPROVAL"))
+  );
 }
 
 /** By child; dropped rows that still run are waited for as well. */
@@ -106,7 +134,8 @@ function parentsOf(draft: PlanDraft, rows: readonly StepRow[]): ReadonlyMap<numb
 /** Topological order (Kahn). */
 function inOrder(draft: PlanDraft, rows: readonly StepRow[]): readonly StepRow[] {
   const waiting = new Map<number, number>(rows.map((row) => [row.ordinal, 0]));
-  for (const row of rows) for (const edge of draft.children(row.ordinal)) waiting.set(edge.to, (waiting.get(edge.to) ?? 0) + 1);
+  for (const row of rows)
+    for (const edge of draft.children(row.ordinal)) waiting.set(edge.to, (waiting.get(edge.to) ?? 0) + 1);
   const order = rows.filter((row) => waiting.get(row.ordinal) === 0);
   for (const row of order) {
     for (const edge of draft.children(row.ordinal)) {

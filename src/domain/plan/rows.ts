@@ -37,7 +37,11 @@ export interface RowOptions {
  * need approval stay PENDING and are named in `arrivals`. Edges from ended staying rows are counted as waiting and named in
  * `settled`, so that the activation follows them with the rules of every other end.
  */
-export function buildRows(steps: readonly GraphStep[], edges: readonly Edge[], options: RowOptions): {
+export function buildRows(
+  steps: readonly GraphStep[],
+  edges: readonly Edge[],
+  options: RowOptions,
+): {
   readonly steps: readonly BuiltStep[];
   readonly edges: readonly BuiltEdge[];
   readonly arrivals: readonly number[];
@@ -73,21 +77,52 @@ export function buildRows(steps: readonly GraphStep[], edges: readonly Edge[], o
     const special = (flags & (STEP_FLAGS.DYNAMIC | STEP_FLAGS.REQUIRES_APPROVAL)) !== 0;
     if (waitingOn === 0 && special) arrivals.push(ordinal);
     const ready = waitingOn === 0 && !special;
-    return { row: rowOf(step, ordinal, waitingOn, ready, flags, options), input: (flags & STEP_FLAGS.DYNAMIC) !== 0 ? null : inputOf(step.definition) };
+    return {
+      row: rowOf(step, ordinal, waitingOn, ready, flags, options),
+      input: (flags & STEP_FLAGS.DYNAMIC) !== 0 ? null : inputOf(step.definition),
+    };
   });
   return { steps: rows, edges: built, arrivals, settled: [...settled] };
 }
 
-function rowOf(step: GraphStep, ordinal: number, waitingOn: number, ready: boolean, flags: number, options: RowOptions): StepRow {
+function rowOf(
+  step: GraphStep,
+  ordinal: number,
+  waitingOn: number,
+  ready: boolean,
+  flags: number,
+  options: RowOptions,
+): StepRow {
   const { definition } = step;
   // Higher priority and less slack go first; one unit of priority is worth a second of waiting.
   const boostMs = definition.priority * 1_000 + (step.critical ? 1 : 0);
   return {
-    planId: options.planId, ordinal, key: definition.key, version: options.version, current: true, state: ready ? "READY" : "PENDING",
-    undoing: false, heldBack: false, waitingOn, orderKey: ready && options.open ? orderKeyAt(options.nowMs, boostMs, ordinal) : null,
-    demandId: options.demandIdOf(definition), boostMs, flags, timeoutMs: definition.timeoutMs, hold: definition.hold,
-    attempt: 0, failures: 0, fencing: 0, executorId: null, sessionId: null, leaseUntilMs: null, deadlineMs: null, notBeforeMs: null,
-    readyMs: ready ? options.nowMs : null, startedMs: null, finishedMs: null,
+    planId: options.planId,
+    ordinal,
+    key: definition.key,
+    version: options.version,
+    current: true,
+    state: ready ? "READY" : "PENDING",
+    undoing: false,
+    heldBack: false,
+    waitingOn,
+    orderKey: ready && options.open ? orderKeyAt(options.nowMs, boostMs, ordinal) : null,
+    demandId: options.demandIdOf(definition),
+    boostMs,
+    flags,
+    timeoutMs: definition.timeoutMs,
+    hold: definition.hold,
+    attempt: 0,
+    failures: 0,
+    fencing: 0,
+    executorId: null,
+    sessionId: null,
+    leaseUntilMs: null,
+    deadlineMs: null,
+    notBeforeMs: null,
+    readyMs: ready ? options.nowMs : null,
+    startedMs: null,
+    finishedMs: null,
   };
 }
 
@@ -106,4 +141,3 @@ function inputOf(definition: StepDefinition): { readonly text: string | null; re
   const text = payloadText(definition.input);
   return { text, effectiveDigest: digestOfText(`${text ?? ""}\n`) };
 }
-

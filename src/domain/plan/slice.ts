@@ -29,7 +29,10 @@ export interface StepResult {
 }
 
 /** An attempt that ended earlier, as far as duplicates and late reports need it. */
-export type EarlierAttempt = Pick<Attempt, "ordinal" | "fencing" | "state" | "bodyDigest" | "lateDigest" | "hold" | "usage" | "recordId" | "executorId">;
+export type EarlierAttempt = Pick<
+  Attempt,
+  "ordinal" | "fencing" | "state" | "bodyDigest" | "lateDigest" | "hold" | "usage" | "recordId" | "executorId"
+>;
 
 /** Rows of one plan, read under its lock. Maps hold what was loaded; what is absent must be asked for. */
 export interface PlanSlice {
@@ -120,7 +123,11 @@ export interface PlanChanges {
   readonly records: readonly StoredRecord[];
   readonly timers: readonly { readonly ordinal: number; readonly dueMs: number | null }[];
   readonly approvals: readonly Approval[];
-  readonly checkpoints: readonly { readonly ordinal: number; readonly fencing: number; /** Store text, see payloadText. */ readonly checkpoint: string }[];
+  readonly checkpoints: readonly {
+    readonly ordinal: number;
+    readonly fencing: number;
+    /** Store text, see payloadText. */ readonly checkpoint: string;
+  }[];
   /** Undefined: unchanged. Null: done. */
   readonly cascade: Cascade | null | undefined;
   readonly goal: { readonly state: GoalState; readonly finishedMs: number | null } | null;

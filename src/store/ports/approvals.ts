@@ -6,5 +6,9 @@ import type { PageRequest } from "./paging.ts";
 export interface ApprovalRepository {
   find(orgId: OrgId, approvalId: ApprovalId): Promise<Approval | undefined>;
   /** Newest first; sort key [requested_ms, approval_id]. */
-  list(orgId: OrgId, query: { readonly planId: PlanId | null; readonly pendingOnly: boolean }, page: PageRequest): Promise<readonly Approval[]>;
+  list(
+    orgId: OrgId,
+    query: { readonly planId: PlanId | null; readonly pendingOnly: boolean },
+    page: PageRequest,
+  ): Promise<readonly Approval[]>;
 }

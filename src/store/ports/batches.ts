@@ -28,7 +28,11 @@ export type PlanVerdict =
   | { readonly kind: "needs"; readonly needs: Needs }
   /** Nothing to write. */
   | { readonly kind: "nothing" }
-  | { readonly kind: "changes"; readonly changes: PlanChanges; /** Steps whose inputs and checkpoints the answer must hold. */ readonly leased: readonly Leased[] };
+  | {
+      readonly kind: "changes";
+      readonly changes: PlanChanges;
+      /** Steps whose inputs and checkpoints the answer must hold. */ readonly leased: readonly Leased[];
+    };
 
 export interface BatchInput {
   readonly input: Payload | null;
@@ -62,7 +66,11 @@ export interface BatchStore {
    * `decide` must be pure: when the transaction is retried it is called anew. Throws what the store throws;
    * a constraint violation or a bad value throws BatchRejectedError, upon which the caller bisects.
    */
-  run(plans: readonly BatchPlan[], decide: (slice: PlanSlice, nowMs: number) => PlanVerdict, options: { readonly wait: boolean; readonly keys?: () => readonly BatchKey[]; readonly signal?: AbortSignal }): Promise<BatchResult>;
+  run(
+    plans: readonly BatchPlan[],
+    decide: (slice: PlanSlice, nowMs: number) => PlanVerdict,
+    options: { readonly wait: boolean; readonly keys?: () => readonly BatchKey[]; readonly signal?: AbortSignal },
+  ): Promise<BatchResult>;
 }
 
 /** The database refused what a batch wrote: a bug, or poison in one item. */

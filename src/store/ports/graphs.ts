@@ -12,9 +12,20 @@ export interface GraphRepository {
   /** Newest first; sort key [version]. */
   listVersions(orgId: OrgId, planId: PlanId, page: PageRequest): Promise<readonly GraphVersion[]>;
   /** Inserts steps in bulk; keys that are there already make it return them and insert nothing. 10,000 steps in about 200 ms. */
-  addSteps(orgId: OrgId, planId: PlanId, version: number, steps: readonly GraphStep[]): Promise<{ readonly taken: readonly string[] }>;
+  addSteps(
+    orgId: OrgId,
+    planId: PlanId,
+    version: number,
+    steps: readonly GraphStep[],
+  ): Promise<{ readonly taken: readonly string[] }>;
   /** Replaces all steps and edges of a version (after analysis). */
-  replace(orgId: OrgId, planId: PlanId, version: number, steps: readonly GraphStep[], edges: readonly AnalysedEdge[]): Promise<void>;
+  replace(
+    orgId: OrgId,
+    planId: PlanId,
+    version: number,
+    steps: readonly GraphStep[],
+    edges: readonly AnalysedEdge[],
+  ): Promise<void>;
   steps(orgId: OrgId, planId: PlanId, version: number): Promise<readonly GraphStep[]>;
   edges(orgId: OrgId, planId: PlanId, version: number): Promise<readonly AnalysedEdge[]>;
   /** By key; sort key [key]. */

@@ -35,7 +35,11 @@ export interface PlanRepository {
   lock(orgId: OrgId, planId: PlanId): Promise<PlanRow | undefined>;
   find(orgId: OrgId, planId: PlanId): Promise<PlanRow | undefined>;
   /** Newest first; sort key [created_ms, plan_id]. Plans that were never committed are left out. */
-  list(orgId: OrgId, query: { readonly planId: PlanId | null; readonly states: readonly PlanState[] }, page: PageRequest): Promise<readonly PlanRow[]>;
+  list(
+    orgId: OrgId,
+    query: { readonly planId: PlanId | null; readonly states: readonly PlanState[] },
+    page: PageRequest,
+  ): Promise<readonly PlanRow[]>;
   /** A slice with just the plan row, to be completed by `complete`. The plan must be locked. */
   slice(plan: PlanRow): PlanSlice;
   /** Loads what a decision asked for into the slice. */
@@ -47,11 +51,19 @@ export interface PlanRepository {
   /** Removes edges that a new version does not have. */
   removeEdges(orgId: OrgId, planId: PlanId, edges: readonly NewEdge[]): Promise<void>;
   /** Current rows, by key; sort key [key]. */
-  listSteps(orgId: OrgId, planId: PlanId, query: { readonly states: readonly StepState[]; readonly unfinishedOnly?: boolean; readonly key?: string }, page: PageRequest): Promise<readonly StepView[]>;
+  listSteps(
+    orgId: OrgId,
+    planId: PlanId,
+    query: { readonly states: readonly StepState[]; readonly unfinishedOnly?: boolean; readonly key?: string },
+    page: PageRequest,
+  ): Promise<readonly StepView[]>;
   /** Ended attempts of a step, oldest first; sort key [ordinal, fencing]. */
   listAttempts(orgId: OrgId, planId: PlanId, key: string, page: PageRequest): Promise<readonly Attempt[]>;
   /** All ended attempts of a plan, by end; for the credit trace. */
   allAttempts(orgId: OrgId, planId: PlanId): Promise<readonly Attempt[]>;
   /** All current step rows, and their edges, without definitions. */
-  allSteps(orgId: OrgId, planId: PlanId): Promise<{ readonly steps: readonly StepRow[]; readonly edges: readonly NewEdge[] }>;
+  allSteps(
+    orgId: OrgId,
+    planId: PlanId,
+  ): Promise<{ readonly steps: readonly StepRow[]; readonly edges: readonly NewEdge[] }>;
 }

@@ -28,17 +28,32 @@ export interface PlatformStore {
   forgetSession(sessionId: SessionId): Promise<void>;
 
   /** The first ready steps of demand classes, after an order key (exclusive; null for the beginning); lock-free, by the partial index. */
-  readySteps(demands: readonly { readonly orgId: OrgId; readonly demandId: DemandId; readonly afterKey: number | null }[], limitEach: number): Promise<readonly ReadyStep[]>;
+  readySteps(
+    demands: readonly { readonly orgId: OrgId; readonly demandId: DemandId; readonly afterKey: number | null }[],
+    limitEach: number,
+  ): Promise<readonly ReadyStep[]>;
   /** Leased steps of a session in open plans, of these orgs. A rare scan. */
-  leasesOfSession(orgs: readonly OrgId[], sessionId: SessionId): Promise<readonly { readonly orgId: OrgId; readonly planId: PlanId; readonly ordinal: number; readonly fencing: number }[]>;
+  leasesOfSession(
+    orgs: readonly OrgId[],
+    sessionId: SessionId,
+  ): Promise<
+    readonly { readonly orgId: OrgId; readonly planId: PlanId; readonly ordinal: number; readonly fencing: number }[]
+  >;
   /** Backoffs that are over by now. */
-  dueTimers(limit: number): Promise<readonly { readonly orgId: OrgId; readonly planId: PlanId; readonly ordinal: number; readonly dueMs: number }[]>;
+  dueTimers(
+    limit: number,
+  ): Promise<
+    readonly { readonly orgId: OrgId; readonly planId: PlanId; readonly ordinal: number; readonly dueMs: number }[]
+  >;
   /** When the next backoff ends. */
   nextTimerMs(): Promise<number | null>;
   /** Open cascades and sweeps. */
   openCascades(limit: number): Promise<readonly { readonly orgId: OrgId; readonly planId: PlanId }[]>;
   /** Open plans whose deadline has passed, of these orgs. */
-  overduePlans(orgs: readonly OrgId[], limit: number): Promise<readonly { readonly orgId: OrgId; readonly planId: PlanId }[]>;
+  overduePlans(
+    orgs: readonly OrgId[],
+    limit: number,
+  ): Promise<readonly { readonly orgId: OrgId; readonly planId: PlanId }[]>;
   dropExpiredKeys(limit: number): Promise<number>;
   /** Makes partitions ahead of time. */
   ensurePartitions(months: number): Promise<number>;

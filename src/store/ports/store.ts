@@ -34,7 +34,11 @@ export interface Store {
    * and lock time-outs are retried up to 3 times: `work` must be repeatable. When the database is away, or `signal`
    * fires, StoreUnavailableError or the abort reason is thrown. A COMMIT with unknown result throws CommitUnknownError.
    */
-  transaction<T>(orgs: readonly OrgId[], work: (tx: Tx) => Promise<T>, options?: { readonly signal?: AbortSignal; readonly readOnly?: boolean }): Promise<T>;
+  transaction<T>(
+    orgs: readonly OrgId[],
+    work: (tx: Tx) => Promise<T>,
+    options?: { readonly signal?: AbortSignal; readonly readOnly?: boolean },
+  ): Promise<T>;
   /** What works without an org: sessions, credentials, standing scans. */
   readonly platform: PlatformStore;
   /** The hot path. */

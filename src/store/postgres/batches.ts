@@ -34,7 +34,8 @@ const TEXT = {
     "JOIN maestro.step_edges e USING (org_id, plan_id, from_ordinal) JOIN maestro.steps s ON s.org_id = e.org_id AND s.plan_id = e.plan_id AND s.ordinal = e.to_ordinal",
   inputs:
     "SELECT i.plan_id, i.ordinal, i.input FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::boolean[]) AS v(org_id, plan_id, ordinal, undoing) JOIN maestro.step_inputs i USING (org_id, plan_id, ordinal, undoing)",
-  checkpoints: "SELECT c.plan_id, c.ordinal, c.checkpoint FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS v(org_id, plan_id, ordinal) JOIN maestro.checkpoints c USING (org_id, plan_id, ordinal)",
+  checkpoints:
+    "SELECT c.plan_id, c.ordinal, c.checkpoint FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS v(org_id, plan_id, ordinal) JOIN maestro.checkpoints c USING (org_id, plan_id, ordinal)",
 };
 
 /** Rounds that a decision may ask for more; a decision that never has enough is a bug. */
@@ -53,9 +54,16 @@ export function createBatchStore(client: Client): BatchStore {
   };
 }
 
-async function runOn(connection: Connection, plans: readonly BatchPlan[], decide: (slice: PlanSlice, nowMs: number) => PlanVerdict, options: Parameters<BatchStore["run"]>[2]): Promise<BatchResult> {
+async function runOn(
+  connection: Connection,
+  plans: readonly BatchPlan[],
+  decide: (slice: PlanSlice, nowMs: number) => PlanVerdict,
+  options: Parameters<BatchStore["run"]>[2],
+): Promise<BatchResult> {
   const run = async <Row>(text: string, parameters: readonly unknown[]): Promise<readonly Row[]> =>
-    (await connection.unsafe(text, parameters as postgres.ParameterOrJSON<never>[], { prepare: true })) as unknown as readonly Row[];
+    (await connection.unsafe(text, parameters as postgres.ParameterOrJSON<never>[], {
+      prepare: true,
+    })) as unknown as readonly Row[];
   let committing = false;
   try {
     const { slices, nowMs } = await load(run, plans, options.wait);
@@ -70,15 +78,21 @@ async function runOn(connection: Connection, plans: readonly BatchPlan[], decide
     // Of the right org: a plan that somebody else names by its id is as absent as one that does not exist.
     const absent = plans.filter((p) => slices.get(p.planId)?.plan.orgId !== p.orgId);
     // Rarely any: tells plans that are held by another transaction from those that do not exist in this org.
-    const existing = absent.length === 0 ? [] : run<{ org_id: string; plan_id: string }>(TEXT.exist, planArrays(absent));
-    const writes = sendChanges(run, changes, { hotOnly: changes.every((c) => rareUnchanged(slices.get(c.plan.planId)?.plan, c.plan)), nowMs });
+    const existing =
+      absent.length === 0 ? [] : run<{ org_id: string; plan_id: string }>(TEXT.exist, planArrays(absent));
+    const writes = sendChanges(run, changes, {
+      hotOnly: changes.every((c) => rareUnchanged(slices.get(c.plan.planId)?.plan, c.plan)),
+      nowMs,
+    });
     const keys = options.keys?.() ?? [];
     if (keys.length > 0) writes.push(...sendKeys(run, keys, nowMs));
     const reads = readInputs(run, leased);
     // Everything before COMMIT is known to be well before it is sent only in this sense: a failed statement makes the
     // server answer COMMIT with a rollback, and its error rejects the batch here.
     committing = true;
-    const commit = connection.unsafe(changes.length === 0 && keys.length === 0 ? "ROLLBACK" : "COMMIT", [], { prepare: false });
+    const commit = connection.unsafe(changes.length === 0 && keys.length === 0 ? "ROLLBACK" : "COMMIT", [], {
+      prepare: false,
+    });
     const settled = await Promise.allSettled([...writes, reads, existing, commit]);
     for (const one of settled) if (one.status === "rejected") throw one.reason as Error;
     const found = new Set((await existing).map((r) => `${r.org_id}/${r.plan_id}`));
@@ -102,7 +116,11 @@ async function runOn(connection: Connection, plans: readonly BatchPlan[], decide
 type Run = <Row>(text: string, parameters: readonly unknown[]) => Promise<readonly Row[]>;
 
 /** First round trip: begin, lock, clock and load go out together; rows of plans that were not locked are passed over. */
-async function load(run: Run, plans: readonly BatchPlan[], wait: boolean): Promise<{ readonly slices: Map<PlanId, PlanSlice>; readonly nowMs: number }> {
+async function load(
+  run: Run,
+  plans: readonly BatchPlan[],
+  wait: boolean,
+): Promise<{ readonly slices: Map<PlanId, PlanSlice>; readonly nowMs: number }> {
   const sorted = [...plans].sort((a, b) => (a.planId < b.planId ? -1 : 1));
   const orgs = [...new Set(plans.map((p) => p.orgId))];
   const steps = sorted.flatMap((p) => p.ordinals.map((ordinal) => ({ orgId: p.orgId, planId: p.planId, ordinal })));
@@ -113,7 +131,9 @@ async function load(run: Run, plans: readonly BatchPlan[], wait: boolean): Promi
     run<RawPlan>(wait ? TEXT.lockWaiting : TEXT.lock, planArrays(sorted)),
     run<{ now: number }>(TEXT.clock, []),
     steps.length === 0 ? Promise.resolve([]) : run<RawStep>(TEXT.steps, keyArrays(steps)),
-    parents.length === 0 ? Promise.resolve([]) : run<RawStep & { from_ordinal: number; regardless: boolean }>(TEXT.children, keyArrays(parents)),
+    parents.length === 0
+      ? Promise.resolve([])
+      : run<RawStep & { from_ordinal: number; regardless: boolean }>(TEXT.children, keyArrays(parents)),
   ] as const;
   const settled = await Promise.allSettled(sent);
   for (const one of settled) if (one.status === "rejected") throw one.reason as Error;
@@ -138,7 +158,12 @@ async function load(run: Run, plans: readonly BatchPlan[], wait: boolean): Promi
   return { slices, nowMs: clock[0]?.now ?? 0 };
 }
 
-async function decideFully(run: Run, slice: PlanSlice, decide: (slice: PlanSlice, nowMs: number) => PlanVerdict, nowMs: number): Promise<PlanVerdict> {
+async function decideFully(
+  run: Run,
+  slice: PlanSlice,
+  decide: (slice: PlanSlice, nowMs: number) => PlanVerdict,
+  nowMs: number,
+): Promise<PlanVerdict> {
   for (let round = 0; round < ROUNDS; round++) {
     const verdict = decide(slice, nowMs);
     if (verdict.kind !== "needs") return verdict;
@@ -152,10 +177,19 @@ async function readInputs(run: Run, leased: readonly Leased[]): Promise<Readonly
   if (leased.length === 0) return inputs;
   const again = leased.filter((l) => l.again);
   const [rows, checkpoints] = await Promise.all([
-    run<{ plan_id: string; ordinal: number; input: string | null }>(TEXT.inputs, [...keyArrays(leased), arrayLiteral("boolean", leased.map((l) => l.undoing))]),
-    again.length === 0 ? [] : run<{ plan_id: string; ordinal: number; checkpoint: string }>(TEXT.checkpoints, keyArrays(again)),
+    run<{ plan_id: string; ordinal: number; input: string | null }>(TEXT.inputs, [
+      ...keyArrays(leased),
+      arrayLiteral(
+        "boolean",
+        leased.map((l) => l.undoing),
+      ),
+    ]),
+    again.length === 0
+      ? []
+      : run<{ plan_id: string; ordinal: number; checkpoint: string }>(TEXT.checkpoints, keyArrays(again)),
   ]);
-  for (const raw of rows) inputs.set(batchKey(raw.plan_id as PlanId, raw.ordinal), { input: payloadOf(raw.input), checkpoint: null });
+  for (const raw of rows)
+    inputs.set(batchKey(raw.plan_id as PlanId, raw.ordinal), { input: payloadOf(raw.input), checkpoint: null });
   for (const raw of checkpoints) {
     const key = batchKey(raw.plan_id as PlanId, raw.ordinal);
     inputs.set(key, { input: inputs.get(key)?.input ?? null, checkpoint: payloadOf(raw.checkpoint) });
@@ -164,11 +198,26 @@ async function readInputs(run: Run, leased: readonly Leased[]): Promise<Readonly
 }
 
 function planArrays(plans: readonly PlanRef[]): string[] {
-  return [arrayLiteral("uuid", plans.map((p) => p.orgId)), arrayLiteral("uuid", plans.map((p) => p.planId))];
+  return [
+    arrayLiteral(
+      "uuid",
+      plans.map((p) => p.orgId),
+    ),
+    arrayLiteral(
+      "uuid",
+      plans.map((p) => p.planId),
+    ),
+  ];
 }
 
 function keyArrays(steps: readonly (PlanRef & { readonly ordinal: number })[]): string[] {
-  return [...planArrays(steps), arrayLiteral("int", steps.map((s) => s.ordinal))];
+  return [
+    ...planArrays(steps),
+    arrayLiteral(
+      "int",
+      steps.map((s) => s.ordinal),
+    ),
+  ];
 }
 
 function rareUnchanged(before: PlanRow | undefined, after: PlanRow): boolean {

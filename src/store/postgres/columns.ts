@@ -18,7 +18,12 @@ export function unnest<Row>(columns: readonly BulkColumn<Row>[], alias: string, 
 
 /** One array per column: unnest beats VALUES lists, which make one prepared statement per size. */
 export function arraysOf<Row>(columns: readonly BulkColumn<Row>[], rows: readonly Row[]): string[] {
-  return columns.map((c) => arrayLiteral(c.type, rows.map((row) => c.value(row))));
+  return columns.map((c) =>
+    arrayLiteral(
+      c.type,
+      rows.map((row) => c.value(row)),
+    ),
+  );
 }
 
 /**
@@ -31,7 +36,8 @@ export function arrayLiteral(type: string, values: readonly unknown[]): string {
     const value = values[i];
     if (i > 0) text += ",";
     if (value === null || value === undefined) text += "NULL";
-    else if (value instanceof Uint8Array) text += `"\\\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("hex")}"`;
+    else if (value instanceof Uint8Array)
+      text += `"\\\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("hex")}"`;
     else if (type === "text") text += `"${escaped(`${value as string}`)}"`;
     else text += `${value as string}`;
   }
@@ -49,14 +55,26 @@ export function insertText<Row>(table: string, columns: readonly BulkColumn<Row>
 }
 
 /** `UPDATE maestro.table SET … FROM unnest(…)` by the key columns. */
-export function updateText<Row>(table: string, keys: readonly BulkColumn<Row>[], columns: readonly BulkColumn<Row>[]): string {
+export function updateText<Row>(
+  table: string,
+  keys: readonly BulkColumn<Row>[],
+  columns: readonly BulkColumn<Row>[],
+): string {
   const set = columns.map((c) => `${c.name} = v.${c.name}`).join(", ");
   const match = keys.map((c) => `t.${c.name} = v.${c.name}`).join(" AND ");
   return `UPDATE maestro.${table} t SET ${set} FROM ${unnest([...keys, ...columns], "v")} WHERE ${match}`;
 }
 
 /** Columns of an amount, such as `held_tokens`. */
-export function amountColumns<Row>(prefix: string, value: (row: Row) => { readonly tokens: number | null; readonly moneyMicros: number | null; readonly wallMs: number | null; readonly energyMillijoules: number | null }): readonly BulkColumn<Row>[] {
+export function amountColumns<Row>(
+  prefix: string,
+  value: (row: Row) => {
+    readonly tokens: number | null;
+    readonly moneyMicros: number | null;
+    readonly wallMs: number | null;
+    readonly energyMillijoules: number | null;
+  },
+): readonly BulkColumn<Row>[] {
   return [
     { name: `${prefix}_tokens`, type: "bigint", value: (row) => value(row).tokens },
     { name: `${prefix}_money`, type: "bigint", value: (row) => value(row).moneyMicros },

@@ -61,29 +61,85 @@ export const PLAN_SELECT = PLAN_ALL.map((c) => `p.${c.name}`).join(", ");
 type Prefix = "held" | "spent" | "overrun" | "presumed";
 type Unit = "tokens" | "money" | "wall" | "energy";
 export type RawPlan = {
-  org_id: string; plan_id: string; charter_id: string; charter_revision: number; created_ms: number;
-  newest_version: number; active_version: number; pending_version: number; next_ordinal: number; currency: string;
-  steps_total: number; min_trust: number; traceparent: string; committed_ms: number | null; deadline_ms: number | null;
-  state: string; rev: number; record_seq: number; ending: string | null; compensate: boolean; reason: string;
-  steps_ended: number; steps_succeeded: number; steps_failed: number; steps_running: number; steps_starved: number; finished_ms: number | null;
-} & Record<`${Prefix}_${Unit}`, number> & Record<`allotted_${Unit}`, number | null>;
+  org_id: string;
+  plan_id: string;
+  charter_id: string;
+  charter_revision: number;
+  created_ms: number;
+  newest_version: number;
+  active_version: number;
+  pending_version: number;
+  next_ordinal: number;
+  currency: string;
+  steps_total: number;
+  min_trust: number;
+  traceparent: string;
+  committed_ms: number | null;
+  deadline_ms: number | null;
+  state: string;
+  rev: number;
+  record_seq: number;
+  ending: string | null;
+  compensate: boolean;
+  reason: string;
+  steps_ended: number;
+  steps_succeeded: number;
+  steps_failed: number;
+  steps_running: number;
+  steps_starved: number;
+  finished_ms: number | null;
+} & Record<`${Prefix}_${Unit}`, number> &
+  Record<`allotted_${Unit}`, number | null>;
 
 export function planRowOf(raw: RawPlan): PlanRow {
   return {
-    orgId: raw.org_id as OrgId, planId: raw.plan_id as PlanId, charterId: raw.charter_id as CharterId, charterRevision: raw.charter_revision,
-    state: raw.state as PlanState, rev: raw.rev, recordSeq: raw.record_seq, newestVersion: raw.newest_version, activeVersion: raw.active_version,
-    pendingVersion: raw.pending_version, nextOrdinal: raw.next_ordinal, ending: raw.ending as PlanRow["ending"], compensate: raw.compensate, reason: raw.reason,
+    orgId: raw.org_id as OrgId,
+    planId: raw.plan_id as PlanId,
+    charterId: raw.charter_id as CharterId,
+    charterRevision: raw.charter_revision,
+    state: raw.state as PlanState,
+    rev: raw.rev,
+    recordSeq: raw.record_seq,
+    newestVersion: raw.newest_version,
+    activeVersion: raw.active_version,
+    pendingVersion: raw.pending_version,
+    nextOrdinal: raw.next_ordinal,
+    ending: raw.ending as PlanRow["ending"],
+    compensate: raw.compensate,
+    reason: raw.reason,
     account: {
       currency: raw.currency,
-      allotted: { tokens: raw.allotted_tokens, moneyMicros: raw.allotted_money, wallMs: raw.allotted_wall, energyMillijoules: raw.allotted_energy },
-      held: amounts(raw, "held"), spent: amounts(raw, "spent"), overrun: amounts(raw, "overrun"), presumed: amounts(raw, "presumed"),
+      allotted: {
+        tokens: raw.allotted_tokens,
+        moneyMicros: raw.allotted_money,
+        wallMs: raw.allotted_wall,
+        energyMillijoules: raw.allotted_energy,
+      },
+      held: amounts(raw, "held"),
+      spent: amounts(raw, "spent"),
+      overrun: amounts(raw, "overrun"),
+      presumed: amounts(raw, "presumed"),
     },
-    stepsTotal: raw.steps_total, stepsEnded: raw.steps_ended, stepsSucceeded: raw.steps_succeeded, stepsFailed: raw.steps_failed,
-    stepsRunning: raw.steps_running, stepsStarved: raw.steps_starved, minTrust: raw.min_trust, traceparent: raw.traceparent,
-    createdMs: raw.created_ms, committedMs: raw.committed_ms, deadlineMs: raw.deadline_ms, finishedMs: raw.finished_ms,
+    stepsTotal: raw.steps_total,
+    stepsEnded: raw.steps_ended,
+    stepsSucceeded: raw.steps_succeeded,
+    stepsFailed: raw.steps_failed,
+    stepsRunning: raw.steps_running,
+    stepsStarved: raw.steps_starved,
+    minTrust: raw.min_trust,
+    traceparent: raw.traceparent,
+    createdMs: raw.created_ms,
+    committedMs: raw.committed_ms,
+    deadlineMs: raw.deadline_ms,
+    finishedMs: raw.finished_ms,
   };
 }
 
 function amounts(raw: RawPlan, prefix: Prefix): Amounts {
-  return { tokens: raw[`${prefix}_tokens`], moneyMicros: raw[`${prefix}_money`], wallMs: raw[`${prefix}_wall`], energyMillijoules: raw[`${prefix}_energy`] };
+  return {
+    tokens: raw[`${prefix}_tokens`],
+    moneyMicros: raw[`${prefix}_money`],
+    wallMs: raw[`${prefix}_wall`],
+    energyMillijoules: raw[`${prefix}_energy`],
+  };
 }

@@ -16,7 +16,21 @@ import type { RawStep } from "./step-rows.ts";
 export type Query = <Row>(text: string, parameters: readonly unknown[]) => Promise<readonly Row[]>;
 
 export function emptySlice(plan: PlanRow): PlanSlice {
-  return { plan, steps: new Map(), children: new Map(), definitions: new Map(), results: new Map(), earlier: new Map(), approvals: new Map(), goal: null, whole: false, approvalsLoaded: false, parked: null, cascade: undefined, undo: null };
+  return {
+    plan,
+    steps: new Map(),
+    children: new Map(),
+    definitions: new Map(),
+    results: new Map(),
+    earlier: new Map(),
+    approvals: new Map(),
+    goal: null,
+    whole: false,
+    approvalsLoaded: false,
+    parked: null,
+    cascade: undefined,
+    undo: null,
+  };
 }
 
 /** Loads what a decision asked for, in one round trip. */
@@ -29,12 +43,22 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
   };
   if (needs.whole === true) {
     work.push(
-      query<RawStep>(`SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2`, at).then(addSteps),
-      query<RawEdge>("SELECT from_ordinal, to_ordinal, regardless FROM maestro.step_edges WHERE org_id = $1 AND plan_id = $2", at).then((rows) => addChildren(slice, rows, [])),
+      query<RawStep>(`SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2`, at).then(
+        addSteps,
+      ),
+      query<RawEdge>(
+        "SELECT from_ordinal, to_ordinal, regardless FROM maestro.step_edges WHERE org_id = $1 AND plan_id = $2",
+        at,
+      ).then((rows) => addChildren(slice, rows, [])),
     );
   }
   if (needs.steps !== undefined && needs.steps.length > 0) {
-    work.push(query<RawStep>(`SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[])`, [...at, arrayLiteral("int", needs.steps)]).then(addSteps));
+    work.push(
+      query<RawStep>(
+        `SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[])`,
+        [...at, arrayLiteral("int", needs.steps)],
+      ).then(addSteps),
+    );
   }
   const { childrenOf } = needs;
   if (childrenOf !== undefined && childrenOf.length > 0) {
@@ -42,9 +66,16 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
       `SELECT e.from_ordinal, e.regardless, ${STEP_SELECT} FROM maestro.step_edges e ` +
       "JOIN maestro.steps s ON s.org_id = e.org_id AND s.plan_id = e.plan_id AND s.ordinal = e.to_ordinal WHERE e.org_id = $1 AND e.plan_id = $2 AND e.from_ordinal = ANY($3::int[])";
     work.push(
-      query<RawStep & { from_ordinal: number; regardless: boolean }>(text, [...at, arrayLiteral("int", childrenOf)]).then((rows) => {
+      query<RawStep & { from_ordinal: number; regardless: boolean }>(text, [
+        ...at,
+        arrayLiteral("int", childrenOf),
+      ]).then((rows) => {
         addSteps(rows);
-        addChildren(slice, rows.map((r) => ({ from_ordinal: r.from_ordinal, to_ordinal: r.ordinal, regardless: r.regardless })), childrenOf);
+        addChildren(
+          slice,
+          rows.map((r) => ({ from_ordinal: r.from_ordinal, to_ordinal: r.ordinal, regardless: r.regardless })),
+          childrenOf,
+        );
       }),
     );
   }
@@ -53,9 +84,11 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
       "SELECT s.ordinal, g.definition FROM maestro.steps s JOIN maestro.graph_steps g ON g.org_id = s.org_id AND g.plan_id = s.plan_id AND g.version = s.version AND g.key = s.key " +
       "WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[])";
     work.push(
-      query<{ ordinal: number; definition: string }>(text, [...at, arrayLiteral("int", needs.definitions)]).then((rows) => {
-        for (const raw of rows) slice.definitions.set(raw.ordinal, parseDefinition(raw.definition));
-      }),
+      query<{ ordinal: number; definition: string }>(text, [...at, arrayLiteral("int", needs.definitions)]).then(
+        (rows) => {
+          for (const raw of rows) slice.definitions.set(raw.ordinal, parseDefinition(raw.definition));
+        },
+      ),
     );
   }
   if (needs.results !== undefined && needs.results.length > 0) work.push(loadResults(query, slice, needs.results));
@@ -73,7 +106,10 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
   }
   if (needs.cascade === true) {
     work.push(
-      query<{ frontier: number[]; sweep_from: number | null }>("SELECT to_json(frontier) AS frontier, sweep_from FROM maestro.cascades WHERE org_id = $1 AND plan_id = $2", at).then(([raw]) => {
+      query<{ frontier: number[]; sweep_from: number | null }>(
+        "SELECT to_json(frontier) AS frontier, sweep_from FROM maestro.cascades WHERE org_id = $1 AND plan_id = $2",
+        at,
+      ).then(([raw]) => {
         slice.cascade = raw === undefined ? null : { frontier: raw.frontier, sweepFrom: raw.sweep_from };
       }),
     );
@@ -106,13 +142,18 @@ async function loadResults(query: Query, slice: PlanSlice, keys: readonly string
     "SELECT s.key, s.state, a.outputs, coalesce(a.outputs_digest, '') AS outputs_digest FROM maestro.steps s LEFT JOIN LATERAL (" +
     "SELECT a.outputs, a.outputs_digest FROM maestro.attempts a WHERE a.org_id = s.org_id AND a.plan_id = s.plan_id AND a.ordinal = s.ordinal AND a.state = 'SUCCEEDED' AND NOT a.undoing " +
     "ORDER BY a.fencing DESC LIMIT 1) a ON true WHERE s.org_id = $1 AND s.plan_id = $2 AND s.key = ANY($3::text[]) AND s.current";
-  const rows = await query<{ key: string; state: string; outputs: string | null; outputs_digest: string }>(text, [slice.plan.orgId, slice.plan.planId, arrayLiteral("text", keys)]);
+  const rows = await query<{ key: string; state: string; outputs: string | null; outputs_digest: string }>(text, [
+    slice.plan.orgId,
+    slice.plan.planId,
+    arrayLiteral("text", keys),
+  ]);
   for (const raw of rows) {
     const outputs = raw.outputs?.startsWith("j") === true ? raw.outputs.slice(1) : null;
     slice.results.set(raw.key, { state: raw.state as StepState, outputs, outputsDigest: raw.outputs_digest });
   }
   // A key without a row would be asked for without end.
-  for (const key of keys) if (!slice.results.has(key)) slice.results.set(key, { state: "SKIPPED", outputs: null, outputsDigest: "" });
+  for (const key of keys)
+    if (!slice.results.has(key)) slice.results.set(key, { state: "SKIPPED", outputs: null, outputsDigest: "" });
 }
 
 interface RawEarlier {
@@ -140,9 +181,25 @@ async function loadEarlier(query: Query, slice: PlanSlice, ordinal: number, fenc
     raw === undefined
       ? null
       : {
-          ordinal, fencing, state: raw.state as EarlierAttempt["state"], executorId: raw.executor_id as ExecutorId, bodyDigest: raw.body_digest, lateDigest: raw.late_digest, recordId: raw.record_id as RecordId,
-          hold: { tokens: raw.hold_tokens, moneyMicros: raw.hold_money, wallMs: raw.hold_wall, energyMillijoules: raw.hold_energy },
-          usage: { tokens: raw.usage_tokens, moneyMicros: raw.usage_money, wallMs: raw.usage_wall, energyMillijoules: raw.usage_energy },
+          ordinal,
+          fencing,
+          state: raw.state as EarlierAttempt["state"],
+          executorId: raw.executor_id as ExecutorId,
+          bodyDigest: raw.body_digest,
+          lateDigest: raw.late_digest,
+          recordId: raw.record_id as RecordId,
+          hold: {
+            tokens: raw.hold_tokens,
+            moneyMicros: raw.hold_money,
+            wallMs: raw.hold_wall,
+            energyMillijoules: raw.hold_energy,
+          },
+          usage: {
+            tokens: raw.usage_tokens,
+            moneyMicros: raw.usage_money,
+            wallMs: raw.usage_wall,
+            energyMillijoules: raw.usage_energy,
+          },
         };
   slice.earlier.set(earlierKey(ordinal, fencing), found);
 }
@@ -166,18 +223,35 @@ export interface RawApproval {
   readonly context: string;
 }
 
-export const APPROVAL_COLUMNS = "org_id, plan_id, approval_id, subject, ordinal, step, version, digest, state, question, requested_by, requested_ms, decided_by, decided_ms, comment, context";
+export const APPROVAL_COLUMNS =
+  "org_id, plan_id, approval_id, subject, ordinal, step, version, digest, state, question, requested_by, requested_ms, decided_by, decided_ms, comment, context";
 
 export function approvalOf(raw: RawApproval): Approval {
   return {
-    orgId: raw.org_id as OrgId, planId: raw.plan_id as PlanId, approvalId: raw.approval_id as ApprovalId, subject: raw.subject as Approval["subject"], ordinal: raw.ordinal,
-    step: raw.step, version: raw.version, digest: raw.digest, state: raw.state as Approval["state"], question: raw.question, requestedBy: raw.requested_by, requestedMs: raw.requested_ms,
-    decidedBy: raw.decided_by, decidedMs: raw.decided_ms, comment: raw.comment, context: raw.context,
+    orgId: raw.org_id as OrgId,
+    planId: raw.plan_id as PlanId,
+    approvalId: raw.approval_id as ApprovalId,
+    subject: raw.subject as Approval["subject"],
+    ordinal: raw.ordinal,
+    step: raw.step,
+    version: raw.version,
+    digest: raw.digest,
+    state: raw.state as Approval["state"],
+    question: raw.question,
+    requestedBy: raw.requested_by,
+    requestedMs: raw.requested_ms,
+    decidedBy: raw.decided_by,
+    decidedMs: raw.decided_ms,
+    comment: raw.comment,
+    context: raw.context,
   };
 }
 
 async function loadApprovals(query: Query, slice: PlanSlice): Promise<void> {
-  const rows = await query<RawApproval>(`SELECT ${APPROVAL_COLUMNS} FROM maestro.approvals WHERE org_id = $1 AND plan_id = $2 AND state = 'PENDING'`, [slice.plan.orgId, slice.plan.planId]);
+  const rows = await query<RawApproval>(
+    `SELECT ${APPROVAL_COLUMNS} FROM maestro.approvals WHERE org_id = $1 AND plan_id = $2 AND state = 'PENDING'`,
+    [slice.plan.orgId, slice.plan.planId],
+  );
   for (const raw of rows) slice.approvals.set(raw.approval_id, approvalOf(raw));
   slice.approvalsLoaded = true;
 }
@@ -186,18 +260,30 @@ async function loadGoal(query: Query, slice: PlanSlice): Promise<void> {
   const text =
     "SELECT g.name, g.inputs, g.labels, c.name AS charter FROM maestro.goals g JOIN maestro.charters c ON c.org_id = g.org_id AND c.charter_id = g.charter_id AND c.revision = g.charter_revision " +
     "WHERE g.org_id = $1 AND g.plan_id = $2";
-  const [raw] = await query<{ name: string; inputs: string | null; labels: Record<string, string>; charter: string }>(text, [slice.plan.orgId, slice.plan.planId]);
+  const [raw] = await query<{ name: string; inputs: string | null; labels: Record<string, string>; charter: string }>(
+    text,
+    [slice.plan.orgId, slice.plan.planId],
+  );
   if (raw === undefined) throw new Error("a plan without its goal");
-  slice.goal = { name: raw.name, charter: raw.charter, inputs: raw.inputs?.startsWith("j") === true ? raw.inputs.slice(1) : "{}", labels: raw.labels };
+  slice.goal = {
+    name: raw.name,
+    charter: raw.charter,
+    inputs: raw.inputs?.startsWith("j") === true ? raw.inputs.slice(1) : "{}",
+    labels: raw.labels,
+  };
 }
 
 /** What compensation looks at: the row that is being undone now, and those that would be next. A scan of the plan's rows by primary key. */
 async function loadUndo(query: Query, slice: PlanSlice): Promise<void> {
   const at = [slice.plan.orgId, slice.plan.planId] as const;
   const of = "FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2";
-  const candidates = (current: string): string => `(SELECT ${STEP_SELECT} ${of} AND s.state = 'SUCCEEDED' AND (s.flags & ${String(STEP_FLAGS.COMPENSABLE)}) <> 0 AND ${current} ORDER BY s.finished_ms DESC, s.ordinal DESC LIMIT 3)`;
+  const candidates = (current: string): string =>
+    `(SELECT ${STEP_SELECT} ${of} AND s.state = 'SUCCEEDED' AND (s.flags & ${String(STEP_FLAGS.COMPENSABLE)}) <> 0 AND ${current} ORDER BY s.finished_ms DESC, s.ordinal DESC LIMIT 3)`;
   const [busy, next] = await Promise.all([
-    query<RawStep>(`SELECT ${STEP_SELECT} ${of} AND s.undoing AND s.state IN ('COMPENSATING', 'LEASED', 'BACKING_OFF') LIMIT 1`, at),
+    query<RawStep>(
+      `SELECT ${STEP_SELECT} ${of} AND s.undoing AND s.state IN ('COMPENSATING', 'LEASED', 'BACKING_OFF') LIMIT 1`,
+      at,
+    ),
     query<RawStep>(`${candidates("s.current")} UNION ALL ${candidates("NOT s.current")}`, at),
   ]);
   for (const raw of [...busy, ...next]) slice.steps.set(raw.ordinal, stepRowOf(raw));

@@ -53,20 +53,70 @@ export const STEP_ALL: readonly BulkColumn<OwnedStep>[] = [...STEP_KEYS, ...STEP
 export const STEP_SELECT = STEP_ALL.map((c) => `s.${c.name}`).join(", ");
 
 export interface RawStep {
-  org_id: string; plan_id: string; ordinal: number; key: string; version: number; boost_ms: number;
-  hold_tokens: number; hold_money: number; hold_wall: number; hold_energy: number;
-  current: boolean; state: string; undoing: boolean; held_back: boolean; waiting_on: number; order_key: number | null; demand_id: string;
-  flags: number; timeout_ms: number; attempt: number; failures: number; fencing: number; executor_id: string | null; session_id: string | null;
-  lease_until_ms: number | null; deadline_ms: number | null; not_before_ms: number | null; ready_ms: number | null; started_ms: number | null; finished_ms: number | null;
+  org_id: string;
+  plan_id: string;
+  ordinal: number;
+  key: string;
+  version: number;
+  boost_ms: number;
+  hold_tokens: number;
+  hold_money: number;
+  hold_wall: number;
+  hold_energy: number;
+  current: boolean;
+  state: string;
+  undoing: boolean;
+  held_back: boolean;
+  waiting_on: number;
+  order_key: number | null;
+  demand_id: string;
+  flags: number;
+  timeout_ms: number;
+  attempt: number;
+  failures: number;
+  fencing: number;
+  executor_id: string | null;
+  session_id: string | null;
+  lease_until_ms: number | null;
+  deadline_ms: number | null;
+  not_before_ms: number | null;
+  ready_ms: number | null;
+  started_ms: number | null;
+  finished_ms: number | null;
 }
 
 export function stepRowOf(raw: RawStep): StepRow {
   return {
-    planId: raw.plan_id as PlanId, ordinal: raw.ordinal, key: raw.key, version: raw.version, current: raw.current, state: raw.state as StepState,
-    undoing: raw.undoing, heldBack: raw.held_back, waitingOn: raw.waiting_on, orderKey: raw.order_key, demandId: raw.demand_id as DemandId, boostMs: raw.boost_ms,
-    flags: raw.flags, timeoutMs: raw.timeout_ms,
-    hold: { tokens: raw.hold_tokens, moneyMicros: raw.hold_money, wallMs: raw.hold_wall, energyMillijoules: raw.hold_energy },
-    attempt: raw.attempt, failures: raw.failures, fencing: raw.fencing, executorId: raw.executor_id as ExecutorId | null, sessionId: raw.session_id as SessionId | null,
-    leaseUntilMs: raw.lease_until_ms, deadlineMs: raw.deadline_ms, notBeforeMs: raw.not_before_ms, readyMs: raw.ready_ms, startedMs: raw.started_ms, finishedMs: raw.finished_ms,
+    planId: raw.plan_id as PlanId,
+    ordinal: raw.ordinal,
+    key: raw.key,
+    version: raw.version,
+    current: raw.current,
+    state: raw.state as StepState,
+    undoing: raw.undoing,
+    heldBack: raw.held_back,
+    waitingOn: raw.waiting_on,
+    orderKey: raw.order_key,
+    demandId: raw.demand_id as DemandId,
+    boostMs: raw.boost_ms,
+    flags: raw.flags,
+    timeoutMs: raw.timeout_ms,
+    hold: {
+      tokens: raw.hold_tokens,
+      moneyMicros: raw.hold_money,
+      wallMs: raw.hold_wall,
+      energyMillijoules: raw.hold_energy,
+    },
+    attempt: raw.attempt,
+    failures: raw.failures,
+    fencing: raw.fencing,
+    executorId: raw.executor_id as ExecutorId | null,
+    sessionId: raw.session_id as SessionId | null,
+    leaseUntilMs: raw.lease_until_ms,
+    deadlineMs: raw.deadline_ms,
+    notBeforeMs: raw.not_before_ms,
+    readyMs: raw.ready_ms,
+    startedMs: raw.started_ms,
+    finishedMs: raw.finished_ms,
   };
 }

@@ -28,8 +28,13 @@ function owned<T>(): readonly BulkColumn<Owned<T>>[] {
   ];
 }
 
-const WAIT_KEYS: readonly BulkColumn<Owned<PlanChanges["waits"][number]>>[] = [...owned<PlanChanges["waits"][number]>(), { name: "ordinal", type: "int", value: ({ it }) => it.ordinal }];
-const WAITS: readonly BulkColumn<Owned<PlanChanges["waits"][number]>>[] = [{ name: "waiting_on", type: "int", value: ({ it }) => it.waitingOn }];
+const WAIT_KEYS: readonly BulkColumn<Owned<PlanChanges["waits"][number]>>[] = [
+  ...owned<PlanChanges["waits"][number]>(),
+  { name: "ordinal", type: "int", value: ({ it }) => it.ordinal },
+];
+const WAITS: readonly BulkColumn<Owned<PlanChanges["waits"][number]>>[] = [
+  { name: "waiting_on", type: "int", value: ({ it }) => it.waitingOn },
+];
 
 const ATTEMPTS: readonly BulkColumn<Owned<Attempt>>[] = [
   ...owned<Attempt>(),
@@ -48,7 +53,11 @@ const ATTEMPTS: readonly BulkColumn<Owned<Attempt>>[] = [
   { name: "error_class", type: "text", value: ({ it }) => it.failure?.errorClass ?? null },
   { name: "message", type: "text", value: ({ it }) => it.failure?.message ?? null },
   { name: "details", type: "text", value: ({ it }) => it.failure?.details ?? null },
-  { name: "artifacts", type: "text", value: ({ it }) => (it.artifacts.length === 0 ? null : JSON.stringify(it.artifacts)) },
+  {
+    name: "artifacts",
+    type: "text",
+    value: ({ it }) => (it.artifacts.length === 0 ? null : JSON.stringify(it.artifacts)),
+  },
   { name: "log_tail", type: "text", value: ({ it }) => (it.logTail === "" ? null : it.logTail) },
   ...amountColumns<Owned<Attempt>>("hold", ({ it }) => it.hold),
   ...amountColumns<Owned<Attempt>>("usage", ({ it }) => it.usage),
@@ -82,7 +91,10 @@ const LATE_KEYS: readonly BulkColumn<Owned<LateReport>>[] = [
   { name: "ordinal", type: "int", value: ({ it }) => it.ordinal },
   { name: "fencing", type: "bigint", value: ({ it }) => it.fencing },
 ];
-const LATE: readonly BulkColumn<Owned<LateReport>>[] = [{ name: "late_digest", type: "bytea", value: ({ it }) => it.lateDigest }, ...amountColumns<Owned<LateReport>>("usage", ({ it }) => it.usage)];
+const LATE: readonly BulkColumn<Owned<LateReport>>[] = [
+  { name: "late_digest", type: "bytea", value: ({ it }) => it.lateDigest },
+  ...amountColumns<Owned<LateReport>>("usage", ({ it }) => it.usage),
+];
 
 const TIMERS: readonly BulkColumn<Owned<{ readonly ordinal: number; readonly dueMs: number | null }>>[] = [
   ...owned<{ readonly ordinal: number; readonly dueMs: number | null }>(),
@@ -130,12 +142,28 @@ const TEXT = {
   plansAll: updateText("plans", PLAN_KEYS, PLAN_WRITTEN_ALL),
   attempts: insertText("attempts", ATTEMPTS),
   records: insertText("records", RECORDS),
-  inputs: insertText("step_inputs", INPUTS, "ON CONFLICT (org_id, plan_id, ordinal, undoing) DO UPDATE SET input = excluded.input, effective_digest = excluded.effective_digest"),
+  inputs: insertText(
+    "step_inputs",
+    INPUTS,
+    "ON CONFLICT (org_id, plan_id, ordinal, undoing) DO UPDATE SET input = excluded.input, effective_digest = excluded.effective_digest",
+  ),
   late: updateText("attempts", LATE_KEYS, LATE),
-  timersSet: insertText("timers", TIMERS, "ON CONFLICT (org_id, plan_id, ordinal) DO UPDATE SET due_ms = excluded.due_ms"),
+  timersSet: insertText(
+    "timers",
+    TIMERS,
+    "ON CONFLICT (org_id, plan_id, ordinal) DO UPDATE SET due_ms = excluded.due_ms",
+  ),
   timersCleared: `DELETE FROM maestro.timers t USING unnest($1::uuid[], $2::uuid[], $3::int[]) AS v(org_id, plan_id, ordinal) WHERE t.org_id = v.org_id AND t.plan_id = v.plan_id AND t.ordinal = v.ordinal`,
-  approvals: insertText("approvals", APPROVALS, "ON CONFLICT (org_id, plan_id, approval_id) DO UPDATE SET state = excluded.state, decided_by = excluded.decided_by, decided_ms = excluded.decided_ms, comment = excluded.comment"),
-  checkpoints: insertText("checkpoints", CHECKPOINTS, "ON CONFLICT (org_id, plan_id, ordinal) DO UPDATE SET fencing = excluded.fencing, checkpoint = excluded.checkpoint, at_ms = excluded.at_ms"),
+  approvals: insertText(
+    "approvals",
+    APPROVALS,
+    "ON CONFLICT (org_id, plan_id, approval_id) DO UPDATE SET state = excluded.state, decided_by = excluded.decided_by, decided_ms = excluded.decided_ms, comment = excluded.comment",
+  ),
+  checkpoints: insertText(
+    "checkpoints",
+    CHECKPOINTS,
+    "ON CONFLICT (org_id, plan_id, ordinal) DO UPDATE SET fencing = excluded.fencing, checkpoint = excluded.checkpoint, at_ms = excluded.at_ms",
+  ),
   goals: updateText("goals", owned<NonNullable<PlanChanges["goal"]>>(), GOALS),
   cascadeSet:
     "INSERT INTO maestro.cascades (org_id, plan_id, frontier, sweep_from, created_ms) VALUES ($1, $2, $3::int[], $4, $5) " +
@@ -144,32 +172,97 @@ const TEXT = {
 };
 
 /** Sends all writes of a batch without waiting in between. `hotOnly`: no plan's versions, limits or totals changed. */
-export function sendChanges(run: Run, changes: readonly PlanChanges[], options: { readonly hotOnly: boolean; readonly nowMs: number }): PromiseLike<unknown>[] {
+export function sendChanges(
+  run: Run,
+  changes: readonly PlanChanges[],
+  options: { readonly hotOnly: boolean; readonly nowMs: number },
+): PromiseLike<unknown>[] {
   const sent: PromiseLike<unknown>[] = [];
   const bulk = <Row>(text: string, columns: readonly BulkColumn<Row>[], rows: readonly Row[]): void => {
     if (rows.length > 0) sent.push(run(text, arraysOf(columns, rows)));
   };
-  const own = <T>(of: (c: PlanChanges) => readonly T[]): Owned<T>[] => changes.flatMap((c) => of(c).map((it) => ({ orgId: c.plan.orgId, planId: c.plan.planId, it })));
-  bulk(TEXT.steps, [...STEP_KEYS, ...STEP_MUTABLE], changes.flatMap((c) => c.steps.map((row) => ({ orgId: c.plan.orgId, row }))));
-  bulk(TEXT.waits, [...WAIT_KEYS, ...WAITS], own((c) => c.waits));
-  if (options.hotOnly) bulk(TEXT.plansHot, [...PLAN_KEYS, ...PLAN_WRITTEN_HOT], changes.map((c) => c.plan));
-  else bulk(TEXT.plansAll, [...PLAN_KEYS, ...PLAN_WRITTEN_ALL], changes.map((c) => c.plan));
-  bulk(TEXT.attempts, ATTEMPTS, own((c) => c.attempts));
-  bulk(TEXT.records, RECORDS, own((c) => c.records));
-  bulk(TEXT.inputs, INPUTS, own((c) => c.inputs));
-  bulk(TEXT.late, [...LATE_KEYS, ...LATE], own((c) => c.late));
+  const own = <T>(of: (c: PlanChanges) => readonly T[]): Owned<T>[] =>
+    changes.flatMap((c) => of(c).map((it) => ({ orgId: c.plan.orgId, planId: c.plan.planId, it })));
+  bulk(
+    TEXT.steps,
+    [...STEP_KEYS, ...STEP_MUTABLE],
+    changes.flatMap((c) => c.steps.map((row) => ({ orgId: c.plan.orgId, row }))),
+  );
+  bulk(
+    TEXT.waits,
+    [...WAIT_KEYS, ...WAITS],
+    own((c) => c.waits),
+  );
+  if (options.hotOnly)
+    bulk(
+      TEXT.plansHot,
+      [...PLAN_KEYS, ...PLAN_WRITTEN_HOT],
+      changes.map((c) => c.plan),
+    );
+  else
+    bulk(
+      TEXT.plansAll,
+      [...PLAN_KEYS, ...PLAN_WRITTEN_ALL],
+      changes.map((c) => c.plan),
+    );
+  bulk(
+    TEXT.attempts,
+    ATTEMPTS,
+    own((c) => c.attempts),
+  );
+  bulk(
+    TEXT.records,
+    RECORDS,
+    own((c) => c.records),
+  );
+  bulk(
+    TEXT.inputs,
+    INPUTS,
+    own((c) => c.inputs),
+  );
+  bulk(
+    TEXT.late,
+    [...LATE_KEYS, ...LATE],
+    own((c) => c.late),
+  );
   const timers = own((c) => c.timers);
-  bulk(TEXT.timersSet, TIMERS, timers.filter((t) => t.it.dueMs !== null));
-  bulk(TEXT.timersCleared, TIMERS.slice(0, 3), timers.filter((t) => t.it.dueMs === null));
-  bulk(TEXT.approvals, APPROVALS, changes.flatMap((c) => c.approvals));
-  bulk(TEXT.checkpoints, CHECKPOINTS, own((c) => c.checkpoints).map((o) => ({ ...o, atMs: options.nowMs })));
-  bulk(TEXT.goals, [...owned<NonNullable<PlanChanges["goal"]>>(), ...GOALS], own((c) => (c.goal === null ? [] : [c.goal])));
+  bulk(
+    TEXT.timersSet,
+    TIMERS,
+    timers.filter((t) => t.it.dueMs !== null),
+  );
+  bulk(
+    TEXT.timersCleared,
+    TIMERS.slice(0, 3),
+    timers.filter((t) => t.it.dueMs === null),
+  );
+  bulk(
+    TEXT.approvals,
+    APPROVALS,
+    changes.flatMap((c) => c.approvals),
+  );
+  bulk(
+    TEXT.checkpoints,
+    CHECKPOINTS,
+    own((c) => c.checkpoints).map((o) => ({ ...o, atMs: options.nowMs })),
+  );
+  bulk(
+    TEXT.goals,
+    [...owned<NonNullable<PlanChanges["goal"]>>(), ...GOALS],
+    own((c) => (c.goal === null ? [] : [c.goal])),
+  );
   for (const { plan, cascade } of changes) {
     if (cascade === undefined) continue;
     sent.push(
       cascade === null
         ? run(TEXT.cascadeDone, [plan.orgId, plan.planId])
-        : run(TEXT.cascadeSet, [plan.orgId, plan.planId, arrayLiteral("int", cascade.frontier), cascade.sweepFrom, plan.createdMs]),
+        : run(TEXT.cascadeSet, [
+            plan.orgId,
+            plan.planId,
+            arrayLiteral("int", cascade.frontier),
+            cascade.sweepFrom,
+            plan.createdMs,
+          ]),
     );
   }
   return sent;
@@ -186,8 +279,12 @@ const KEYS: readonly BulkColumn<BatchKey & { readonly nowMs: number }>[] = [
   { name: "expires_ms", type: "bigint", value: (k) => k.nowMs + k.lifetimeMs },
 ];
 // A key that has expired is free again.
-const EXPIRED = "ON CONFLICT (org_id, principal, key) DO UPDATE SET operation = excluded.operation, body_digest = excluded.body_digest, answer = excluded.answer, refusal = NULL, created_ms = excluded.created_ms, expires_ms = excluded.expires_ms WHERE idempotency_keys.expires_ms <= excluded.created_ms";
-const KEYS_TEXT = { exclusive: insertText("idempotency_keys", KEYS), other: insertText("idempotency_keys", KEYS, EXPIRED) };
+const EXPIRED =
+  "ON CONFLICT (org_id, principal, key) DO UPDATE SET operation = excluded.operation, body_digest = excluded.body_digest, answer = excluded.answer, refusal = NULL, created_ms = excluded.created_ms, expires_ms = excluded.expires_ms WHERE idempotency_keys.expires_ms <= excluded.created_ms";
+const KEYS_TEXT = {
+  exclusive: insertText("idempotency_keys", KEYS),
+  other: insertText("idempotency_keys", KEYS, EXPIRED),
+};
 
 /** Keeps idempotency keys with the batch that carries their effects. */
 export function sendKeys(run: Run, keys: readonly BatchKey[], nowMs: number): PromiseLike<unknown>[] {

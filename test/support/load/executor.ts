@@ -86,7 +86,10 @@ export class LoadExecutor {
       if (over) return;
       over = true;
       if (this.#call === call) this.#call = undefined;
-      if (!this.#stopped) setTimeout(() => { this.#open(); }, 100);
+      if (!this.#stopped)
+        setTimeout(() => {
+          this.#open();
+        }, 100);
     };
     call.on("data", (message: AttachResponse) => {
       if (!over) this.#hear(message);
@@ -99,7 +102,14 @@ export class LoadExecutor {
       case: "hello",
       value: {
         $typeName: "maestro.v1.Hello",
-        spec: { $typeName: "maestro.v1.ExecutorSpec", name: this.#o.name, capabilities: [capability], labels: {}, slots: this.#o.slots, buildId: "load" },
+        spec: {
+          $typeName: "maestro.v1.ExecutorSpec",
+          name: this.#o.name,
+          capabilities: [capability],
+          labels: {},
+          slots: this.#o.slots,
+          buildId: "load",
+        },
         incarnation: this.#incarnation,
         held: [...this.#working.values()],
         unsent: [...this.#unacknowledged.values()],
@@ -130,7 +140,8 @@ export class LoadExecutor {
         this.#acknowledged(message.value.acks);
         return;
       case "stops":
-        for (const { lease, outcomeWanted } of message.value.stops) if (lease !== undefined && !outcomeWanted) this.#working.delete(keyOf(lease));
+        for (const { lease, outcomeWanted } of message.value.stops)
+          if (lease !== undefined && !outcomeWanted) this.#working.delete(keyOf(lease));
         return;
       case "goodbye":
         this.#call?.end();
@@ -151,7 +162,13 @@ export class LoadExecutor {
       this.#o.onAssigned?.(assignment, atMs);
       this.#working.set(keyOf(lease), lease);
       if (most === 0) this.#finish(lease);
-      else setTimeout(() => { this.#finish(lease); }, least + (most - least) * Math.random());
+      else
+        setTimeout(
+          () => {
+            this.#finish(lease);
+          },
+          least + (most - least) * Math.random(),
+        );
     }
   }
 
@@ -172,7 +189,10 @@ export class LoadExecutor {
   #send(outcome: Outcome): void {
     if (this.#call === undefined) return;
     this.#batch.push(outcome);
-    if (this.#batch.length === 1) setImmediate(() => { this.#flush(); });
+    if (this.#batch.length === 1)
+      setImmediate(() => {
+        this.#flush();
+      });
   }
 
   #flush(): void {
@@ -181,23 +201,30 @@ export class LoadExecutor {
     if (outcomes.length === 0) return;
     this.#note(outcomes.map(({ lease }) => this.#entry("o", lease)));
     for (let i = 0; i < outcomes.length; i += 1000) {
-      this.#say({ case: "outcomes", value: { $typeName: "maestro.v1.Outcomes", outcomes: outcomes.slice(i, i + 1000) } });
+      this.#say({
+        case: "outcomes",
+        value: { $typeName: "maestro.v1.Outcomes", outcomes: outcomes.slice(i, i + 1000) },
+      });
     }
   }
 
   #acknowledged(acks: readonly OutcomeAck[]): void {
     const atMs = performance.timeOrigin + performance.now();
-    this.#note(acks.map(({ lease, result }) =>
-      result.case === "receipt"
-        ? { ...this.#entry("k", lease), r: result.value.recordUri, ...(result.value.duplicate ? { dup: true } : {}) }
-        : { ...this.#entry("n", lease), r: RefusalReasonSchema.value[result.value?.reason ?? 0]?.localName ?? "" },
-    ));
+    this.#note(
+      acks.map(({ lease, result }) =>
+        result.case === "receipt"
+          ? { ...this.#entry("k", lease), r: result.value.recordUri, ...(result.value.duplicate ? { dup: true } : {}) }
+          : { ...this.#entry("n", lease), r: RefusalReasonSchema.value[result.value?.reason ?? 0]?.localName ?? "" },
+      ),
+    );
     for (const { lease, result } of acks) {
       if (lease === undefined) continue;
       const key = keyOf(lease);
       const outcome = this.#unacknowledged.get(key);
       if (result.case === "refusal" && result.value.retryable && outcome !== undefined) {
-        setTimeout(() => { if (this.#unacknowledged.has(key)) this.#send(outcome); }, 100);
+        setTimeout(() => {
+          if (this.#unacknowledged.has(key)) this.#send(outcome);
+        }, 100);
         continue;
       }
       if (!this.#unacknowledged.delete(key)) continue;
@@ -209,7 +236,14 @@ export class LoadExecutor {
   }
 
   #entry(k: Entry["k"], lease: Lease | undefined): Entry {
-    return { k, t: Date.now(), p: lease?.planId ?? "", o: lease?.ordinal ?? 0, f: Number(lease?.fencing ?? 0n), x: this.#o.name };
+    return {
+      k,
+      t: Date.now(),
+      p: lease?.planId ?? "",
+      o: lease?.ordinal ?? 0,
+      f: Number(lease?.fencing ?? 0n),
+      x: this.#o.name,
+    };
   }
 
   #note(entries: readonly Entry[]): void {

@@ -34,7 +34,12 @@ let onReceipt: ((planId: string, atMs: number) => void) | undefined;
 
 /** What the process can be asked to do. */
 const actions = {
-  async connect(options: { readonly target: string; readonly keys: readonly string[]; readonly journal?: string; readonly charter?: boolean }): Promise<void> {
+  async connect(options: {
+    readonly target: string;
+    readonly keys: readonly string[];
+    readonly journal?: string;
+    readonly charter?: boolean;
+  }): Promise<void> {
     ({ target, keys } = options);
     journal = openJournal(options.journal);
     for (const client of submitters) client.close();
@@ -42,7 +47,13 @@ const actions = {
     if (options.charter !== false) await Promise.all(submitters.map(declareCharter));
   },
   /** Attaches executors, in turn over the keys; `each` shares a connection among so many streams. */
-  async executors(options: { readonly streams: number; readonly slots: number; readonly takes?: readonly [number, number]; readonly prefix?: string; readonly capability?: string }): Promise<void> {
+  async executors(options: {
+    readonly streams: number;
+    readonly slots: number;
+    readonly takes?: readonly [number, number];
+    readonly prefix?: string;
+    readonly capability?: string;
+  }): Promise<void> {
     const fresh = Array.from({ length: options.streams }, (_, i) => {
       return new LoadExecutor({
         client: nativeClient(target, keys[i % keys.length]),
@@ -63,7 +74,8 @@ const actions = {
   },
   async counters(): Promise<Counters> {
     const { user, system } = process.cpuUsage();
-    const sum = (of: (executor: LoadExecutor) => number): number => executors.reduce((total, each) => total + of(each), 0);
+    const sum = (of: (executor: LoadExecutor) => number): number =>
+      executors.reduce((total, each) => total + of(each), 0);
     return {
       atMs: performance.now(),
       receipts: sum((e) => e.receipts),
@@ -76,9 +88,19 @@ const actions = {
     };
   },
   /** Submits plans and returns when they are committed, or as many as were by the time limit; how many. */
-  async fill(options: { readonly plans: number; readonly scattered?: boolean; readonly capability?: string; readonly at?: number; readonly limitMs?: number }): Promise<number> {
+  async fill(options: {
+    readonly plans: number;
+    readonly scattered?: boolean;
+    readonly capability?: string;
+    readonly at?: number;
+    readonly limitMs?: number;
+  }): Promise<number> {
     const limit = options.limitMs === undefined ? {} : { signal: AbortSignal.timeout(options.limitMs) };
-    const done = await submitMany(submitters, options.plans, () => tenSteps(options.capability, options.scattered), { journal, at: options.at ?? 16, ...limit });
+    const done = await submitMany(submitters, options.plans, () => tenSteps(options.capability, options.scattered), {
+      journal,
+      at: options.at ?? 16,
+      ...limit,
+    });
     submitted += done;
     return done;
   },
@@ -86,7 +108,15 @@ const actions = {
   async feed(options: { readonly at: number; readonly plans?: number }): Promise<void> {
     const control = new AbortController();
     feeding = control;
-    void submitMany(submitters, options.plans ?? Number.POSITIVE_INFINITY, () => { submitted += 1; return tenSteps(); }, { at: options.at, journal, signal: control.signal });
+    void submitMany(
+      submitters,
+      options.plans ?? Number.POSITIVE_INFINITY,
+      () => {
+        submitted += 1;
+        return tenSteps();
+      },
+      { at: options.at, journal, signal: control.signal },
+    );
   },
   async hush(): Promise<void> {
     feeding?.abort();
@@ -95,7 +125,10 @@ const actions = {
     return await submitLarge(first(), `large-${options.steps}`, manySteps(options.steps));
   },
   /** Single steps at a steady rate: ready → received, and submitted → received, in ms. */
-  async latency(options: { readonly count: number; readonly perSecond: number }): Promise<{ readonly ready: readonly number[]; readonly submit: readonly number[] }> {
+  async latency(options: {
+    readonly count: number;
+    readonly perSecond: number;
+  }): Promise<{ readonly ready: readonly number[]; readonly submit: readonly number[] }> {
     const ready: number[] = [];
     const submit: number[] = [];
     const calledMs = new Map<string, number>();
@@ -107,7 +140,11 @@ const actions = {
     const calls: Promise<void>[] = [];
     for (let i = 0; i < options.count; i++) {
       const beganMs = performance.timeOrigin + performance.now();
-      calls.push(submitPlan(first(), `single-${i}`, [step("only")]).then((planId) => { calledMs.set(planId, beganMs); }));
+      calls.push(
+        submitPlan(first(), `single-${i}`, [step("only")]).then((planId) => {
+          calledMs.set(planId, beganMs);
+        }),
+      );
       await new Promise((resolve) => setTimeout(resolve, 1_000 / options.perSecond));
     }
     await Promise.all(calls);
@@ -137,7 +174,14 @@ const actions = {
     unary = new UnaryLoad(first(), options.capability);
     await unary.start(options.inFlight);
   },
-  async unaryRead(): Promise<{ readonly operations: number; readonly atMs: number; readonly latencies: readonly number[]; readonly empty: number; readonly failed: number; readonly why: string }> {
+  async unaryRead(): Promise<{
+    readonly operations: number;
+    readonly atMs: number;
+    readonly latencies: readonly number[];
+    readonly empty: number;
+    readonly failed: number;
+    readonly why: string;
+  }> {
     if (unary === undefined) throw new Error("no unary load");
     return unary.read();
   },
@@ -165,7 +209,11 @@ async function until(holds: () => boolean, limitMs: number): Promise<void> {
 process.on("message", (message: { readonly id: number; readonly act: keyof Actions; readonly options: never }) => {
   actions[message.act](message.options).then(
     (value) => process.send?.({ id: message.id, value }),
-    (error: unknown) => process.send?.({ id: message.id, trouble: error instanceof Error ? (error.stack ?? error.message) : String(error) }),
+    (error: unknown) =>
+      process.send?.({
+        id: message.id,
+        trouble: error instanceof Error ? (error.stack ?? error.message) : String(error),
+      }),
   );
 });
 // Without its master it has no one to load for.

@@ -15,7 +15,10 @@ export function startLoad(): LoadProcess {
     execArgv: ["--experimental-strip-types", "--disable-warning=ExperimentalWarning"],
     stdio: ["ignore", "inherit", "inherit", "ipc"],
   });
-  const waiting = new Map<number, { readonly resolve: (value: never) => void; readonly reject: (trouble: Error) => void }>();
+  const waiting = new Map<
+    number,
+    { readonly resolve: (value: never) => void; readonly reject: (trouble: Error) => void }
+  >();
   let next = 1;
   child.on("message", (answer: { readonly id: number; readonly value?: unknown; readonly trouble?: string }) => {
     const call = waiting.get(answer.id);

@@ -34,7 +34,10 @@ export class UnaryLoad {
 
   async start(inFlight: number): Promise<void> {
     const spec = { name: "unary", capabilities: [this.#capability], slots: 4096 };
-    const { executor } = await this.#client.call(ExecutorService.method.registerExecutor, { spec, idempotencyKey: crypto.randomUUID() });
+    const { executor } = await this.#client.call(ExecutorService.method.registerExecutor, {
+      spec,
+      idempotencyKey: crypto.randomUUID(),
+    });
     this.#executorId = executor?.executorId ?? "";
     this.#workers = Array.from({ length: inFlight }, async () => {
       while (!this.#stopped) await this.#one();
@@ -42,8 +45,22 @@ export class UnaryLoad {
   }
 
   /** What was done since the last reading. */
-  read(): { readonly operations: number; readonly atMs: number; readonly latencies: readonly number[]; readonly empty: number; readonly failed: number; readonly why: string } {
-    const read = { operations: this.#operations, atMs: performance.now(), latencies: this.#latencies, empty: this.#empty, failed: this.#failed, why: this.#why };
+  read(): {
+    readonly operations: number;
+    readonly atMs: number;
+    readonly latencies: readonly number[];
+    readonly empty: number;
+    readonly failed: number;
+    readonly why: string;
+  } {
+    const read = {
+      operations: this.#operations,
+      atMs: performance.now(),
+      latencies: this.#latencies,
+      empty: this.#empty,
+      failed: this.#failed,
+      why: this.#why,
+    };
     this.#latencies = [];
     return read;
   }
@@ -82,7 +99,12 @@ export class UnaryLoad {
   }
 
   async #dispatch(): Promise<void> {
-    const { assignments } = await this.#client.call(MAESTRO.dispatchNext, { executorId: this.#executorId, maxSteps: 1, wait: { seconds: 1n, nanos: 0 }, idempotencyKey: crypto.randomUUID() });
+    const { assignments } = await this.#client.call(MAESTRO.dispatchNext, {
+      executorId: this.#executorId,
+      maxSteps: 1,
+      wait: { seconds: 1n, nanos: 0 },
+      idempotencyKey: crypto.randomUUID(),
+    });
     if (assignments.length === 0) this.#empty += 1;
     for (const { lease } of assignments) if (lease !== undefined) this.#leases.push(lease);
   }
@@ -93,7 +115,11 @@ export class UnaryLoad {
       result: { case: "success", value: { outputs: { value: { case: "json", value: OUTPUT } } } },
       usage: { tokens: 7n, moneyMicros: 70n, energyMillijoules: 700n },
     });
-    const { results } = await this.#client.call(MAESTRO.reportOutcome, { executorId: this.#executorId, outcomes: [outcome], idempotencyKey: crypto.randomUUID() });
+    const { results } = await this.#client.call(MAESTRO.reportOutcome, {
+      executorId: this.#executorId,
+      outcomes: [outcome],
+      idempotencyKey: crypto.randomUUID(),
+    });
     const refused = results.find(({ result }) => result.case === "refusal")?.result.value;
     if (refused !== undefined && "explanation" in refused) throw new Error(refused.explanation);
   }

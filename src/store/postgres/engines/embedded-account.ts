@@ -66,7 +66,12 @@ export async function reaches(account: Account | undefined, path: string): Promi
 }
 
 /** The trouble of starting one of the packaged programs at all, as opposed to what it says once it runs. */
-export function launchTrouble(program: string, account: Account | undefined, error: unknown, code: string): EngineError {
+export function launchTrouble(
+  program: string,
+  account: Account | undefined,
+  error: unknown,
+  code: string,
+): EngineError {
   if (account !== undefined && (code === "EPERM" || code === "EINVAL")) {
     return new EngineError(
       "no-account",

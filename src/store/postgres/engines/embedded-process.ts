@@ -66,7 +66,11 @@ export function send(pid: number, signal: NodeJS.Signals): void {
 export async function endOrphans(name: string): Promise<boolean> {
   let found = await clusterProcesses(name);
   if (found.length === 0) return false;
-  const steps: readonly (readonly [NodeJS.Signals, number])[] = [["SIGINT", 10_000], ["SIGQUIT", 5_000], ["SIGKILL", 5_000]];
+  const steps: readonly (readonly [NodeJS.Signals, number])[] = [
+    ["SIGINT", 10_000],
+    ["SIGQUIT", 5_000],
+    ["SIGKILL", 5_000],
+  ];
   for (const [signal, patienceMs] of steps) {
     const headless = !found.some((each) => each.postmaster);
     for (const { pid, postmaster } of found) {

@@ -39,7 +39,10 @@ interface Structure {
 }
 
 /** The command-line arguments for the settings: ours, overridden by `overrides`, overridden by what the engine must decide itself. */
-export function settingArguments(overrides: Readonly<Record<string, string>>, { port, clusterName }: Structure): readonly string[] {
+export function settingArguments(
+  overrides: Readonly<Record<string, string>>,
+  { port, clusterName }: Structure,
+): readonly string[] {
   const structure: Readonly<Record<string, string>> = {
     listen_addresses: "127.0.0.1",
     port: String(port),
@@ -54,8 +57,15 @@ export function settingArguments(overrides: Readonly<Record<string, string>>, { 
   };
   for (const name of Object.keys(overrides)) {
     if (name in structure || !/^[a-z_][a-z0-9_.]*$/.test(name) || /^(data_directory|.*_file)$/.test(name)) {
-      throw new EngineError("bad-setting", `The embedded Postgres does not take the setting "${name}".`, "Leave it out.");
+      throw new EngineError(
+        "bad-setting",
+        `The embedded Postgres does not take the setting "${name}".`,
+        "Leave it out.",
+      );
     }
   }
-  return Object.entries({ ...defaults, ...overrides, ...structure }).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
+  return Object.entries({ ...defaults, ...overrides, ...structure }).flatMap(([name, value]) => [
+    "-c",
+    `${name}=${value}`,
+  ]);
 }

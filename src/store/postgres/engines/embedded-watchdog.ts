@@ -42,7 +42,10 @@ export interface EngineExit {
 export async function lifeTie(): Promise<readonly string[]> {
   const tie = ["setpriv", "--pdeathsig", "INT", "--"] as const;
   if (process.platform !== "linux") return [];
-  return promisify(execFile)(tie[0], [...tie.slice(1), "true"]).then(() => tie, () => []);
+  return promisify(execFile)(tie[0], [...tie.slice(1), "true"]).then(
+    () => tie,
+    () => [],
+  );
 }
 
 const keptLines = 40;
@@ -59,19 +62,34 @@ export class Watchdog {
   readonly ended: Promise<EngineExit>;
 
   constructor(cwd: string) {
-    const script = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "./watchdog.ts" : "./watchdog.js", import.meta.url));
+    const script = fileURLToPath(
+      new URL(import.meta.url.endsWith(".ts") ? "./watchdog.ts" : "./watchdog.js", import.meta.url),
+    );
     const flags = script.endsWith(".ts") ? ["--experimental-strip-types", "--disable-warning=ExperimentalWarning"] : [];
     // A session of its own: a signal to the terminal's process group must not reach Postgres before Maestro has drained.
     // Maestro's environment stays out, so that no debugger or preload option is obeyed twice.
     const env = process.env["PATH"] === undefined ? {} : { PATH: process.env["PATH"] };
-    this.#child = spawn(process.execPath, [...flags, script], { cwd, env, detached: true, stdio: "pipe", windowsHide: true });
+    this.#child = spawn(process.execPath, [...flags, script], {
+      cwd,
+      env,
+      detached: true,
+      stdio: "pipe",
+      windowsHide: true,
+    });
     this.#child.stdin?.on("error", () => undefined);
-    if (this.#child.stdout !== null) createInterface({ input: this.#child.stdout }).on("line", (line) => this.#take(line));
-    if (this.#child.stderr !== null) createInterface({ input: this.#child.stderr }).on("line", (line) => this.#keep(`watchdog: ${line}`));
+    if (this.#child.stdout !== null)
+      createInterface({ input: this.#child.stdout }).on("line", (line) => this.#take(line));
+    if (this.#child.stderr !== null)
+      createInterface({ input: this.#child.stderr }).on("line", (line) => this.#keep(`watchdog: ${line}`));
     this.ended = new Promise((resolve) => {
       const settle = (code: number | null, signal: string | null): void => {
         const { code: ownCode, signal: ownSignal } = this.#exit ?? { code, signal };
-        resolve({ cause: this.#exit === undefined ? "watchdog" : "postgres", code: ownCode, signal: ownSignal, lines: this.lines });
+        resolve({
+          cause: this.#exit === undefined ? "watchdog" : "postgres",
+          code: ownCode,
+          signal: ownSignal,
+          lines: this.lines,
+        });
       };
       this.#child.on("close", settle);
       this.#child.on("error", (error) => {

@@ -5,7 +5,16 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { accountFor, launchTrouble } from "./embedded-account.ts";
 import { locateBinaries } from "./embedded-binaries.ts";
-import { adminRole, appRole, clusterArgument, databaseName, disarmLockFile, ensureCluster, programEnvironment, startTrouble } from "./embedded-cluster.ts";
+import {
+  adminRole,
+  appRole,
+  clusterArgument,
+  databaseName,
+  disarmLockFile,
+  ensureCluster,
+  programEnvironment,
+  startTrouble,
+} from "./embedded-cluster.ts";
 import type { Runtime } from "./embedded-cluster.ts";
 import { lockFolder, openFolder } from "./embedded-folder.ts";
 import type { FolderLock, Passwords } from "./embedded-folder.ts";
@@ -54,7 +63,12 @@ export async function startEmbedded(options: EmbeddedOptions, signal?: AbortSign
   const lock = lockFolder(folder);
   try {
     const account = await accountFor(cluster);
-    const runtime: Runtime = { folder, cluster, account, binaries: await locateBinaries(account, folder, options.cacheDir) };
+    const runtime: Runtime = {
+      folder,
+      cluster,
+      account,
+      binaries: await locateBinaries(account, folder, options.cacheDir),
+    };
     return await startServer(runtime, options, lock, signal);
   } catch (error) {
     lock.release();
@@ -64,10 +78,16 @@ export async function startEmbedded(options: EmbeddedOptions, signal?: AbortSign
 
 // What another process can take from us between looking and starting: the port, or the cluster (the server of a Maestro that was
 // killed while starting it). Both are gone at the next try.
-const passing = /Address already in use|could not create any TCP\/IP sockets|"postmaster\.pid" already exists|pre-existing shared memory block/;
+const passing =
+  /Address already in use|could not create any TCP\/IP sockets|"postmaster\.pid" already exists|pre-existing shared memory block/;
 const maxTries = 8;
 
-async function startServer(runtime: Runtime, options: EmbeddedOptions, lock: FolderLock, signal?: AbortSignal): Promise<EngineHandle> {
+async function startServer(
+  runtime: Runtime,
+  options: EmbeddedOptions,
+  lock: FolderLock,
+  signal?: AbortSignal,
+): Promise<EngineHandle> {
   for (let attempt = 1; ; attempt += 1) {
     // First, because its start takes longest and overlaps with the rest.
     const watchdog = new Watchdog(runtime.folder);
@@ -103,15 +123,35 @@ interface Place {
 }
 
 /** Settles when the server accepts connections; throws when it ends, goes silent or is called off before. */
-async function launch(watchdog: Watchdog, runtime: Runtime, { port, name }: Place, options: EmbeddedOptions, signal?: AbortSignal): Promise<void> {
+async function launch(
+  watchdog: Watchdog,
+  runtime: Runtime,
+  { port, name }: Place,
+  options: EmbeddedOptions,
+  signal?: AbortSignal,
+): Promise<void> {
   const { account, cluster, folder, binaries } = runtime;
   const [program = binaries.postgres, ...tie] = [...(await lifeTie()), binaries.postgres];
-  const args = [...tie, "-D", await clusterArgument(cluster, account), ...settingArguments(options.settings ?? {}, { port, clusterName: name })];
+  const args = [
+    ...tie,
+    "-D",
+    await clusterArgument(cluster, account),
+    ...settingArguments(options.settings ?? {}, { port, clusterName: name }),
+  ];
   const identity = account === undefined ? {} : { uid: account.uid, gid: account.gid };
-  const order = { program, args, cwd: cluster, env: programEnvironment(), ...identity, logFile: join(folder, "postgres.log"), clusterName: name };
+  const order = {
+    program,
+    args,
+    cwd: cluster,
+    env: programEnvironment(),
+    ...identity,
+    logFile: join(folder, "postgres.log"),
+    clusterName: name,
+  };
   const silenceMs = options.startTimeoutMs ?? 60_000;
   await new Promise<void>((resolve, reject) => {
-    const giveUp = (): void => reject(startTrouble(folder, `Postgres said nothing for ${silenceMs} ms while starting`, watchdog.lines));
+    const giveUp = (): void =>
+      reject(startTrouble(folder, `Postgres said nothing for ${silenceMs} ms while starting`, watchdog.lines));
     const callOff = (): void => reject(signal?.reason instanceof Error ? signal.reason : new Error("called off"));
     signal?.addEventListener("abort", callOff, { once: true });
     let silence = setTimeout(giveUp, silenceMs);
@@ -133,14 +173,24 @@ async function launch(watchdog: Watchdog, runtime: Runtime, { port, name }: Plac
     void watchdog.ended.then(() => {
       done();
       const failed = watchdog.unlaunched;
-      reject(failed === undefined ? startTrouble(folder, "Postgres did not start", watchdog.lines) : launchTrouble(binaries.postgres, account, failed.text, failed.code));
+      reject(
+        failed === undefined
+          ? startTrouble(folder, "Postgres did not start", watchdog.lines)
+          : launchTrouble(binaries.postgres, account, failed.text, failed.code),
+      );
     });
   });
 }
 
 type Facts = Pick<EngineHandle, "url" | "adminUrl" | "major" | "port">;
 
-function handleOf(watchdog: Watchdog, facts: Facts, name: string, lock: FolderLock, log: (line: string) => void): EngineHandle {
+function handleOf(
+  watchdog: Watchdog,
+  facts: Facts,
+  name: string,
+  lock: FolderLock,
+  log: (line: string) => void,
+): EngineHandle {
   let stopping = false;
   const over = watchdog.ended.then(async (exit) => {
     // Only left over when the watchdog itself was killed; the tie to it does not exist on every system.
@@ -173,7 +223,8 @@ function handleOf(watchdog: Watchdog, facts: Facts, name: string, lock: FolderLo
 // Loopback TCP rather than a Unix socket: 5–10 % slower for single-row statements, nothing for batches, and it has no path that can
 // be too long, cleaned away from a temporary folder or unreadable to another account; every client takes the URL as it is.
 function urlsFor(port: number, { admin, app }: Passwords): { readonly url: string; readonly adminUrl: string } {
-  const urlFor = (role: string, password: string): string => `postgres://${role}:${password}@127.0.0.1:${port}/${databaseName}`;
+  const urlFor = (role: string, password: string): string =>
+    `postgres://${role}:${password}@127.0.0.1:${port}/${databaseName}`;
   return { url: urlFor(appRole, app), adminUrl: urlFor(adminRole, admin) };
 }
 
@@ -182,7 +233,9 @@ async function freePort(): Promise<number> {
     const probe = createServer().once("error", reject);
     probe.listen(0, "127.0.0.1", () => {
       const address = probe.address();
-      probe.close(() => (typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port"))));
+      probe.close(() =>
+        typeof address === "object" && address !== null ? resolve(address.port) : reject(new Error("no port")),
+      );
     });
   });
 }

@@ -46,11 +46,15 @@ export function folderTrouble(path: string, error: unknown): EngineError {
   const code = systemCode(error);
   if (code === "ENOSPC" || code === "EDQUOT") return diskFull(path);
   const why =
-    code === "EACCES" || code === "EPERM" ? "this user may not write there"
-    : code === "EROFS" ? "it is on a read-only file system"
-    : code === "ENOTDIR" || code === "EEXIST" ? "a part of that path is a file"
-    : code === "ENAMETOOLONG" ? "the path is too long for this system"
-    : `the system says ${code === "" ? String(error) : code}`;
+    code === "EACCES" || code === "EPERM"
+      ? "this user may not write there"
+      : code === "EROFS"
+        ? "it is on a read-only file system"
+        : code === "ENOTDIR" || code === "EEXIST"
+          ? "a part of that path is a file"
+          : code === "ENAMETOOLONG"
+            ? "the path is too long for this system"
+            : `the system says ${code === "" ? String(error) : code}`;
   return new EngineError(
     "folder-unusable",
     `The data folder ${path} cannot be used: ${why}.`,

@@ -24,14 +24,22 @@ interface Row {
  */
 export async function checkServer(url: string): Promise<ServerFacts> {
   const place = describeUrl(url);
-  const sql = postgres(url, { max: 1, connect_timeout: 5, idle_timeout: 1, onnotice: () => undefined, fetch_types: false, prepare: false });
+  const sql = postgres(url, {
+    max: 1,
+    connect_timeout: 5,
+    idle_timeout: 1,
+    onnotice: () => undefined,
+    fetch_types: false,
+    prepare: false,
+  });
   try {
     // Both users: a session may have been put into a lesser role that it can leave again.
     const [row] = await sql<Row[]>`
       SELECT current_setting('server_version_num')::int AS version, current_user::text AS role,
              bool_or(rolsuper) AS superuser, bool_or(rolbypassrls) AS bypass
       FROM pg_catalog.pg_roles WHERE rolname IN (current_user, session_user)`;
-    if (row === undefined) throw new EngineError("login-refused", `The server ${place} does not say who we are.`, "Check DATABASE_URL.");
+    if (row === undefined)
+      throw new EngineError("login-refused", `The server ${place} does not say who we are.`, "Check DATABASE_URL.");
     return judge(row, place);
   } catch (error) {
     throw error instanceof EngineError ? error : connectionTrouble(place, error);
@@ -44,7 +52,11 @@ export async function checkServer(url: string): Promise<ServerFacts> {
 export function judge({ version, role, superuser, bypass }: Row, place: string): ServerFacts {
   const major = Math.floor(version / 10_000);
   if (major < oldestMajor) {
-    throw new EngineError("too-old", `The server ${place} is Postgres ${major}; Maestro needs ${oldestMajor} or newer.`, "Upgrade it, or use another server.");
+    throw new EngineError(
+      "too-old",
+      `The server ${place} is Postgres ${major}; Maestro needs ${oldestMajor} or newer.`,
+      "Upgrade it, or use another server.",
+    );
   }
   const why = `row-level security, which keeps the organizations apart, does not bind it`;
   const remedy = "Log in as a role made with CREATE ROLE … LOGIN NOSUPERUSER NOBYPASSRLS that owns the database.";
@@ -60,7 +72,11 @@ function describeUrl(url: string): string {
   } catch {
     // Refused below, without repeating it: it may contain a password.
   }
-  throw new EngineError("bad-url", "DATABASE_URL is not a Postgres address.", "Write it as postgres://user:password@host:5432/database.");
+  throw new EngineError(
+    "bad-url",
+    "DATABASE_URL is not a Postgres address.",
+    "Write it as postgres://user:password@host:5432/database.",
+  );
 }
 
 function connectionTrouble(place: string, error: unknown): EngineError {
@@ -68,7 +84,12 @@ function connectionTrouble(place: string, error: unknown): EngineError {
   // SQLSTATE class 28: wrong user or password, or no rule that lets them in; 3D000: no such database.
   if (code.startsWith("28") || code === "3D000" || code === "42501") {
     const what = code === "3D000" ? "has no such database" : "refuses this login";
-    return new EngineError("login-refused", `The server ${place} ${what} (${code}).`, "Check user, password and database in DATABASE_URL.", error);
+    return new EngineError(
+      "login-refused",
+      `The server ${place} ${what} (${code}).`,
+      "Check user, password and database in DATABASE_URL.",
+      error,
+    );
   }
   return new EngineError(
     "unreachable",

@@ -29,8 +29,14 @@ export async function superviseEmbedded(options: EmbeddedOptions): Promise<Super
       if (isDown()) return await never();
       options.log(`Postgres ended by itself (${exit.cause}); starting it again.`);
       current = again({ ...options, port: first.port }, down.signal);
-      const trouble = await current.then(() => undefined, (error: unknown) => (error instanceof Error ? error.message : String(error)));
-      if (trouble !== undefined) return isDown() ? await never() : `The embedded database ended by itself and could not be started again: ${trouble}`;
+      const trouble = await current.then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error.message : String(error)),
+      );
+      if (trouble !== undefined)
+        return isDown()
+          ? await never()
+          : `The embedded database ended by itself and could not be started again: ${trouble}`;
     }
   })();
   return {

@@ -29,12 +29,21 @@ process.stdin.on("error", () => stop());
 function watch(order: WatchdogOrder): void {
   const log = new BoundedLog(order.logFile);
   const identity = order.uid === undefined ? {} : { uid: order.uid, gid: order.gid };
-  const server = spawn(order.program, order.args, { cwd: order.cwd, env: order.env, ...identity, stdio: ["ignore", "pipe", "pipe"], windowsHide: true });
+  const server = spawn(order.program, order.args, {
+    cwd: order.cwd,
+    env: order.env,
+    ...identity,
+    stdio: ["ignore", "pipe", "pipe"],
+    windowsHide: true,
+  });
   const timers: NodeJS.Timeout[] = [];
   stop = () => {
     stop = () => undefined;
     server.kill("SIGINT");
-    timers.push(setTimeout(() => server.kill("SIGQUIT"), 10_000), setTimeout(() => server.kill("SIGKILL"), 15_000));
+    timers.push(
+      setTimeout(() => server.kill("SIGQUIT"), 10_000),
+      setTimeout(() => server.kill("SIGKILL"), 15_000),
+    );
   };
   server.on("spawn", () => report({ type: "spawned", pid: server.pid ?? 0 }));
   server.on("error", (error: NodeJS.ErrnoException) => {
