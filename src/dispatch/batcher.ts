@@ -9,6 +9,7 @@ import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.
 import type { DecideContext } from "../domain/plan/draft.ts";
 import { decideShare } from "./decide-batch.ts";
 import type { PlanResult } from "./decide-batch.ts";
+import { ClaimPicker } from "./claim-picker.ts";
 import { refuseItem, rowsOf } from "./items.ts";
 import type { Item } from "./items.ts";
 import { ItemQueue } from "./queue.ts";
@@ -37,6 +38,7 @@ export interface BatcherOptions {
 export class Batcher {
   readonly #options: BatcherOptions;
   readonly #queue = new ItemQueue();
+  readonly #picker: ClaimPicker;
   readonly #busy = new Set<PlanId>();
   #running = 0;
   #scheduled = false;
@@ -44,10 +46,10 @@ export class Batcher {
   #pausedUntil: NodeJS.Timeout | undefined;
   #outages = 0;
   #idle: (() => void)[] = [];
-  #claimTurn = 0;
 
   constructor(options: BatcherOptions) {
     this.#options = options;
+    this.#picker = new ClaimPicker(options);
   }
 
   /** Queues an item; a full queue refuses it at once. */
@@ -100,7 +102,7 @@ export class Batcher {
   #pump(): void {
     while (this.#running < this.#options.writers && this.#options.session.mayCommit()) {
       const items = this.#queue.take(BATCH_ITEMS, this.#busy);
-      if (!this.#stopping) items.push(...this.#claims(BATCH_ITEMS - items.length));
+      if (!this.#stopping) items.push(...this.#picker.pick(BATCH_ITEMS - items.length, this.#busy));
       if (items.length === 0) break;
       void this.#carryOut(items, false);
     }
@@ -108,76 +110,6 @@ export class Batcher {
       const idle = this.#idle;
       this.#idle = [];
       for (const resolve of idle) resolve();
-    }
-  }
-
-  /** Picks steps for credit: orgs in turn, a quantum each; an executor's windows by their oldest head. */
-  #claims(room: number): Item[] {
-    const claims: Item[] = [];
-    const { takers } = this.#options;
-    const orgs = takers.orgs();
-    if (orgs.length === 0 || room <= 0) return claims;
-    const parked: (() => void)[] = [];
-    let progress = true;
-    this.#claimTurn += 1;
-    const turn = this.#claimTurn % orgs.length;
-    const order = [...orgs.slice(turn), ...orgs.slice(0, turn)];
-    while (progress && claims.length < room) {
-      progress = false;
-      for (const orgId of order) {
-        let quantum = Math.min(16, room - claims.length);
-        for (const taker of takers.inTurn(orgId)) {
-          while (quantum > 0 && taker.credit > 0) {
-            const item = this.#pick(taker, parked);
-            if (item === undefined) {
-              this.#options.hungry(taker);
-              break;
-            }
-            claims.push(item);
-            quantum -= 1;
-            progress = true;
-          }
-          if (quantum === 0) break;
-        }
-      }
-    }
-    for (const push of parked) push();
-    for (const claim of claims) if (claim.kind === "claim") claim.taker.seal();
-    return claims;
-  }
-
-  #pick(taker: Taker, parked: (() => void)[]): Item | undefined {
-    for (;;) {
-      let best = undefined as ReturnType<Taker["windows"]>[number] | undefined;
-      let bestKey = Number.POSITIVE_INFINITY;
-      for (const window of taker.windows(this.#options.windows)) {
-        const head = window.head();
-        if (head !== undefined && head.orderKey < bestKey) {
-          best = window;
-          bestKey = head.orderKey;
-        }
-      }
-      const step = best?.take();
-      if (best === undefined || step === undefined) return undefined;
-      if (this.#busy.has(step.planId)) {
-        const window = best;
-        parked.push(() => {
-          window.offer(step);
-        });
-        if (parked.length > 512) return undefined;
-        continue;
-      }
-      taker.reserve();
-      return {
-        kind: "claim",
-        orgId: step.orgId,
-        planId: step.planId,
-        deferrals: 0,
-        ordinal: step.ordinal,
-        taker,
-        handover: false,
-        from: step,
-      };
     }
   }
 

@@ -1,6 +1,6 @@
 // The standing loops of dispatch: session, deadlines, silence, refill scans, timers, sweeps of lapsed sessions. Each finds
 // and moves everything that can move, whatever event was lost. Not here: what they move, see items.ts.
-import type { ExecutorId, OrgId, SessionId } from "../domain/id.ts";
+import type { ExecutorId, OrgId } from "../domain/id.ts";
 import type { ErrorClass } from "../domain/outcome.ts";
 import type { Store } from "../store/ports/store.ts";
 import type { Clock } from "../support/clock.ts";
@@ -10,6 +10,7 @@ import type { ExecutorConnection } from "./connection.ts";
 import type { LeaseEntry, LeaseTable } from "./leases.ts";
 import { RENEW_EVERY_MS } from "./session.ts";
 import type { ServerSession } from "./session.ts";
+import { sweepLapsed } from "./sweep.ts";
 import type { Taker, Takers } from "./takers.ts";
 import { WINDOW_LIMIT } from "./windows.ts";
 import type { Window, Windows } from "./windows.ts";
@@ -324,7 +325,7 @@ export class DispatchUpkeep {
         for (const { orgId, planId } of await this.#o.store.platform.overduePlans(orgs.slice(i, i + 100), 100))
           this.#o.batcher.push({ kind: "overdue", orgId, planId, deferrals: 0 });
       }
-      if (this.#o.clock.monotonicMs() - this.#startedMs >= SETTLE_MS) await this.#sweep(orgs);
+      if (this.#o.clock.monotonicMs() - this.#startedMs >= SETTLE_MS) await sweepLapsed(this.#o, orgs);
     } catch (error) {
       this.#o.log("look.failed", { error: String(error) });
     } finally {
@@ -371,28 +372,6 @@ export class DispatchUpkeep {
     } catch (error) {
       this.#o.log("look.failed", { error: String(error) });
     }
-  }
-
-  /** Leases of sessions that lapsed: whoever held them had its time to attach again. */
-  async #sweep(orgs: readonly OrgId[]): Promise<void> {
-    for (const sessionId of await this.#o.store.platform.lapsedSessions()) {
-      if (sessionId === this.#o.session.id) continue;
-      let left = 0;
-      for (let i = 0; i < orgs.length; i += 100) left += await this.#sweepOrgs(orgs.slice(i, i + 100), sessionId);
-      if (left === 0) await this.#o.store.platform.forgetSession(sessionId);
-    }
-  }
-
-  async #sweepOrgs(orgs: readonly OrgId[], sessionId: SessionId): Promise<number> {
-    const leases = await this.#o.store.platform.leasesOfSession(orgs, sessionId);
-    await Promise.all(
-      leases.map(async ({ orgId, planId, ordinal, fencing }) => {
-        await new Promise<void>((done) => {
-          this.#o.batcher.push({ kind: "sweep", orgId, planId, deferrals: 0, ordinal, fencing, done });
-        });
-      }),
-    );
-    return leases.length;
   }
 }
 

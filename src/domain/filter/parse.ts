@@ -1,8 +1,6 @@
-// Filters of goals from CEL text. Not here: what a filter means (filter.ts), and what of a field may be asked (fields.ts).
-//
-// The subset: `==` `!=` `<` `<=` `>` `>=` between a field and a constant, `in` a list of constants, `"name" in labels`,
-// `has(labels.name)`, `.startsWith("…")`, `.contains("…")`, a flag attribute by itself, `== null` for what may be absent,
-// and `&&` `||` `!`. Fields: state, name, intent, charter, labels.x, attributes.x, created_at, finished_at.
+// Filters of goals from CEL text: `==` `!=` `<` `<=` `>` `>=` `in` `has` `.startsWith` `.contains` `&&` `||` `!` over state, name,
+// intent, charter, labels.x, attributes.x, created_at and finished_at; a flag attribute by itself, and `== null` where it may be absent.
+// Not here: what a filter means (filter.ts), and what of a field may be asked (fields.ts).
 import { parseExpression, positionOf } from "../expression/language.ts";
 import type { Node, ParsedExpression } from "../expression/language.ts";
 import { decided, refused } from "../refusal.ts";

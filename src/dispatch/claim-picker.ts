@@ -1,0 +1,96 @@
+// Which ready step goes to which taker: fair between orgs, oldest first within them. Not here: leasing them, which is a batch.
+import type { PlanId } from "../domain/id.ts";
+import type { Item } from "./items.ts";
+import type { Taker, Takers } from "./takers.ts";
+import type { Window, Windows } from "./windows.ts";
+
+export interface PickerOptions {
+  readonly windows: Windows;
+  readonly takers: Takers;
+  /** A taker with credit found its windows empty. */
+  readonly hungry: (taker: Taker) => void;
+}
+
+/** Steps that an org may take in its turn. */
+const QUANTUM = 16;
+/** Steps of plans that are in a batch, passed over before a taker is given up for this time. */
+const PASSED_OVER = 512;
+
+export class ClaimPicker {
+  readonly #options: PickerOptions;
+  #turn = 0;
+
+  constructor(options: PickerOptions) {
+    this.#options = options;
+  }
+
+  /** Picks steps for credit: orgs in turn, a quantum each; an executor's windows by their oldest head. */
+  pick(room: number, busy: ReadonlySet<PlanId>): Item[] {
+    const claims: Item[] = [];
+    const { takers } = this.#options;
+    const orgs = takers.orgs();
+    if (orgs.length === 0 || room <= 0) return claims;
+    const parked: (() => void)[] = [];
+    let progress = true;
+    this.#turn += 1;
+    const turn = this.#turn % orgs.length;
+    const order = [...orgs.slice(turn), ...orgs.slice(0, turn)];
+    while (progress && claims.length < room) {
+      progress = false;
+      for (const orgId of order) {
+        let quantum = Math.min(QUANTUM, room - claims.length);
+        for (const taker of takers.inTurn(orgId)) {
+          while (quantum > 0 && taker.credit > 0) {
+            const item = this.#next(taker, busy, parked);
+            if (item === undefined) {
+              this.#options.hungry(taker);
+              break;
+            }
+            claims.push(item);
+            quantum -= 1;
+            progress = true;
+          }
+          if (quantum === 0) break;
+        }
+      }
+    }
+    for (const push of parked) push();
+    for (const claim of claims) if (claim.kind === "claim") claim.taker.seal();
+    return claims;
+  }
+
+  #next(taker: Taker, busy: ReadonlySet<PlanId>, parked: (() => void)[]): Item | undefined {
+    for (;;) {
+      let best: Window | undefined;
+      let bestKey = Number.POSITIVE_INFINITY;
+      for (const window of taker.windows(this.#options.windows)) {
+        const head = window.head();
+        if (head !== undefined && head.orderKey < bestKey) {
+          best = window;
+          bestKey = head.orderKey;
+        }
+      }
+      const step = best?.take();
+      if (best === undefined || step === undefined) return undefined;
+      if (busy.has(step.planId)) {
+        const window = best;
+        parked.push(() => {
+          window.offer(step);
+        });
+        if (parked.length > PASSED_OVER) return undefined;
+        continue;
+      }
+      taker.reserve();
+      return {
+        kind: "claim",
+        orgId: step.orgId,
+        planId: step.planId,
+        deferrals: 0,
+        ordinal: step.ordinal,
+        taker,
+        handover: false,
+        from: step,
+      };
+    }
+  }
+}
