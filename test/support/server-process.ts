@@ -129,11 +129,13 @@ async function ready(server: ServerProcess, child: ChildProcess): Promise<void> 
 
 async function ask(child: ChildProcess, reset: boolean): Promise<ProbeReading> {
   return await new Promise((resolve, reject) => {
-    child.once("message", (message) => {
-      resolve(message as ProbeReading);
-    });
-    child.once("exit", () => {
+    const ended = (): void => {
       reject(new Error("the server ended"));
+    };
+    child.once("exit", ended);
+    child.once("message", (message) => {
+      child.off("exit", ended);
+      resolve(message as ProbeReading);
     });
     child.send({ probe: true, reset });
   });
