@@ -73,6 +73,8 @@ function checkOpening(path: string): string[] {
   if (marker === undefined) return [];
   const lines = read(path).split("\n");
   const from = lines[0]?.startsWith("#!") === true ? 1 : 0;
+  // Python has a place for it, and a convention of its own for its length.
+  if (path.endsWith(".py") && lines[from]?.startsWith('"""') === true) return [];
   const length = lines.slice(from).findIndex((line) => !line.startsWith(marker));
   if (length === 0) return [`${path}:${from + 1}: opens without saying what lives here`];
   if (length > MAX_OPENING_LINES)

@@ -1,8 +1,7 @@
 // The executor library, `maestro/executor`: performs steps that Maestro pushes over a stream. Not here: one attempt
-// (attempt.ts), one stream (session.ts), what handlers see (step.ts).
+// (attempt.ts), the stream (link.ts), what handlers see (step.ts).
 import { create } from "@bufbuild/protobuf";
 import type { JsonValue } from "@bufbuild/protobuf";
-import { OutcomeSchema } from "../../gen/maestro/v1/dispatch_pb.ts";
 import type { Assignment, Lease, Outcome } from "../../gen/maestro/v1/dispatch_pb.ts";
 import {
   DrainSchema,
@@ -11,24 +10,28 @@ import {
   RenewalsSchema,
   SlotsSchema,
 } from "../../gen/maestro/v1/dispatch_service_pb.ts";
-import type { AttachResponse, Goodbye, OutcomeAck, Stop, Welcome } from "../../gen/maestro/v1/dispatch_service_pb.ts";
+import type {
+  AttachResponse,
+  Goodbye,
+  Hello,
+  OutcomeAck,
+  Stop,
+  Welcome,
+} from "../../gen/maestro/v1/dispatch_service_pb.ts";
 import { systemClock } from "../support/clock.ts";
 import type { Clock } from "../support/clock.ts";
 import { systemRandom } from "../support/random.ts";
-import type { Random } from "../support/random.ts";
 import { Attempt, leaseKey } from "./attempt.ts";
-import { Backoff } from "./backoff.ts";
-import { amounts, msOf, timestamp } from "./convert.ts";
+import { msOf } from "./convert.ts";
 import { specOf } from "./options.ts";
 import type { ExecutorEvent, ExecutorOptions } from "./options.ts";
 import { Handlers } from "./handlers.ts";
+import { Link } from "./link.ts";
 import { Outbox } from "./outbox.ts";
-import { fromError, returned } from "./result.ts";
+import { fromError, returned, unstarted } from "./result.ts";
 import { Refuse } from "./errors.ts";
-import { Session } from "./session.ts";
 import type { Handler } from "./step.ts";
 import { finalRefusal, parseAddress, refusedBy } from "./wire.ts";
-import type { Address } from "./wire.ts";
 
 export { Interruption, PermanentError, Refuse, RefusedByServer, TransientError } from "./errors.ts";
 export type { FailureDetails, InterruptionCause } from "./errors.ts";
@@ -61,10 +64,8 @@ export class Executor {
   /** Resolves when the executor has ended in order; rejects with `RefusedByServer` when the server will not have it. */
   readonly closed: Promise<void>;
   readonly #options: ExecutorOptions;
-  readonly #address: Address;
   readonly #clock: Clock;
-  readonly #random: Random;
-  readonly #backoff: Backoff;
+  readonly #link: Link;
   readonly #incarnation: string;
   readonly #handlers = new Handlers();
   readonly #attempts = new Map<string, Attempt>();
@@ -72,24 +73,29 @@ export class Executor {
   readonly #ended = Promise.withResolvers<void>();
   readonly #attached = Promise.withResolvers<void>();
   readonly #onSignal = (signal: NodeJS.Signals): void => this.#signalled(signal);
-  #session: Session | undefined;
   #slots: number;
-  #timer: NodeJS.Timeout | undefined;
   #farewell: NodeJS.Timeout | undefined;
   #flushing = false;
   #started = false;
   #draining = false;
   #over = false;
-  #comeBackAtOnce = false;
 
   /** Throws a TypeError when the address is none. */
   constructor(options: ExecutorOptions) {
     this.#options = options;
-    this.#address = parseAddress(options.url);
     this.#clock = options.clock ?? systemClock;
-    this.#random = options.random ?? systemRandom();
-    this.#backoff = new Backoff(this.#random);
-    this.#incarnation = Buffer.from(this.#random.bytes(16)).toString("hex");
+    const random = options.random ?? systemRandom();
+    this.#incarnation = Buffer.from(random.bytes(16)).toString("hex");
+    this.#link = new Link(
+      { address: parseAddress(options.url), apiKey: options.apiKey, clock: this.#clock, random },
+      {
+        hello: () => this.#hello(),
+        message: (message) => this.#receive(message),
+        lost: (error) => this.#lostStream(error),
+        detached: (reason, retryInMs) => this.#observe({ kind: "detached", reason, retryInMs }),
+        tick: () => this.#signOfLife(),
+      },
+    );
     this.#slots = options.slots ?? 1;
     this.closed = this.#ended.promise;
     // Whoever does not ask how it ended is not to be ended by it.
@@ -119,7 +125,7 @@ export class Executor {
     this.#started = true;
     this.#handlers.fix();
     for (const signal of this.#options.drainOn ?? ["SIGTERM"]) process.on(signal, this.#onSignal);
-    this.#connect();
+    this.#link.open();
     await this.#attached.promise;
   }
 
@@ -128,7 +134,7 @@ export class Executor {
     if (!Number.isInteger(slots) || slots < 0 || slots > 4096)
       throw new RangeError("slots must be a whole number from 0 to 4096");
     this.#slots = slots;
-    if (this.#session?.welcomed === true) this.#session.say({ case: "slots", value: create(SlotsSchema, { slots }) });
+    this.#link.say({ case: "slots", value: create(SlotsSchema, { slots }) });
   }
 
   /** Takes no new steps, finishes what runs, delivers every outcome, and closes. */
@@ -136,7 +142,7 @@ export class Executor {
     if (!this.#draining && !this.#over) {
       this.#draining = true;
       this.#observe({ kind: "draining", reason });
-      if (this.#session?.welcomed === true) this.#session.say({ case: "drain", value: create(DrainSchema) });
+      this.#link.say({ case: "drain", value: create(DrainSchema) });
       this.#closeWhenEmpty();
     }
     await this.closed;
@@ -167,35 +173,25 @@ export class Executor {
     return this.#attempts.size;
   }
 
-  #connect(): void {
-    if (this.#over) return;
+  #hello(): Hello {
     this.#outbox.allAgain();
     for (const attempt of this.#attempts.values()) attempt.resend();
     // Leases of unsent outcomes count as held until those are taken; a server that read the list alone would return them.
     const unacknowledged = this.#outbox.outcomes();
     const running = [...this.#attempts.values()].map(({ lease }) => lease);
-    const hello = create(HelloSchema, {
+    return create(HelloSchema, {
       spec: specOf({ ...this.#options, slots: Math.max(1, this.#slots) }, this.#handlers.capabilities),
       incarnation: this.#incarnation,
       held: [...running, ...unacknowledged.flatMap(({ lease }) => lease ?? [])].slice(0, MOST_HELD),
       unsent: this.#outbox.nextBatch(),
     });
-    this.#session = new Session(this.#address, this.#options.apiKey, hello, this.#clock, {
-      message: (session, message) => {
-        if (session === this.#session) this.#receive(session, message);
-      },
-      ended: (session, error) => {
-        if (session === this.#session) this.#lostStream(session, error);
-      },
-    });
-    this.#tickLater(this.#session);
   }
 
-  #receive(session: Session, { message, acknowledged }: AttachResponse): void {
+  #receive({ message, acknowledged }: AttachResponse): void {
     for (const attempt of this.#attempts.values()) attempt.acknowledge(acknowledged);
     switch (message.case) {
       case "welcome":
-        this.#welcome(session, message.value);
+        this.#welcome(message.value);
         break;
       case "assignments":
         for (const assignment of message.value.assignments) this.#take(assignment);
@@ -208,18 +204,15 @@ export class Executor {
         for (const stop of message.value.stops) this.#stopAttempt(stop);
         break;
       case "goodbye":
-        this.#goodbye(session, message.value);
+        this.#goodbye(message.value);
         break;
       case "heartbeat":
       case undefined:
     }
   }
 
-  #welcome(session: Session, welcome: Welcome): void {
-    this.#backoff.reset();
-    // From now on in the rhythm that the server's own limit asks for.
-    clearTimeout(this.#timer);
-    this.#tickLater(session);
+  #welcome(welcome: Welcome): void {
+    this.#link.settle();
     this.#observe({
       kind: "attached",
       executorId: welcome.executorId,
@@ -229,7 +222,7 @@ export class Executor {
     });
     for (const lease of welcome.lost) this.#lose(lease, "the lease was lost while the stream was broken");
     if (this.#slots !== (this.#options.slots ?? 1)) this.setSlots(this.#slots);
-    if (this.#draining) session.say({ case: "drain", value: create(DrainSchema) });
+    if (this.#draining) this.#link.say({ case: "drain", value: create(DrainSchema) });
     this.#attached.resolve();
     this.#flush();
     this.#closeWhenEmpty();
@@ -240,10 +233,15 @@ export class Executor {
     // A server that is not sure whether an assignment arrived sends it again.
     if (lease === undefined || this.#attempts.has(leaseKey(lease)) || this.#outbox.has(leaseKey(lease))) return;
     const handler = this.#handlers.of(assignment);
-    if (this.#draining) return this.#settle(this.#atOnce(lease, returned("the executor is draining")));
+    if (this.#draining)
+      return this.#settle(unstarted(lease, returned("the executor is draining"), this.#clock.nowMs()));
     if (handler === undefined) {
       return this.#settle(
-        this.#atOnce(lease, fromError(new Refuse(`this executor has no handler for ${capability}`), undefined)),
+        unstarted(
+          lease,
+          fromError(new Refuse(`this executor has no handler for ${capability}`), undefined),
+          this.#clock.nowMs(),
+        ),
       );
     }
     const attempt = new Attempt(assignment, lease, this.#clock);
@@ -262,11 +260,6 @@ export class Executor {
     this.#renew();
     this.#attempts.delete(leaseKey(attempt.lease));
     this.#settle(outcome);
-  }
-
-  #atOnce(lease: Lease, result: Outcome["result"]): Outcome {
-    const none = { tokens: 0, moneyMicros: 0, energyJoules: 0, wallMs: 0 };
-    return create(OutcomeSchema, { lease, result, usage: amounts(none), startedAt: timestamp(this.#clock.nowMs()) });
   }
 
   #settle(outcome: Outcome): void {
@@ -291,10 +284,9 @@ export class Executor {
 
   #flush(): void {
     this.#flushing = false;
-    const session = this.#session;
-    if (session?.welcomed !== true) return;
+    if (!this.#link.welcomed) return;
     for (let outcomes = this.#outbox.nextBatch(); outcomes.length > 0; outcomes = this.#outbox.nextBatch()) {
-      session.say({ case: "outcomes", value: create(OutcomesSchema, { outcomes }) });
+      this.#link.say({ case: "outcomes", value: create(OutcomesSchema, { outcomes }) });
     }
   }
 
@@ -334,57 +326,34 @@ export class Executor {
     attempt.interrupt("lost", reason);
   }
 
-  #goodbye(session: Session, { refusal, reconnect }: Goodbye): void {
+  #goodbye({ refusal, reconnect }: Goodbye): void {
     if (!reconnect && refusal !== undefined && !refusal.retryable) return this.#end(refusedBy(refusal));
     if (!reconnect && this.#draining && this.#idle) return this.#end();
-    this.#comeBackAtOnce = reconnect;
-    session.finish();
+    this.#link.leave(reconnect);
   }
 
-  #lostStream(session: Session, error: unknown): void {
-    clearTimeout(this.#timer);
-    this.#session = undefined;
-    if (this.#over) return;
+  /** Ends when nothing is to be hoped for; otherwise says that another stream is wanted. */
+  #lostStream(error: unknown): boolean {
     const refusal = finalRefusal(error);
-    if (refusal !== undefined) return this.#end(refusal);
-    if (this.#draining && this.#idle) return this.#end();
-    // A server that says goodbye is going down: the next one answers sooner than a backoff would let us ask.
-    const retryInMs = this.#comeBackAtOnce && session.welcomed ? 50 * this.#random.fraction() : this.#backoff.nextMs();
-    this.#comeBackAtOnce = false;
-    const reason = error instanceof Error ? error.message : "the server ended the stream";
-    this.#observe({ kind: "detached", reason, retryInMs });
-    this.#timer = setTimeout(() => this.#connect(), retryInMs);
+    if (refusal !== undefined) this.#end(refusal);
+    else if (this.#draining && this.#idle) this.#end();
+    return !this.#over;
   }
 
-  #tickLater(session: Session): void {
-    this.#timer = setTimeout(() => {
-      if (session.silent) return this.#abandon(session);
-      if (session.welcomed && !session.congested) this.#signOfLife(session);
-      this.#tickLater(session);
-    }, session.tickMs);
-  }
-
-  #abandon(session: Session): void {
-    this.#session = undefined;
-    session.close();
-    this.#lostStream(session, new Error("the server has been silent for too long"));
-  }
-
-  #signOfLife(session: Session): void {
-    if (!this.#renew()) session.say({ case: "renewals", value: create(RenewalsSchema) });
+  #signOfLife(): void {
+    if (!this.#renew()) this.#link.say({ case: "renewals", value: create(RenewalsSchema) });
   }
 
   /** Tells what attempts have to tell, in as many messages as their bounds need; false when there was nothing. */
   #renew(): boolean {
-    const session = this.#session;
-    if (session?.welcomed !== true || session.congested) return false;
+    if (!this.#link.welcomed || this.#link.congested) return false;
     let said = false;
     for (const attempt of this.#attempts.values()) {
       // One message an attempt: a batch of several could outgrow the size of a message.
       for (;;) {
-        const renewal = attempt.takeRenewal(session.nextNumber);
+        const renewal = attempt.takeRenewal(this.#link.nextNumber);
         if (renewal === undefined) break;
-        session.say({ case: "renewals", value: create(RenewalsSchema, { renewals: [renewal] }) });
+        this.#link.say({ case: "renewals", value: create(RenewalsSchema, { renewals: [renewal] }) });
         said = true;
       }
     }
@@ -407,23 +376,17 @@ export class Executor {
   /** When drained: the server says goodbye to an attached executor; one that is not attached has nobody to wait for. */
   #closeWhenEmpty(): void {
     if (!this.#draining || !this.#idle || this.#over) return;
-    if (this.#session?.welcomed !== true) return this.#end();
+    if (!this.#link.welcomed) return this.#end();
     this.#farewell ??= setTimeout(() => this.#end(), FAREWELL_MS);
   }
 
   #end(error?: Error): void {
     if (this.#over) return;
     this.#over = true;
-    clearTimeout(this.#timer);
     clearTimeout(this.#farewell);
     for (const signal of this.#options.drainOn ?? ["SIGTERM"]) process.off(signal, this.#onSignal);
     for (const attempt of this.#attempts.values()) attempt.interrupt("lost", error?.message ?? "the executor ended");
-    const session = this.#session;
-    this.#session = undefined;
-    if (session !== undefined) {
-      session.finish();
-      setTimeout(() => session.close(), FAREWELL_MS).unref();
-    }
+    this.#link.end(FAREWELL_MS);
     this.#observe({ kind: "closed" });
     if (error === undefined) {
       this.#attached.resolve();

@@ -3,13 +3,14 @@ import { create } from "@bufbuild/protobuf";
 import type { JsonObject } from "@bufbuild/protobuf";
 import {
   ExecutorRefusalSchema,
+  OutcomeSchema,
   ReturnedSchema,
   StoppedSchema,
   SuccessSchema,
 } from "../../gen/maestro/v1/dispatch_pb.ts";
-import type { Outcome } from "../../gen/maestro/v1/dispatch_pb.ts";
+import type { Lease, Outcome } from "../../gen/maestro/v1/dispatch_pb.ts";
 import { ErrorClass, FailureSchema } from "../../gen/maestro/v1/step_pb.ts";
-import { cut, jsonPayload } from "./convert.ts";
+import { amounts, cut, jsonPayload, timestamp } from "./convert.ts";
 import { Interruption, PermanentError, Refuse, TransientError } from "./errors.ts";
 import type { FailureDetails } from "./errors.ts";
 
@@ -54,6 +55,12 @@ export function fromError(error: unknown, interruption: Interruption | undefined
 /** The lease is given back unbegun. */
 export function returned(message: string): Result {
   return { case: "returned", value: create(ReturnedSchema, { message: cut(message, 4096) }) };
+}
+
+/** The outcome of an attempt that was never begun, and so used nothing. */
+export function unstarted(lease: Lease, result: Result, nowMs: number): Outcome {
+  const usage = amounts({ tokens: 0, moneyMicros: 0, energyJoules: 0, wallMs: 0 });
+  return create(OutcomeSchema, { lease, result, usage, startedAt: timestamp(nowMs) });
 }
 
 export function failure(errorClass: ErrorClass, message: string, details: FailureDetails = {}): Result {

@@ -1,7 +1,7 @@
 // CEL as expressions and filters see it: parsing under bounds, the environment, walking a tree. Not here: which names an
 // expression may use (references.ts) and its evaluation (evaluate.ts).
 import { celEnv, celFunc, celList, CelScalar, listType, parse } from "@bufbuild/cel";
-import type { CelFunc, CelInput, CelList } from "@bufbuild/cel";
+import type { CelEnv, CelFunc, CelInput, CelList } from "@bufbuild/cel";
 
 export type ParsedExpression = ReturnType<typeof parse>;
 /** A node of the parsed tree. */
@@ -155,7 +155,7 @@ function append(list: CelList, item: CelInput): CelList {
   return longer;
 }
 
-export const environment = celEnv({
+export const environment: CelEnv = celEnv({
   funcs: [
     ...mixed("_+_", (a, b) => a + b),
     ...mixed("_-_", (a, b) => a - b),
