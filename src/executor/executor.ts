@@ -2,7 +2,7 @@
 // (attempt.ts), the stream (link.ts), what handlers see (step.ts).
 import { create } from "@bufbuild/protobuf";
 import type { JsonValue } from "@bufbuild/protobuf";
-import type { Assignment, Lease, Outcome } from "../../gen/maestro/v1/dispatch_pb.ts";
+import type { Assignment, Outcome } from "../../gen/maestro/v1/dispatch_pb.ts";
 import {
   DrainSchema,
   HelloSchema,
@@ -38,6 +38,7 @@ export type { FailureDetails, InterruptionCause } from "./errors.ts";
 export type { ExecutorEvent, ExecutorOptions } from "./options.ts";
 export type { Artifact, Handler, RemainingBudget, Step, StepContext, Usage, Value } from "./step.ts";
 
+const BROKEN = "the lease was lost while the stream was broken";
 /** Most leases that a hello may list. */
 const MOST_HELD = 4_096;
 const RETRY_OUTCOME_MS = 1_000;
@@ -220,7 +221,7 @@ export class Executor {
       resumed: welcome.resumed.length,
       lost: welcome.lost.length,
     });
-    for (const lease of welcome.lost) this.#lose(lease, "the lease was lost while the stream was broken");
+    for (const lease of welcome.lost) this.#stopAttempt({ lease, reason: BROKEN, outcomeWanted: false });
     if (this.#slots !== (this.#options.slots ?? 1)) this.setSlots(this.#slots);
     if (this.#draining) this.#link.say({ case: "drain", value: create(DrainSchema) });
     this.#attached.resolve();
@@ -296,11 +297,7 @@ export class Executor {
     if (result.case === "refusal") {
       const refusal = result.value;
       if (refusal.retryable) {
-        const again = (): void => {
-          this.#outbox.again(key);
-          this.#flush();
-        };
-        setTimeout(again, msOf(refusal.retryAfter) ?? RETRY_OUTCOME_MS).unref();
+        setTimeout(() => this.#tellAgain(key), msOf(refusal.retryAfter) ?? RETRY_OUTCOME_MS).unref();
         return;
       }
       const reason = refusedBy(refusal).message;
@@ -309,21 +306,18 @@ export class Executor {
     this.#outbox.settle(key);
   }
 
-  #stopAttempt({ lease, reason, outcomeWanted }: Stop): void {
-    if (lease === undefined) return;
-    if (!outcomeWanted) return this.#lose(lease, reason);
-    const attempt = this.#attempts.get(leaseKey(lease));
-    if (attempt === undefined) return;
-    this.#observe({ kind: "stopping", planId: lease.planId, key: lease.step, fencing: lease.fencing, reason });
-    attempt.interrupt("stopped", reason);
+  #tellAgain(key: string): void {
+    this.#outbox.again(key);
+    this.#flush();
   }
 
-  /** An outcome in the outbox stays: its usage counts as evidence although its state does not. */
-  #lose(lease: Lease, reason: string): void {
-    const attempt = this.#attempts.get(leaseKey(lease));
+  /** Without an outcome wanted the lease is lost: what the outbox holds stays, its usage counts as evidence. */
+  #stopAttempt({ lease, reason, outcomeWanted }: Pick<Stop, "lease" | "reason" | "outcomeWanted">): void {
+    const attempt = lease === undefined ? undefined : this.#attempts.get(leaseKey(lease));
     if (attempt === undefined) return;
-    this.#observe({ kind: "lost", planId: lease.planId, key: lease.step, fencing: lease.fencing, reason });
-    attempt.interrupt("lost", reason);
+    const { planId, step: key, fencing } = attempt.lease;
+    this.#observe({ kind: outcomeWanted ? "stopping" : "lost", planId, key, fencing, reason });
+    attempt.interrupt(outcomeWanted ? "stopped" : "lost", reason);
   }
 
   #goodbye({ refusal, reconnect }: Goodbye): void {
