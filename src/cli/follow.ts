@@ -4,7 +4,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { Plan } from "../../gen/maestro/v1/plan_pb.ts";
 import type { PlanEvent } from "../../gen/maestro/v1/plan_service_pb.ts";
 import type { ServerClient } from "./client.ts";
-import { reasonOf, refusalOf } from "./refusal.ts";
+import { refusalOf } from "./refusal.ts";
 
 export type Followed =
   | { readonly kind: "snapshot"; readonly plan: Plan }
@@ -49,8 +49,7 @@ export async function* follow(
       yield { kind: "broken", reason: "the server ended the stream" };
     } catch (error) {
       if (signal.aborted) return;
-      if (reasonOf(error) === "CURSOR_EXPIRED") after = BigInt(refusalOf(error)?.metadata["oldest"] ?? 0);
-      else if (!mayPass(error)) throw error;
+      if (!mayPass(error)) throw error;
       yield { kind: "broken", reason: error instanceof Error ? error.message : String(error) };
     }
     await wait(waitMs, undefined, { signal }).catch(() => undefined);

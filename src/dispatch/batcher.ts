@@ -12,7 +12,7 @@ import type { PlanResult } from "./decide-batch.ts";
 import { ClaimPicker } from "./claim-picker.ts";
 import { refuseItem, rowsOf } from "./items.ts";
 import type { Item } from "./items.ts";
-import { ItemQueue } from "./queue.ts";
+import { ItemQueue, ORG_LIMIT } from "./queue.ts";
 import type { Taker, Takers } from "./takers.ts";
 import type { Windows } from "./windows.ts";
 
@@ -20,6 +20,11 @@ import type { Windows } from "./windows.ts";
 export const BATCH_ITEMS = 128;
 /** Deferrals after which an item's plan gets a batch of its own that waits for the lock. */
 const DEFERRALS = 2;
+
+const FULL = refusal("OVERLOADED", "Too many outcomes of this org are waiting.", {
+  metadata: { limit: String(ORG_LIMIT) },
+  retryAfterMs: 1_000,
+});
 
 export interface BatcherOptions {
   readonly store: BatchStore;
@@ -55,7 +60,7 @@ export class Batcher {
   /** Queues an item; a full queue refuses it at once. */
   push(item: Item): void {
     if (!this.#queue.push(item)) {
-      refuseItem(item, refusal("OVERLOADED", "Too many outcomes of this org are waiting.", { retryAfterMs: 1_000 }));
+      refuseItem(item, FULL);
       return;
     }
     this.poke();

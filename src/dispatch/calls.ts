@@ -8,7 +8,7 @@ import { decided, refused } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { BatchKey } from "../store/ports/batches.ts";
 import type { IdempotentCall } from "../store/ports/idempotency.ts";
-import type { CallKey, NextCall, Renewed, RenewalReport } from "./dispatcher.ts";
+import type { CallKey, NextCall, Renewed, RenewalReport, Reporter } from "./dispatcher.ts";
 import type { RenewState } from "./items.ts";
 import { KEY_LIFETIME_MS, KeyBook } from "./keys.ts";
 import { pushOutcome, takeProgress } from "./parts.ts";
@@ -91,22 +91,22 @@ export class Calls {
   }
 
   async report(
-    principal: Principal,
+    by: Reporter,
     executorId: ExecutorId,
     outcomes: readonly Outcome[],
     idempotency: CallKey | null,
     signal: AbortSignal,
   ): Promise<Decision<readonly Decision<Receipt>[]>> {
     if (this.#parts.batcher.storeIsAway) return AWAY;
-    if (idempotency === null) return decided(await this.#reportAll(principal, executorId, outcomes, undefined, signal));
-    const call = callOf(principal, idempotency, "outcome.report");
+    if (idempotency === null) return decided(await this.#reportAll(by, executorId, outcomes, undefined, signal));
+    const call = callOf(by.principal, idempotency, "outcome.report");
     // An outcome's own identity answers a repeat; the key only tells another body.
     return await this.#keys.with(call, async (earlier) =>
       earlier.kind === "conflict"
         ? KEY_CONFLICT(call.key)
         : decided(
             await this.#reportAll(
-              principal,
+              by,
               executorId,
               outcomes,
               earlier.kind === "new"
@@ -119,13 +119,12 @@ export class Calls {
   }
 
   async #reportAll(
-    principal: Principal,
+    by: Reporter,
     executorId: ExecutorId,
     outcomes: readonly Outcome[],
     key: BatchKey | undefined,
     signal: AbortSignal,
   ): Promise<readonly Decision<Receipt>[]> {
-    const by = { orgId: principal.orgId, actor: principal.name, executorId };
     return await Promise.all(
       outcomes.map(
         async (outcome) =>
@@ -138,7 +137,7 @@ export class Calls {
               );
             };
             signal.addEventListener("abort", givenUp, { once: true });
-            pushOutcome(this.#parts, by, outcome, key, (result) => {
+            pushOutcome(this.#parts, by, executorId, outcome, key, (result) => {
               signal.removeEventListener("abort", givenUp);
               resolve(result);
             });

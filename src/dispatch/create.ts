@@ -45,6 +45,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       nowMs,
       storeEpoch,
       actor: "maestro",
+      stages: null,
       newId: () => ids.uuid(),
       salts: (count) => random.bytes(count),
       fraction: () => random.fraction(),
@@ -116,8 +117,8 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       await upkeep.stop();
     },
     next: async (call, signal) => await calls.next(call, signal),
-    report: async (principal, executorId, outcomes, idempotency, signal) =>
-      await calls.report(principal, executorId, outcomes, idempotency, signal),
+    report: async (by, executorId, outcomes, idempotency, signal) =>
+      await calls.report(by, executorId, outcomes, idempotency, signal),
     renew: async (principal, executorId, renewals, leaseMs) =>
       await calls.renew(principal, executorId, renewals, leaseMs),
     attach: async (hello, sink) => await streams.attach(hello, sink),

@@ -6,6 +6,7 @@ import type { Assignment, LeaseRef, Outcome, Receipt } from "../domain/outcome.t
 import type { Payload } from "../domain/payload.ts";
 import type { StopOrderDraft } from "../domain/plan/draft.ts";
 import type { Principal } from "../domain/principal.ts";
+import type { StageNotes } from "../domain/record.ts";
 import type { Decision, Refusal } from "../domain/refusal.ts";
 import type { PlanState } from "../domain/plan.ts";
 
@@ -49,9 +50,14 @@ export interface Renewed {
   readonly stopping: readonly LeaseRef[];
 }
 
-/** First words of an executor on a stream. */
-export interface Hello {
+/** Who reports outcomes: they were identified and authorised once, when the call or the stream began. */
+export interface Reporter {
   readonly principal: Principal;
+  readonly stages: StageNotes;
+}
+
+/** First words of an executor on a stream. */
+export interface Hello extends Reporter {
   readonly spec: ExecutorSpec;
   readonly incarnation: string;
   readonly held: readonly LeaseRef[];
@@ -123,7 +129,7 @@ export interface Dispatcher {
   drain(signal?: AbortSignal): Promise<void>;
   next(call: NextCall, signal: AbortSignal): Promise<Decision<readonly Assignment[]>>;
   report(
-    principal: Principal,
+    by: Reporter,
     executorId: ExecutorId,
     outcomes: readonly Outcome[],
     idempotency: CallKey | null,

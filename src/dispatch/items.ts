@@ -7,6 +7,7 @@ import type { PlanDraft } from "../domain/plan/draft.ts";
 import { claim, loseLease } from "../domain/plan/lease.ts";
 import { isLive } from "../domain/plan/live.ts";
 import { report } from "../domain/plan/report.ts";
+import type { StageNotes } from "../domain/record.ts";
 import type { Decision, Refusal } from "../domain/refusal.ts";
 import type { StepRow } from "../domain/step.ts";
 import type { BatchKey } from "../store/ports/batches.ts";
@@ -30,6 +31,7 @@ export type Item = ItemBase &
         readonly outcome: Outcome;
         readonly executorId: ExecutorId;
         readonly actor: string;
+        readonly stages: StageNotes;
         readonly key?: BatchKey | undefined;
         readonly done: (result: Decision<Receipt>) => void;
       }
@@ -77,6 +79,7 @@ export type Effect =
 /** Decides one item in a draft. May throw MissingRows. */
 export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): readonly Effect[] {
   draft.actor = item.kind === "outcome" ? item.actor : "maestro";
+  draft.stages = item.kind === "outcome" ? item.stages : null;
   // A row that cannot be there would be asked for without end.
   if ((item.kind === "rehome" || item.kind === "renew") && !mayExist(draft, item.lease.ordinal)) {
     return [item.kind === "rehome" ? { kind: "rehomed", item, row: null } : { kind: "renewed", item, state: "lost" }];

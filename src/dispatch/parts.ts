@@ -9,7 +9,7 @@ import type { Store } from "../store/ports/store.ts";
 import type { Clock } from "../support/clock.ts";
 import type { Random } from "../support/random.ts";
 import type { Batcher } from "./batcher.ts";
-import type { RenewalReport } from "./dispatcher.ts";
+import type { RenewalReport, Reporter } from "./dispatcher.ts";
 import type { LeaseTable } from "./leases.ts";
 import type { Listeners, Logs } from "./listeners.ts";
 import type { ServerSession } from "./session.ts";
@@ -49,7 +49,8 @@ const CHECKPOINT_EVERY_MS = 10_000;
 /** Queues an outcome with the last lines of its attempt. */
 export function pushOutcome(
   parts: Parts,
-  by: { readonly orgId: OrgId; readonly actor: string; readonly executorId: ExecutorId },
+  by: Reporter,
+  executorId: ExecutorId,
   outcome: Outcome,
   key: BatchKey | undefined,
   done: (result: Decision<Receipt>) => void,
@@ -59,12 +60,13 @@ export function pushOutcome(
   const whole = logTail === outcome.logTail ? outcome : { ...outcome, logTail };
   parts.batcher.push({
     kind: "outcome",
-    orgId: by.orgId,
+    orgId: by.principal.orgId,
     planId,
     deferrals: 0,
     outcome: whole,
-    executorId: by.executorId,
-    actor: by.actor,
+    executorId,
+    actor: by.principal.name,
+    stages: by.stages,
     key,
     done,
   });

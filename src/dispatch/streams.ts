@@ -1,12 +1,11 @@
 // Attached executors: hello, resumption, acknowledgements, stops, breaks. Not here: calls without a stream, see calls.ts.
 import type { ExecutorId, OrgId } from "../domain/id.ts";
 import type { Assignment, LeaseRef, Outcome } from "../domain/outcome.ts";
-import type { Principal } from "../domain/principal.ts";
 import { decided, refusal, refused } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { StepRow } from "../domain/step.ts";
 import { ExecutorConnection, GRACE_MS, SLOW } from "./connection.ts";
-import type { Attachment, Hello, StreamSink } from "./dispatcher.ts";
+import type { Attachment, Hello, Reporter, StreamSink } from "./dispatcher.ts";
 import { pushOutcome, takeProgress } from "./parts.ts";
 import type { Parts } from "./parts.ts";
 
@@ -60,17 +59,17 @@ export class Streams {
     }
     this.connections.set(executor.executorId, connection);
     // Outcomes first: what is done must not be called lost.
-    for (const outcome of hello.unsent) this.#reportFromStream(connection, hello.principal, outcome);
+    for (const outcome of hello.unsent) this.#reportFromStream(connection, hello, outcome);
     const { resumed, lost } = await this.#resume(connection, hello);
     if (connection.sink !== null) this.#parts.takers.add(connection.taker);
     this.#parts.upkeep.refillSoon(connection.taker);
     this.#parts.batcher.poke();
-    return decided(this.#attachment(connection, hello.principal, resumed, lost));
+    return decided(this.#attachment(connection, hello, resumed, lost));
   }
 
   #attachment(
     connection: ExecutorConnection,
-    principal: Principal,
+    by: Reporter,
     resumed: readonly LeaseRef[],
     lost: readonly LeaseRef[],
   ): Attachment {
@@ -79,12 +78,12 @@ export class Streams {
       resumed,
       lost,
       outcomes: async (outcomes) => {
-        for (const outcome of outcomes) this.#reportFromStream(connection, principal, outcome);
+        for (const outcome of outcomes) this.#reportFromStream(connection, by, outcome);
         await this.#parts.upkeep.room();
       },
       renewals: (renewals) => {
         for (const renewal of renewals)
-          takeProgress(this.#parts, principal.orgId, connection.executor.executorId, renewal);
+          takeProgress(this.#parts, by.principal.orgId, connection.executor.executorId, renewal);
       },
       slots: (slots) => {
         connection.slots = slots;
@@ -159,28 +158,22 @@ export class Streams {
     };
   }
 
-  #reportFromStream(connection: ExecutorConnection, principal: Principal, outcome: Outcome): void {
-    pushOutcome(
-      this.#parts,
-      { orgId: principal.orgId, actor: principal.name, executorId: connection.executor.executorId },
-      outcome,
-      undefined,
-      (result) => {
-        const { sink } = connection;
-        if (sink === null) return;
-        connection.pendingAcks.push({ lease: outcome.lease, result });
-        // All acknowledgements of a commit leave in one message.
-        if (connection.pendingAcks.length === 1)
-          queueMicrotask(() => {
-            const acks = connection.pendingAcks.splice(0);
-            if (connection.sink !== null && !connection.sink.sendAcks(acks)) {
-              this.lose(connection, "slow");
-              connection.end(SLOW, true);
-            }
-            this.#sayGoodbye(connection);
-          });
-      },
-    );
+  #reportFromStream(connection: ExecutorConnection, by: Reporter, outcome: Outcome): void {
+    pushOutcome(this.#parts, by, connection.executor.executorId, outcome, undefined, (result) => {
+      const { sink } = connection;
+      if (sink === null) return;
+      connection.pendingAcks.push({ lease: outcome.lease, result });
+      // All acknowledgements of a commit leave in one message.
+      if (connection.pendingAcks.length === 1)
+        queueMicrotask(() => {
+          const acks = connection.pendingAcks.splice(0);
+          if (connection.sink !== null && !connection.sink.sendAcks(acks)) {
+            this.lose(connection, "slow");
+            connection.end(SLOW, true);
+          }
+          this.#sayGoodbye(connection);
+        });
+    });
   }
 
   /**

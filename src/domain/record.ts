@@ -2,6 +2,9 @@
 import { createHash } from "node:crypto";
 import type { OrgId, RecordId } from "./id.ts";
 
+/** What each stage that a call went through had to say; part of the record of whatever the call caused. */
+export type StageNotes = Readonly<Record<string, string>>;
+
 /** What a record says, before it has an id, a place and a leaf. */
 export interface RecordDraft {
   /** Operation or event, such as `outcome.report`. */

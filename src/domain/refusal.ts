@@ -21,7 +21,6 @@ export type RefusalReason =
   | "UNAVAILABLE"
   | "DRAINING"
   | "SLOW_READER"
-  | "CURSOR_EXPIRED"
   | "FILTER_UNSUPPORTED"
   | "EXECUTOR_UNFIT";
 
@@ -57,7 +56,32 @@ export function decided<T>(value: T): Decision<T> {
   return { ok: true, value };
 }
 
+/** The metadata that every refusal of a reason has, as refusal.proto says; a refusal may say more. */
+interface Facts {
+  readonly TOO_LARGE: "limit_bytes";
+  readonly CAPABILITY_MISSING: "capability";
+  readonly NOT_FOUND: "kind" | "id";
+  readonly ALREADY_EXISTS: "kind" | "id";
+  readonly STATE_CONFLICT: "kind" | "id" | "state";
+  readonly VERSION_CONFLICT: "expected" | "actual";
+  readonly IDEMPOTENCY_CONFLICT: "key";
+  readonly CYCLE: "cycle";
+  readonly MISSING_PREMISES: "missing" | "needed_by";
+  readonly CONTRADICTORY_EVIDENCE: "expected" | "actual";
+  readonly BUDGET_EXHAUSTED: "dimension" | "needed" | "available";
+  readonly DEADLINE_INFEASIBLE: "needed_ms" | "allowed_ms" | "steps";
+  readonly STALE_LEASE: "expected" | "actual";
+  readonly APPROVAL_REQUIRED: "approval_id";
+  readonly OVERLOADED: "limit";
+  readonly FILTER_UNSUPPORTED: "position";
+  readonly EXECUTOR_UNFIT: "executor_id";
+}
+
 type Parts = Partial<Omit<Refusal, "reason" | "explanation">>;
+/** What a refusal must say besides its reason: whoever forgets a documented fact does not compile. */
+type Said<R extends RefusalReason> = R extends keyof Facts
+  ? [Parts & { readonly metadata: Readonly<Record<Facts[R], string>> }]
+  : [Parts?];
 
 /** How each reason is judged when nothing else is said. */
 const USUAL: Readonly<Record<RefusalReason, { stage: Stage; lifter: Lifter; retryable: boolean }>> = {
@@ -81,13 +105,13 @@ const USUAL: Readonly<Record<RefusalReason, { stage: Stage; lifter: Lifter; retr
   UNAVAILABLE: { stage: "INVOKE", lifter: "TIME", retryable: true },
   DRAINING: { stage: "INVOKE", lifter: "TIME", retryable: true },
   SLOW_READER: { stage: "INVOKE", lifter: "CALLER", retryable: true },
-  CURSOR_EXPIRED: { stage: "INVOKE", lifter: "CALLER", retryable: false },
   FILTER_UNSUPPORTED: { stage: "INVOKE", lifter: "CALLER", retryable: false },
   EXECUTOR_UNFIT: { stage: "INVOKE", lifter: "CALLER", retryable: false },
 };
 
 /** A refusal; what is not given is as usual for its reason. */
-export function refusal(reason: RefusalReason, explanation: string, parts: Parts = {}): Refusal {
+export function refusal<R extends RefusalReason>(reason: R, explanation: string, ...said: Said<R>): Refusal {
+  const parts: Parts = said[0] ?? {};
   return {
     rule: reason.toLowerCase(),
     metadata: {},
@@ -100,12 +124,12 @@ export function refusal(reason: RefusalReason, explanation: string, parts: Parts
   };
 }
 
-export function refused(
-  reason: RefusalReason,
+export function refused<R extends RefusalReason>(
+  reason: R,
   explanation: string,
-  parts: Parts = {},
+  ...said: Said<R>
 ): { readonly ok: false; readonly refusal: Refusal } {
-  return { ok: false, refusal: refusal(reason, explanation, parts) };
+  return { ok: false, refusal: refusal(reason, explanation, ...said) };
 }
 
 /** A malformed request: every field that is wrong. */

@@ -1,5 +1,6 @@
 // What a surface hands to the engine: a call as plain values. Not here: wire formats, which stay with the surface.
 import type { Principal } from "../domain/principal.ts";
+import type { StageNotes } from "../domain/record.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { MethodSpec, Operation } from "./operation.ts";
 
@@ -39,9 +40,6 @@ export interface EngineCall<Req, Res, Answer> extends AdmitCall<Req> {
   readonly encode: (answer: Answer) => Uint8Array;
   readonly read: (bytes: Uint8Array) => Answer;
 }
-
-/** What each stage had to say; part of the record. */
-export type StageNotes = Readonly<Record<string, string>>;
 
 /** A call that may go on to its operation. */
 export interface Admitted<Req> {

@@ -2,7 +2,7 @@
 import type { IdMaker, PlanRef, ReadyStep, RecordId, SessionId } from "../domain/id.ts";
 import type { StopOrderDraft } from "../domain/plan/draft.ts";
 import type { Principal } from "../domain/principal.ts";
-import type { RecordDraft } from "../domain/record.ts";
+import type { RecordDraft, StageNotes } from "../domain/record.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { Random } from "../support/random.ts";
 import type { Tx } from "../store/ports/store.ts";
@@ -31,7 +31,7 @@ export interface OperationContext {
   readonly traceparent: string;
   readonly signal: AbortSignal;
   /** What the stages before had to say, for records that an operation writes itself. */
-  readonly stages?: Readonly<Record<string, string>>;
+  readonly stages: StageNotes | null;
 }
 
 /** What dispatch must hear after a commit. */

@@ -2,11 +2,10 @@
 import { ID_PREFIX } from "../domain/id.ts";
 import type { RecordId, SessionId } from "../domain/id.ts";
 import type { Principal } from "../domain/principal.ts";
-import type { RecordDraft } from "../domain/record.ts";
+import type { RecordDraft, StageNotes } from "../domain/record.ts";
 import type { Refusal } from "../domain/refusal.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { typeidOf } from "../support/typeid.ts";
-import type { StageNotes } from "./call.ts";
 import type { MethodSpec } from "./operation.ts";
 
 export function recordUri(recordId: RecordId): string {

@@ -39,8 +39,6 @@ export function approvalDecide(heavy: HeavyWork): Operation<ApprovalDecideReques
     if (commit?.ok === false) return commit;
     const saved = await decideIt(tx, context, locked.value, request);
     if (!saved.ok) return saved;
-    if (approval.subject === "COMMIT" && !request.approve)
-      await tx.graphs.setState(orgId, approval.planId, approval.version, "REJECTED");
     const activated =
       commit === null
         ? null

@@ -1,7 +1,7 @@
 // Whether a version fits into its limits: the budget of what is authorised, of single steps, and the deadline.
 // Not here: the rest of a commit, see commit-version.ts.
 import { DIMENSIONS, plus } from "../domain/amounts.ts";
-import type { Dimension } from "../domain/amounts.ts";
+import { DIMENSION_WORDS, belowUsed, overBudget } from "../domain/budget.ts";
 import type { GraphVersion } from "../domain/graph.ts";
 import type { Constraints } from "../domain/goal.ts";
 import type { PlanRow } from "../domain/plan.ts";
@@ -9,40 +9,12 @@ import { decided, refused } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { Transition } from "./transition.ts";
 
-const WORDS: Readonly<Record<Dimension, string>> = {
-  tokens: "tokens",
-  moneyMicros: "money_micros",
-  wallMs: "wall_ms",
-  energyMillijoules: "energy_millijoules",
-};
-
-function overBudget(
-  dimension: Dimension,
-  needed: number,
-  available: number,
-  explanation: string,
-  more: Readonly<Record<string, string>> = {},
-): Decision<never> {
-  return refused("BUDGET_EXHAUSTED", explanation, {
-    rule: `plan.budget.${WORDS[dimension]}`,
-    metadata: { dimension: WORDS[dimension], needed: String(needed), available: String(available), ...more },
-    remedy: "Raise the budget, or ask for less.",
-  });
-}
-
 /** New limits must cover what is authorised already. */
 export function allotmentFits({ account }: PlanRow, { budget }: Constraints): Decision<null> {
   const used = plus(plus(account.held, account.spent), account.presumed);
   for (const dimension of DIMENSIONS) {
     const limit = budget[dimension];
-    if (limit !== null && used[dimension] > limit) {
-      return overBudget(
-        dimension,
-        used[dimension],
-        limit,
-        `${String(used[dimension])} ${WORDS[dimension]} are held or spent already; the budget would be ${String(limit)}.`,
-      );
-    }
+    if (limit !== null && used[dimension] > limit) return belowUsed(dimension, used[dimension], limit);
   }
   return decided(null);
 }
@@ -57,7 +29,7 @@ export function holdsFit({ succession }: Transition, { budget }: Constraints): D
           dimension,
           row.hold[dimension],
           limit,
-          `Step ${row.key} alone may use ${String(row.hold[dimension])} ${WORDS[dimension]}; the budget is ${String(limit)}.`,
+          `Step ${row.key} alone may use ${String(row.hold[dimension])} ${DIMENSION_WORDS[dimension]}; the budget is ${String(limit)}.`,
           { step: row.key },
         );
       }

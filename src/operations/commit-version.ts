@@ -156,9 +156,6 @@ async function requestRatification(
   };
   const decision = await decideOn(tx, plan, command, await decideContext(tx, context));
   if (!decision.ok) throw new RefusedError(decision.refusal);
-  // One question at a time: the version that waited before will not get an answer.
-  if (plan.pendingVersion > 0 && plan.pendingVersion !== version.version)
-    await tx.graphs.setState(orgId, planId, plan.pendingVersion, "REJECTED");
   if (version.state !== "AWAITING_RATIFICATION")
     await tx.graphs.setState(orgId, planId, version.version, "AWAITING_RATIFICATION");
   await tx.plans.save(decision.value.changes);

@@ -11,16 +11,5 @@ export interface PlanCancelRequest {
   readonly compensate: boolean;
 }
 
-export const planCancel: Operation<PlanCancelRequest, PlanRow> = async (
-  tx,
-  { planId, reason, compensate },
-  context,
-) => {
-  const { orgId } = context.principal;
-  const done = await withPlan(tx, context, planId, () => decided({ kind: "cancel", reason, compensate }));
-  if (!done.ok) return done;
-  const { pendingVersion } = done.value.value;
-  // A version that waited for ratification will not get it any more.
-  if (pendingVersion > 0) await tx.graphs.setState(orgId, planId, pendingVersion, "REJECTED");
-  return done;
-};
+export const planCancel: Operation<PlanCancelRequest, PlanRow> = async (tx, { planId, reason, compensate }, context) =>
+  withPlan(tx, context, planId, () => decided({ kind: "cancel", reason, compensate }));

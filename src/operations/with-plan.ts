@@ -23,6 +23,7 @@ export async function decideContext(tx: Tx, context: OperationContext): Promise<
     nowMs: await tx.nowMs(),
     storeEpoch: context.storeEpoch,
     actor: context.principal.name,
+    stages: context.stages,
     newId: () => context.ids.uuid(),
     salts: (bytes) => context.random.bytes(bytes),
     fraction: () => context.random.fraction(),

@@ -34,7 +34,6 @@ const CODES: Readonly<Record<RefusalReason, Code>> = {
   BUDGET_EXHAUSTED: Code.ResourceExhausted,
   OVERLOADED: Code.ResourceExhausted,
   SLOW_READER: Code.ResourceExhausted,
-  CURSOR_EXPIRED: Code.OutOfRange,
   UNAVAILABLE: Code.Unavailable,
   DRAINING: Code.Unavailable,
 };

@@ -100,6 +100,7 @@ const contextAt = (nowMs: number): DecideContext => ({
   nowMs,
   storeEpoch: 1,
   actor: "bench",
+  stages: null,
   newId: () => uuidv7(Date.now(), random.bytes(10)),
   salts: (count) => random.bytes(count),
   fraction: () => random.fraction(),

@@ -69,6 +69,7 @@ export async function openBench(): Promise<Bench> {
     const principal: Principal = { orgId: org.orgId, name, grants, keyId: null };
     return {
       principal,
+      stages: null,
       sessionId,
       storeEpoch: 1,
       ids: { uuid: newId },
@@ -117,6 +118,7 @@ export async function openBench(): Promise<Bench> {
           nowMs,
           storeEpoch: 1,
           actor: "executor",
+          stages: null,
           newId,
           salts: (n) => random.bytes(n),
           fraction: () => 0.5,

@@ -15,6 +15,7 @@ import { graphList } from "../../src/operations/graph-list.ts";
 import { graphListEdges } from "../../src/operations/graph-list-edges.ts";
 import { graphListSteps } from "../../src/operations/graph-list-steps.ts";
 import { maestroPlan } from "../../src/operations/maestro-plan.ts";
+import { planCancel } from "../../src/operations/plan-cancel.ts";
 import { planGet } from "../../src/operations/plan-get.ts";
 import { planList } from "../../src/operations/plan-list.ts";
 import { queryGoals } from "../../src/operations/query-goals.ts";
@@ -323,6 +324,20 @@ test("a rejected commit leaves the goal to be refined and committed again", asyn
     [2, "AWAITING_RATIFICATION"],
     [1, "REJECTED"],
   ]);
+});
+
+test("a goal that is cancelled before its first version was ratified rejects it", async () => {
+  const { plan } = await bench.value(maestroPlan(bench.heavy), {
+    target: { ...target, charter: "careful" },
+    steps: [step("a")],
+    acceptLate: false,
+  });
+  const { planId } = plan;
+  expect(await bench.value(planCancel, { planId, reason: "no", compensate: false })).toMatchObject({
+    state: "CANCELLED",
+    pendingVersion: 0,
+  });
+  expect(await bench.value(graphGet, { goalId: goalOfPlan(planId), version: 1 })).toMatchObject({ state: "REJECTED" });
 });
 
 test("goals are found by filter, and a filter that is not understood is refused", async () => {

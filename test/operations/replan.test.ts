@@ -328,6 +328,26 @@ test("a re-plan under a careful charter changes nothing until it is ratified; a 
   expect(await bench.states(planId)).toEqual({ a: "SUCCEEDED", c: "READY" });
 });
 
+test.each(["is cancelled", "fails"])("a plan that %s withdraws the question about its next version", async (how) => {
+  const planId = await planned([step("a"), step("b", ["a"])], { ratifyCommits: true });
+  const [first] = (await bench.value(approvalList, { planId, pendingOnly: true, page: FIRST })).items;
+  if (first === undefined) throw new Error("no approval");
+  const { approvalId, digest } = first;
+  const yes = { approvalId, approve: true, digest, comment: "" };
+  await bench.value(approvalDecide(bench.heavy), yes, bench.context("bob"));
+  await replan(planId, { upsert: [step("c")] });
+  if (how === "fails") {
+    await bench.lease(planId, "a");
+    await bench.finish(planId, "a", failure("broken"));
+  } else await bench.value(planCancel, { planId, reason: "", compensate: false });
+  expect(await bench.value(planGet, { planId })).toMatchObject({
+    state: how === "fails" ? "FAILED" : "CANCELLED",
+    pendingVersion: 0,
+  });
+  expect(await bench.value(graphGet, { goalId: goalOfPlan(planId), version: 2 })).toMatchObject({ state: "REJECTED" });
+  expect((await bench.value(approvalList, { planId, pendingOnly: true, page: FIRST })).items).toEqual([]);
+});
+
 test("a diff names what differs and what would become of it, in pages", async () => {
   const planId = await planned([step("a"), step("b", ["a"]), step("gone")]);
   const goalId = goalOfPlan(planId);

@@ -354,6 +354,7 @@ export class PlanWorld {
       nowMs: this.nowMs,
       storeEpoch: this.storeEpoch,
       actor: "tester",
+      stages: null,
       newId: () => this.#id(),
       salts: (bytes) => new Uint8Array(bytes).fill(this.records.length % 251),
       fraction: () => this.random.fraction(),

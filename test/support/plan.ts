@@ -144,6 +144,7 @@ export function changesOf(plan: PlanRow, fields: Partial<PlanChanges>): PlanChan
     records: [],
     timers: [],
     approvals: [],
+    rejectedVersions: [],
     cascade: undefined,
     goal: null,
     checkpoints: [],

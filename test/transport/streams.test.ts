@@ -1,12 +1,9 @@
 // The streams: an executor's, on both listeners, and a plan's watchers. Real work flows through them; nothing is imitated.
-import type { MessageInitShape } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import type { Transport } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Assignment } from "../../gen/maestro/v1/dispatch_pb.ts";
 import { DispatchService } from "../../gen/maestro/v1/dispatch_service_pb.ts";
-import type { AttachRequestSchema, AttachResponse } from "../../gen/maestro/v1/dispatch_service_pb.ts";
 import { ExecutorService } from "../../gen/maestro/v1/executor_service_pb.ts";
 import { MaestroService } from "../../gen/maestro/v1/maestro_service_pb.ts";
 import { PlanState } from "../../gen/maestro/v1/plan_pb.ts";
@@ -15,6 +12,7 @@ import type { WatchPlanResponse } from "../../gen/maestro/v1/plan_service_pb.ts"
 import { RefusalReason } from "../../gen/maestro/v1/refusal_pb.ts";
 import { StepState } from "../../gen/maestro/v1/step_pb.ts";
 import { StepService } from "../../gen/maestro/v1/step_service_pb.ts";
+import { all, attach, success } from "./peers.ts";
 import { startServer } from "./server.ts";
 import type { TestServer } from "./server.ts";
 
@@ -31,47 +29,6 @@ beforeAll(async () => {
   await createClient(MaestroService, wide).declareCharter({ name: "streams", terms: {} });
 });
 afterAll(() => server.end());
-
-type Request = MessageInitShape<typeof AttachRequestSchema>["message"];
-
-type Heard = { readonly [M in AttachResponse["message"] as M["case"] & string]: NonNullable<M["value"]> };
-
-/** An executor's stream, with what it says as a queue and what it hears as an iterator. */
-function attach(transport: Transport) {
-  const waiting: Request[] = [];
-  let wake: (() => void) | undefined;
-  let ended = false;
-  let number = 0n;
-  const requests = async function* () {
-    for (;;) {
-      const message = waiting.shift();
-      if (message !== undefined) yield { number: (number += 1n), message };
-      else if (ended) return;
-      else await new Promise<void>((resolve) => (wake = resolve));
-    }
-  };
-  const answers = createClient(DispatchService, transport).attach(requests())[Symbol.asyncIterator]();
-  return {
-    say(message: Request): void {
-      waiting.push(message);
-      wake?.();
-    },
-    end(): void {
-      ended = true;
-      wake?.();
-    },
-    /** The next message of a kind; others are passed over. */
-    async hear<C extends keyof Heard>(kind: C): Promise<Heard[C]> {
-      for (let next = await answers.next(); next.done !== true; next = await answers.next()) {
-        if (next.value.message.case === kind) return next.value.message.value as Heard[C];
-      }
-      throw new Error(`the stream ended before ${kind}`);
-    },
-    async next() {
-      return (await answers.next()).value as AttachResponse | undefined;
-    },
-  };
-}
 
 const spec = (name: string, capability: string) => ({ name, capabilities: [capability], slots: 4 });
 
@@ -90,14 +47,6 @@ async function plan(capability: string, keys: readonly string[]) {
     steps,
   });
   return made.plan?.planId ?? "";
-}
-
-function success(assignment: Assignment | undefined, json = "{}") {
-  if (assignment?.lease === undefined) throw new Error("an assignment without a lease");
-  return {
-    lease: assignment.lease,
-    result: { case: "success" as const, value: { outputs: { value: { case: "json" as const, value: json } } } },
-  };
 }
 
 async function eventsOf(planId: string, after = 0n): Promise<readonly WatchPlanResponse[]> {
@@ -232,9 +181,3 @@ describe("a watch", () => {
     executor.end();
   });
 });
-
-async function all<T>(stream: AsyncIterable<T>): Promise<readonly T[]> {
-  const seen: T[] = [];
-  for await (const message of stream) seen.push(message);
-  return seen;
-}

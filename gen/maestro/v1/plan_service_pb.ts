@@ -877,7 +877,7 @@ export const PlanService: GenService<{
   },
   /**
    * Streams what happens to a plan from a cursor on, with checkpoints; ends when the plan has ended. A first message is sent at once. After a break, resume from the last cursor received.
-   * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, CURSOR_EXPIRED, SLOW_READER, DRAINING.
+   * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, SLOW_READER, DRAINING.
    *
    * @generated from rpc maestro.v1.PlanService.WatchPlan
    */

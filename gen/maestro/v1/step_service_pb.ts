@@ -611,7 +611,7 @@ export const StepService: GenService<{
   },
   /**
    * Streams the kept lines of a step's newest attempt, and with `follow` new ones until it ends. Lines are kept in memory for running attempts, and the last ones durably with the outcome.
-   * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, SLOW_READER.
+   * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, SLOW_READER, DRAINING.
    *
    * @generated from rpc maestro.v1.StepService.TailLogs
    */

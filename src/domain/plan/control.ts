@@ -2,6 +2,7 @@
 import { exceeded, plus } from "../amounts.ts";
 import type { Limits } from "../amounts.ts";
 import type { Approval } from "../approval.ts";
+import { belowUsed } from "../budget.ts";
 import type { Constraints } from "../goal.ts";
 import type { ApprovalId } from "../id.ts";
 import { planHasEnded } from "../plan.ts";
@@ -10,7 +11,7 @@ import type { Refusal } from "../refusal.ts";
 import { hasEnded, hasNotBegun, STEP_FLAGS } from "../step.ts";
 import type { StepRow } from "../step.ts";
 import type { PlanDraft } from "./draft.ts";
-import { beginEnding, maybeFinish, stop, undoNext } from "./ending.ts";
+import { beginEnding, maybeFinish, stop, undoNext, withdrawApprovals } from "./ending.ts";
 import { makeReady, requeue, unpark } from "./queue.ts";
 import { arrive, CASCADE_LIMIT, settleDependents, withdraw } from "./ready.ts";
 import { reviveStep } from "./revive.ts";
@@ -57,11 +58,9 @@ export function cancel(draft: PlanDraft, reason: string, compensate: boolean): O
     return conflict("plan", plan.planId, plan.ending ?? plan.state, "The plan has ended, or is ending already.");
   if (plan.state === "AWAITING_RATIFICATION" || plan.activeVersion === 0) {
     draft.movePlan("CANCELLED");
-    plan.pendingVersion = 0;
     plan.finishedMs = draft.context.nowMs;
     plan.reason = reason;
-    for (const approval of draft.pendingApprovals())
-      draft.setApproval({ ...approval, state: "WITHDRAWN", decidedMs: draft.context.nowMs, decidedBy: draft.actor });
+    withdrawApprovals(draft, draft.actor);
     draft.setGoal({ state: "CANCELLED", finishedMs: draft.context.nowMs });
     return undefined;
   }
@@ -303,13 +302,9 @@ function mayNotActivate(draft: PlanDraft, budget: Limits): Refusal | undefined {
     );
   }
   const { held, spent, presumed } = plan.account;
-  const over = exceeded(plus(plus(held, spent), presumed), budget);
-  if (over.length > 0)
-    return refused(
-      "BUDGET_EXHAUSTED",
-      `The budget may not be less than what is held and spent already (${over.join(", ")}).`,
-      { metadata: { dimensions: over.join(",") } },
-    ).refusal;
+  const used = plus(plus(held, spent), presumed);
+  const [over] = exceeded(used, budget);
+  if (over !== undefined) return belowUsed(over, used[over], budget[over] ?? 0).refusal;
   return stillCascading(draft);
 }
 

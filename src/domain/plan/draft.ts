@@ -6,7 +6,7 @@ import type { Attempt, LeaseRef } from "../outcome.ts";
 import { PLAN_TRANSITIONS } from "../plan.ts";
 import type { PlanRow, PlanState } from "../plan.ts";
 import { RECORD_SALT_BYTES, storeRecord } from "../record.ts";
-import type { StoredRecord } from "../record.ts";
+import type { StageNotes, StoredRecord } from "../record.ts";
 import { has, hasEnded, STEP_FLAGS, STEP_TRANSITIONS } from "../step.ts";
 import type { StepDefinition, StepRow, StepState } from "../step.ts";
 import { earlierKey, MissingRows } from "./slice.ts";
@@ -28,6 +28,8 @@ export interface DecideContext {
   readonly storeEpoch: number;
   /** Who causes the change, for records. */
   readonly actor: string;
+  /** What the stages of the call had to say; null when no call causes it. */
+  readonly stages: StageNotes | null;
   readonly newId: () => string;
   readonly salts: (bytes: number) => Uint8Array;
   readonly fraction: () => number;
@@ -52,6 +54,7 @@ export class PlanDraft {
   readonly slice: PlanSlice;
   /** Who causes the change at hand; a batch decides for several. */
   actor: string;
+  stages: StageNotes | null;
   /** Steps that became ready, in order; the dispatcher may lease them in the same transaction. */
   readonly ready: number[] = [];
   readonly stops: StopOrderDraft[] = [];
@@ -79,6 +82,7 @@ export class PlanDraft {
     this.slice = slice;
     this.context = context;
     this.actor = context.actor;
+    this.stages = context.stages;
     this.plan = { ...slice.plan };
   }
 
@@ -250,10 +254,12 @@ export class PlanDraft {
     };
     const changes = this.#moves.length > 0 ? { changes: this.#moves } : {};
     this.#moves = [];
+    // What the plan does by itself went through no stages.
+    const stages = options.actor === undefined && this.stages !== null ? { stages: this.stages } : {};
     const draft = {
       kind,
       actor: options.actor ?? this.actor,
-      body: { ...body, ...changes },
+      body: { ...body, ...changes, ...stages },
       payload: options.payload ?? null,
     };
     this.#records.push(storeRecord(draft, place, id, this.context.salts(RECORD_SALT_BYTES)));
@@ -273,10 +279,21 @@ export class PlanDraft {
       records: this.#records,
       timers: [...this.#timers].map(([ordinal, dueMs]) => ({ ordinal, dueMs })),
       approvals: [...this.#approvals.values()],
+      rejectedVersions: this.#rejectedVersions(),
       checkpoints: [...this.#checkpoints.values()],
       cascade: this.cascade,
       goal: this.#goal,
     };
+  }
+
+  /** A version whose ratification was refused or withdrawn is not asked about again. */
+  #rejectedVersions(): readonly number[] {
+    if (this.#approvals.size === 0) return [];
+    return [...this.#approvals.values()].flatMap(({ subject, state, version }) =>
+      subject === "COMMIT" && (state === "REJECTED" || state === "WITHDRAWN") && version !== this.plan.pendingVersion
+        ? [version]
+        : [],
+    );
   }
 
   /** Rows that this decision wrote, as it leaves them. */

@@ -27,7 +27,7 @@ export function beginEnding(
   plan.reason = reason.slice(0, 4_096);
   plan.compensate = compensate;
   draft.cascade = { frontier: [], sweepFrom: 1 };
-  withdrawApprovals(draft);
+  withdrawApprovals(draft, "maestro");
   if (plan.state === "SUSPENDED") {
     // Ending lifts the suspension; what was being undone goes on.
     draft.movePlan("ACTIVE");
@@ -151,8 +151,10 @@ function finish(draft: PlanDraft, state: "COMPLETED" | "FAILED" | "CANCELLED"): 
   );
 }
 
-function withdrawApprovals(draft: PlanDraft): void {
+/** A plan that ends asks nothing any more; a version that waited for ratification will not get it. */
+export function withdrawApprovals(draft: PlanDraft, decidedBy: string): void {
   for (const approval of draft.pendingApprovals()) {
-    draft.setApproval({ ...approval, state: "WITHDRAWN", decidedMs: draft.context.nowMs, decidedBy: "maestro" });
+    draft.setApproval({ ...approval, state: "WITHDRAWN", decidedMs: draft.context.nowMs, decidedBy });
   }
+  draft.plan.pendingVersion = 0;
 }

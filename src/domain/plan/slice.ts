@@ -123,6 +123,8 @@ export interface PlanChanges {
   readonly records: readonly StoredRecord[];
   readonly timers: readonly { readonly ordinal: number; readonly dueMs: number | null }[];
   readonly approvals: readonly Approval[];
+  /** Graph versions that will not be ratified. */
+  readonly rejectedVersions: readonly number[];
   readonly checkpoints: readonly {
     readonly ordinal: number;
     readonly fencing: number;

@@ -130,6 +130,14 @@ const CHECKPOINTS: readonly BulkColumn<Owned<PlanChanges["checkpoints"][number]>
   { name: "at_ms", type: "bigint", value: ({ atMs }) => atMs },
 ];
 
+const VERSION_KEYS: readonly BulkColumn<Owned<number>>[] = [
+  ...owned<number>(),
+  { name: "version", type: "int", value: ({ it }) => it },
+];
+const VERSION_REJECTED: readonly BulkColumn<Owned<number>>[] = [
+  { name: "state", type: "text", value: () => "REJECTED" },
+];
+
 const GOALS: readonly BulkColumn<Owned<NonNullable<PlanChanges["goal"]>>>[] = [
   { name: "state", type: "text", value: ({ it }) => it.state },
   { name: "finished_ms", type: "bigint", value: ({ it }) => it.finishedMs },
@@ -159,6 +167,7 @@ const TEXT = {
     APPROVALS,
     "ON CONFLICT (org_id, plan_id, approval_id) DO UPDATE SET state = excluded.state, decided_by = excluded.decided_by, decided_ms = excluded.decided_ms, comment = excluded.comment",
   ),
+  rejected: updateText("graph_versions", VERSION_KEYS, VERSION_REJECTED),
   checkpoints: insertText(
     "checkpoints",
     CHECKPOINTS,
@@ -240,6 +249,11 @@ export function sendChanges(
     TEXT.approvals,
     APPROVALS,
     changes.flatMap((c) => c.approvals),
+  );
+  bulk(
+    TEXT.rejected,
+    [...VERSION_KEYS, ...VERSION_REJECTED],
+    own((c) => c.rejectedVersions),
   );
   bulk(
     TEXT.checkpoints,

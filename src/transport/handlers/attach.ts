@@ -26,7 +26,7 @@ export function attachRoute(kit: Kit): Route {
 }
 
 interface Opening {
-  readonly hello: Omit<Hello, "principal">;
+  readonly hello: Omit<Hello, "principal" | "stages">;
   readonly bad: readonly OutcomeAck[];
 }
 
@@ -45,9 +45,9 @@ async function* attach(
     decode: () => openingOf(opening.done === true ? undefined : opening.value),
   });
   if (!admitted.ok) throw new RefusedError(admitted.refusal);
-  const { principal, request } = admitted.value;
+  const { principal, request, notes } = admitted.value;
   const stream = executorStream(principal.orgId);
-  const attached = await kit.dispatcher.attach({ principal, ...request.hello }, stream.sink);
+  const attached = await kit.dispatcher.attach({ principal, stages: notes, ...request.hello }, stream.sink);
   if (!attached.ok) throw new RefusedError(attached.refusal);
   const attachment = attached.value;
   stream.messages.first(welcome(attachment, kit.silenceMs));

@@ -12,7 +12,7 @@ import type { OutcomeResult } from "../../../gen/maestro/v1/maestro_service_pb.t
 import type { Assignment, Receipt } from "../../domain/outcome.ts";
 import { NOTHING } from "../../domain/amounts.ts";
 import type { ExecutorId } from "../../domain/id.ts";
-import type { Principal } from "../../domain/principal.ts";
+import type { Reporter } from "../../dispatch/dispatcher.ts";
 import { decided } from "../../domain/refusal.ts";
 import type { Decision } from "../../domain/refusal.ts";
 import { assignmentToWire, leaseToWire, orgText, outcomesIn, receiptToWire, renewalsIn } from "../mapping/lease.ts";
@@ -55,12 +55,12 @@ function dispatchNextRoute(kit: Kit): Route {
       },
     });
     if (!admitted.ok) return admitted;
-    const { principal, request, key } = admitted.value;
+    const { principal, request, key, notes } = admitted.value;
     return kit.pipeline.trouble(async () => {
       const idempotency = key === "" ? null : { key, bodyDigest: digestOf(DispatchNextRequestSchema, message) };
       const next = await kit.dispatcher.next({ principal, ...request, idempotency }, info.signal);
       if (!next.ok) return next;
-      const fitting = await keepFitting(kit, principal, request.executorId, next.value, info.signal);
+      const fitting = await keepFitting(kit, { principal, stages: notes }, request.executorId, next.value, info.signal);
       const org = orgText(principal.orgId);
       return decided({
         $typeName: "maestro.v1.DispatchNextResponse" as const,
@@ -80,7 +80,7 @@ function digestOf<D extends DescMessage>(schema: D, message: MessageShape<D>): U
 /** One answer is one message: what does not fit into it is given back, and is ready again. */
 async function keepFitting(
   kit: Kit,
-  principal: Principal,
+  by: Reporter,
   executorId: ExecutorId,
   assignments: readonly Assignment[],
   signal: AbortSignal,
@@ -97,7 +97,7 @@ async function keepFitting(
       bodyDigest: createHash("sha256").update(`${message} ${lease.planId}/${lease.ordinal}/${lease.fencing}`).digest(),
       logTail: "",
     }));
-    await kit.dispatcher.report(principal, executorId, outcomes, null, signal);
+    await kit.dispatcher.report(by, executorId, outcomes, null, signal);
   }
   return fitting?.part ?? [];
 }
@@ -120,11 +120,11 @@ function reportOutcomeRoute(kit: Kit): Route {
       },
     });
     if (!admitted.ok) return admitted;
-    const { principal, request, key } = admitted.value;
+    const { principal, request, key, notes } = admitted.value;
     return kit.pipeline.trouble(async () => {
       const idempotency = key === "" ? null : { key, bodyDigest: digestOf(ReportOutcomeRequestSchema, message) };
       const results = await kit.dispatcher.report(
-        principal,
+        { principal, stages: notes },
         request.executorId,
         request.outcomes,
         idempotency,

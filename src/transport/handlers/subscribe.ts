@@ -37,9 +37,9 @@ async function* subscribe(kit: Kit, request: SubscribeRequest, info: CallInfo): 
     },
   });
   if (!admitted.ok) throw new RefusedError(admitted.refusal);
-  const { principal, request: hello } = admitted.value;
+  const { principal, request: hello, notes } = admitted.value;
   const stream = executorStream(principal.orgId);
-  const attached = await kit.dispatcher.attach({ principal, ...hello }, stream.sink);
+  const attached = await kit.dispatcher.attach({ principal, stages: notes, ...hello }, stream.sink);
   if (!attached.ok) throw new RefusedError(attached.refusal);
   stream.messages.first(welcome(attached.value, kit.silenceMs));
   const gone = (): void => stream.messages.end();
