@@ -13,6 +13,7 @@ import { createAccount } from "./engine/account.ts";
 import { createAdmissions } from "./engine/admissions.ts";
 import { createIdentify } from "./engine/identify.ts";
 import { createPipeline } from "./engine/pipeline.ts";
+import { ensureBootstrapKey } from "./operations/bootstrap-key.ts";
 import { heavyWork } from "./operations/heavy-work.ts";
 import type { Store } from "./store/ports/store.ts";
 import { superviseEmbedded } from "./store/postgres/engines/supervised.ts";
@@ -38,6 +39,8 @@ export interface App {
   readonly grpcUrl: string;
   /** Who calls without a credential from this machine; empty when nobody may. */
   readonly principal: string;
+  /** Whether anybody could call with a key: false says that the first one is still to be made. */
+  readonly hasKeys: boolean;
   readonly org: string;
   /** Such as `embedded PostgreSQL 18`. */
   readonly engine: string;
@@ -105,7 +108,18 @@ async function start(config: Config, log: Logger, undo: (() => Promise<unknown> 
   await dispatcher.start();
   undo.push(() => dispatcher.drain());
 
-  const local = config.requireAuth ? null : { orgId: org.orgId, name: "local", grants: ["*"], keyId: null };
+  if (config.bootstrapKey !== null) {
+    const opens = await ensureBootstrapKey(store, org, config.bootstrapKey, { sessionId: session.id, ids });
+    if (!opens) log.warn({}, "the bootstrap key was revoked, and opens nothing");
+  }
+  const keys = !config.requireAuth
+    ? []
+    : await store.transaction([org.orgId], (tx) => tx.identity.listKeys(org.orgId, { limit: 1_000, after: null }), {
+        readOnly: true,
+      });
+  const local = config.requireAuth
+    ? null
+    : { orgId: org.orgId, name: "local", grants: ["*"], keyId: null, untilMs: null };
   const identify = createIdentify({ platform: store.platform, clock, local });
   const admissions = createAdmissions(store, () => session.id, org.orgId);
   const pipeline = createPipeline({
@@ -123,7 +137,7 @@ async function start(config: Config, log: Logger, undo: (() => Promise<unknown> 
   });
   const operations = allOperations(heavy, dispatcher, (keyId) => {
     // A key that was revoked here is not believed for a moment longer than its transaction.
-    identify.forget(keyId);
+    identify.end(keyId);
     dispatcher.keyEnded(keyId);
   });
 
@@ -135,6 +149,7 @@ async function start(config: Config, log: Logger, undo: (() => Promise<unknown> 
       pipeline,
       operations,
       dispatcher,
+      keys: identify,
       tokens: createPageTokens(installationId),
       clock,
       silenceMs: SILENCE_MS,
@@ -201,6 +216,7 @@ async function start(config: Config, log: Logger, undo: (() => Promise<unknown> 
     wideUrl: `${scheme}://${hostText}:${widePort}`,
     grpcUrl: `${hostText}:${grpcPort}`,
     principal: local?.name ?? "",
+    hasKeys: local !== null || keys.some((key) => key.revokedMs === null),
     org: org.name,
     engine: engine.name,
     failed: engine.failed,

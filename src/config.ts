@@ -18,6 +18,8 @@ export interface Config {
   readonly allowedHosts: readonly string[];
   readonly allowedOrigins: readonly string[];
   readonly requireAuth: boolean;
+  /** Secret of an API key that is made at start, the first one of an installation; null for none. */
+  readonly bootstrapKey: string | null;
   readonly logLevel: string;
   readonly poolSize: number;
 }
@@ -58,6 +60,11 @@ export const SETTINGS = {
     env: "MAESTRO_REQUIRE_AUTH",
     kind: "flag",
     help: "no call without an API key, not even from this machine",
+  },
+  bootstrapKey: {
+    env: "MAESTRO_BOOTSTRAP_KEY",
+    kind: "text",
+    help: "API key that may do everything in org default, made at start unless it exists; at least 32 characters",
   },
   allowPlaintext: { env: "MAESTRO_ALLOW_PLAINTEXT", kind: "flag", help: "listen beyond this machine without TLS" },
   logLevel: { env: "MAESTRO_LOG_LEVEL", kind: "text", help: `one of ${LOG_LEVELS.join(", ")} (info)` },
@@ -155,7 +162,7 @@ export function readConfig({ flags, environment, file }: ConfigSources): ConfigR
     if (!requireAuth)
       say(
         "host",
-        `${JSON.stringify(host)} is reached from other machines: set MAESTRO_REQUIRE_AUTH=true (make an API key first, on 127.0.0.1)`,
+        `${JSON.stringify(host)} is reached from other machines: set MAESTRO_REQUIRE_AUTH=true, and MAESTRO_BOOTSTRAP_KEY for the first API key`,
       );
     if (certFile === null && !flag("allowPlaintext"))
       say(
@@ -163,6 +170,10 @@ export function readConfig({ flags, environment, file }: ConfigSources): ConfigR
         `${JSON.stringify(host)} would be served without TLS: set MAESTRO_TLS_CERT and MAESTRO_TLS_KEY, or MAESTRO_ALLOW_PLAINTEXT=true behind a proxy that has it`,
       );
   }
+  const bootstrapKey = text("bootstrapKey");
+  // Without repeating it: it is a secret.
+  if (bootstrapKey !== null && !/^[!-~]{32,256}$/.test(bootstrapKey))
+    say("bootstrapKey", "must be 32 to 256 visible ASCII characters without spaces; `openssl rand -hex 32` makes one");
   const poolSize = number("poolSize", 10, 2, 200);
   if (mistakes.length > 0) return { ok: false, mistakes };
   return {
@@ -178,6 +189,7 @@ export function readConfig({ flags, environment, file }: ConfigSources): ConfigR
       allowedHosts: list("allowedHosts"),
       allowedOrigins,
       requireAuth,
+      bootstrapKey,
       logLevel,
       poolSize,
     },

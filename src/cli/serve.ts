@@ -16,7 +16,10 @@ export interface ServeFlags {
 export async function serve(flags: ServeFlags, io: CliIo): Promise<void> {
   const config = configOf(flags, io);
   const app = await startServer(config);
-  const who = app.principal === "" ? "an API key is needed" : `org ${app.org}, caller ${app.principal}`;
+  const needed = app.hasKeys
+    ? "an API key is needed"
+    : "an API key is needed and there is none: set MAESTRO_BOOTSTRAP_KEY to make the first";
+  const who = app.principal === "" ? needed : `org ${app.org}, caller ${app.principal}`;
   io.out(`maestro ready on ${app.wideUrl} (gRPC ${app.grpcUrl}), ${who}, engine ${app.engine}\n`);
   const reason = await Promise.race([app.failed, toldToEnd(io.signal)]);
   await app.close();

@@ -9,6 +9,8 @@ export interface Principal {
   readonly grants: readonly string[];
   /** The key it called with; null for the local caller. */
   readonly keyId: KeyId | null;
+  /** When that key expires; null for never. */
+  readonly untilMs: number | null;
 }
 
 /** Whether grants cover a capability: by name, or by a prefix that ends in `*`. */

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import type { KeyId } from "../domain/id.ts";
 import type { ApiKey, Principal } from "../domain/principal.ts";
 import { refused } from "../domain/refusal.ts";
-import type { Decision } from "../domain/refusal.ts";
+import type { Decision, Refusal } from "../domain/refusal.ts";
 import type { PlatformStore } from "../store/ports/platform.ts";
 import type { Clock } from "../support/clock.ts";
 import type { Caller } from "./call.ts";
@@ -17,11 +17,23 @@ export interface IdentifyOptions {
 
 export interface Identify {
   identify(caller: Caller): Promise<Decision<Principal>>;
-  /** Forgets a key that was revoked here. */
-  forget(keyId: KeyId): void;
-  /** Drops keys that were revoked by other servers; returns every key that ended since the last call. */
+  /** For as long as a stream is open: says when the key ends that its caller came with. */
+  hold(principal: Principal): Held;
+  /** Ends a key that was revoked here. */
+  end(keyId: KeyId): void;
+  /** Ends keys that were revoked by other servers or expired; returns every one that ended since the last call. */
   refresh(): Promise<readonly KeyId[]>;
 }
+
+export interface Held {
+  /** Fires when the key was revoked or has expired. */
+  readonly ended: AbortSignal;
+  /** The stream is over. */
+  release(): void;
+}
+
+/** What a stream whose key has ended is told. */
+export const KEY_ENDED: Refusal = unauthenticated("The API key was revoked or has expired.", "key.ended").refusal;
 
 /** Most credentials that are remembered, known and unknown ones together. */
 const REMEMBERED = 10_000;
@@ -36,6 +48,7 @@ interface Remembered {
 
 export function createIdentify({ platform, clock, local }: IdentifyOptions): Identify {
   const remembered = new Map<string, Remembered>();
+  const held = new Map<KeyId, Set<{ readonly untilMs: number; readonly control: AbortController }>>();
   let refreshedMs = clock.nowMs();
 
   function remember(digest: string, key: ApiKey | undefined): Remembered {
@@ -46,7 +59,13 @@ export function createIdentify({ platform, clock, local }: IdentifyOptions): Ide
         ? { key: null, principal: null, untilMs: clock.nowMs() + UNKNOWN_MS }
         : {
             key,
-            principal: { orgId: key.orgId, name: key.principal, grants: key.grants, keyId: key.keyId },
+            principal: {
+              orgId: key.orgId,
+              name: key.principal,
+              grants: key.grants,
+              keyId: key.keyId,
+              untilMs: key.expiresMs,
+            },
             untilMs: key.revokedMs ?? key.expiresMs ?? Number.POSITIVE_INFINITY,
           };
     remembered.set(digest, entry);
@@ -66,8 +85,14 @@ export function createIdentify({ platform, clock, local }: IdentifyOptions): Ide
     return { ok: true, value: entry.principal };
   }
 
-  function forget(keyId: KeyId): void {
+  function end(keyId: KeyId): void {
     for (const [digest, entry] of remembered) if (entry.key?.keyId === keyId) remembered.delete(digest);
+    for (const { control } of held.get(keyId) ?? []) control.abort();
+  }
+
+  /** A key may be forgotten long before the streams that came with it end. */
+  function expiredHolds(nowMs: number): readonly KeyId[] {
+    return [...held].flatMap(([keyId, entries]) => ([...entries].some((e) => e.untilMs <= nowMs) ? [keyId] : []));
   }
 
   return {
@@ -81,21 +106,36 @@ export function createIdentify({ platform, clock, local }: IdentifyOptions): Ide
       if (local !== null && !caller.forwarded && isLoopback(caller.address)) return { ok: true, value: local };
       return unauthenticated("A credential is needed.", "credential.missing");
     },
-    forget,
+    hold({ keyId, untilMs }) {
+      const control = new AbortController();
+      if (keyId === null) return { ended: control.signal, release: () => undefined };
+      const entry = { untilMs: untilMs ?? Number.POSITIVE_INFINITY, control };
+      const entries = held.get(keyId) ?? new Set();
+      held.set(keyId, entries.add(entry));
+      return {
+        ended: control.signal,
+        release: () => {
+          entries.delete(entry);
+          if (entries.size === 0 && held.get(keyId) === entries) held.delete(keyId);
+        },
+      };
+    },
+    end,
     async refresh() {
       const since = refreshedMs;
       const nowMs = clock.nowMs();
       // Clocks of servers and store differ a little; seeing a revocation twice does no harm.
       const revoked = await platform.keysRevokedSince(since - 10_000);
       refreshedMs = nowMs;
-      const expired: KeyId[] = [];
+      const expired = new Set(expiredHolds(nowMs));
       for (const [digest, { key, untilMs }] of remembered) {
         if (untilMs > nowMs) continue;
-        if (key !== null) expired.push(key.keyId);
+        if (key !== null) expired.add(key.keyId);
         remembered.delete(digest);
       }
-      revoked.forEach(forget);
-      return [...revoked, ...expired];
+      const ended = [...new Set([...revoked, ...expired])];
+      ended.forEach(end);
+      return ended;
     },
   };
 }
@@ -106,6 +146,6 @@ export function isLoopback(address: string): boolean {
   return plain === "::1" || plain.startsWith("127.");
 }
 
-function unauthenticated(explanation: string, rule: string): Decision<Principal> {
+function unauthenticated(explanation: string, rule: string): { readonly ok: false; readonly refusal: Refusal } {
   return refused("UNAUTHENTICATED", explanation, { rule, remedy: "Send `Authorization: Bearer <API key>`." });
 }

@@ -66,7 +66,7 @@ export async function openBench(): Promise<Bench> {
   const executorId = newId() as ExecutorId;
   const heavy = heavyWork();
   const context = (name = "alice", grants: readonly string[] = ["*"]): OperationContext => {
-    const principal: Principal = { orgId: org.orgId, name, grants, keyId: null };
+    const principal: Principal = { orgId: org.orgId, name, grants, keyId: null, untilMs: null };
     return {
       principal,
       stages: null,

@@ -98,6 +98,17 @@ describe("settings", () => {
     ).toBe("0.0.0.0");
   });
 
+  test("hold a bootstrap key that cannot be guessed, and is not repeated when it is refused", () => {
+    const key = "correct horse battery staple and more";
+    expect(mistakes({ environment: { MAESTRO_BOOTSTRAP_KEY: key } })).toEqual([
+      expect.not.stringContaining(key) as string,
+    ]);
+    expect(mistakes({ environment: { MAESTRO_BOOTSTRAP_KEY: "short" } })).toHaveLength(1);
+    const fine = "0123456789abcdef0123456789abcdef";
+    expect(good({ environment: { MAESTRO_BOOTSTRAP_KEY: fine } }).bootstrapKey).toBe(fine);
+    expect(good({ environment: {} }).bootstrapKey).toBeNull();
+  });
+
   test("in a file that cannot be read are a mistake", () => {
     expect(mistakes({ file: "/nowhere/maestro.yaml" })).toHaveLength(1);
     expect(mistakes({ file: file("list.yaml", "- port\n") })).toHaveLength(1);

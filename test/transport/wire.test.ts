@@ -1,13 +1,11 @@
 // Both listeners with foreign and own clients: protocols on one port, refusals with their details, size, validation, idempotency, pages.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { MessageInitShape } from "@bufbuild/protobuf";
-import { Code, ConnectError, createClient } from "@connectrpc/connect";
+import { Code, createClient } from "@connectrpc/connect";
 import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { Client, Metadata, credentials } from "@grpc/grpc-js";
-import type { ServiceError } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { StatusSchema } from "../../gen/google/rpc/status_pb.ts";
 import { CharterService } from "../../gen/maestro/v1/charter_service_pb.ts";
 import { GoalService } from "../../gen/maestro/v1/goal_service_pb.ts";
 import { GraphService } from "../../gen/maestro/v1/graph_service_pb.ts";
@@ -17,8 +15,8 @@ import {
   DeclareCharterResponseSchema,
   MaestroService,
 } from "../../gen/maestro/v1/maestro_service_pb.ts";
-import { RefusalReason, RefusalSchema } from "../../gen/maestro/v1/refusal_pb.ts";
-import type { Refusal } from "../../gen/maestro/v1/refusal_pb.ts";
+import { RefusalReason } from "../../gen/maestro/v1/refusal_pb.ts";
+import { refusalOf, refused } from "./refused.ts";
 import { startServer } from "./server.ts";
 import type { TestServer } from "./server.ts";
 
@@ -62,28 +60,6 @@ async function declare(request: Declare, headers: Readonly<Record<string, string
     headers,
   );
   return fromBinary(DeclareCharterResponseSchema, bytes);
-}
-
-/** The refusal of a foreign client's error, out of the trailer that gRPC puts details in. */
-function refusalOf(error: unknown): Refusal {
-  const [details] = (error as ServiceError).metadata.get("grpc-status-details-bin");
-  const [detail] = fromBinary(StatusSchema, details as Buffer).details;
-  expect(detail?.typeUrl).toBe("type.googleapis.com/maestro.v1.Refusal");
-  return fromBinary(RefusalSchema, detail?.value ?? new Uint8Array());
-}
-
-async function refused(promise: Promise<unknown>): Promise<{ readonly code: number; readonly refusal: Refusal }> {
-  const error = await promise.then(
-    () => undefined,
-    (e: unknown) => e,
-  );
-  if (error instanceof ConnectError) {
-    const [refusal] = error.findDetails(RefusalSchema);
-    if (refusal === undefined) throw new Error(`no refusal in ${error.message}`);
-    return { code: error.code, refusal };
-  }
-  if (error === undefined) throw new Error("was not refused");
-  return { code: (error as ServiceError).code, refusal: refusalOf(error) };
 }
 
 describe("one port", () => {

@@ -50,6 +50,8 @@ async function* attach(
   const attached = await kit.dispatcher.attach({ principal, stages: notes, ...request.hello }, stream.sink);
   if (!attached.ok) throw new RefusedError(attached.refusal);
   const attachment = attached.value;
+  // Its end is the dispatcher's to tell; held here, an expiry is noticed for as long as the stream is open.
+  const held = kit.keys.hold(principal);
   stream.messages.first(welcome(attachment, kit.silenceMs));
   refuseOutcomes(stream, request.bad);
 
@@ -63,6 +65,7 @@ async function* attach(
       yield { $typeName: "maestro.v1.AttachResponse", message, acknowledged: BigInt(state.handled) };
   } finally {
     info.signal.removeEventListener("abort", gone);
+    held.release();
     attachment.closed();
   }
 }

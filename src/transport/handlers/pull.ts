@@ -12,6 +12,8 @@ import type { OutcomeResult } from "../../../gen/maestro/v1/maestro_service_pb.t
 import type { Assignment, Receipt } from "../../domain/outcome.ts";
 import { NOTHING } from "../../domain/amounts.ts";
 import type { ExecutorId } from "../../domain/id.ts";
+import type { Principal } from "../../domain/principal.ts";
+import { KEY_ENDED } from "../../engine/identify.ts";
 import type { Reporter } from "../../dispatch/dispatcher.ts";
 import { decided } from "../../domain/refusal.ts";
 import type { Decision } from "../../domain/refusal.ts";
@@ -58,7 +60,9 @@ function dispatchNextRoute(kit: Kit): Route {
     const { principal, request, key, notes } = admitted.value;
     return kit.pipeline.trouble(async () => {
       const idempotency = key === "" ? null : { key, bodyDigest: digestOf(DispatchNextRequestSchema, message) };
-      const next = await kit.dispatcher.next({ principal, ...request, idempotency }, info.signal);
+      const next = await untilKeyEnds(kit, principal, request.waitMs, info.signal, (signal) =>
+        kit.dispatcher.next({ principal, ...request, idempotency }, signal),
+      );
       if (!next.ok) return next;
       const fitting = await keepFitting(kit, { principal, stages: notes }, request.executorId, next.value, info.signal);
       const org = orgText(principal.orgId);
@@ -68,6 +72,24 @@ function dispatchNextRoute(kit: Kit): Route {
       });
     });
   });
+}
+
+/** A call that waits does not outlive its key either; what it was given meanwhile is its own. */
+async function untilKeyEnds(
+  kit: Kit,
+  principal: Principal,
+  waitMs: number,
+  signal: AbortSignal,
+  work: (signal: AbortSignal) => Promise<Decision<readonly Assignment[]>>,
+): Promise<Decision<readonly Assignment[]>> {
+  if (waitMs === 0 || principal.keyId === null) return work(signal);
+  const held = kit.keys.hold(principal);
+  try {
+    const done = await work(AbortSignal.any([signal, held.ended]));
+    return held.ended.aborted && done.ok && done.value.length === 0 ? { ok: false, refusal: KEY_ENDED } : done;
+  } finally {
+    held.release();
+  }
 }
 
 /** What tells a repeat of a call from another one under the same key. */

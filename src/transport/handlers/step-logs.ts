@@ -3,6 +3,7 @@ import { StepService, TailLogsRequestSchema } from "../../../gen/maestro/v1/step
 import type { TailLogsRequest, TailLogsResponse } from "../../../gen/maestro/v1/step_service_pb.ts";
 import type { LogLine } from "../../dispatch/dispatcher.ts";
 import { RefusedError, notFound, refusal } from "../../domain/refusal.ts";
+import { KEY_ENDED } from "../../engine/identify.ts";
 import { logLineToWire } from "../mapping/lease.ts";
 import { idIn, noProblems } from "../mapping/problems.ts";
 import { methodSpec } from "../operation-table.ts";
@@ -57,7 +58,8 @@ async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncG
   const view = await look();
   if (view === undefined) throw new RefusedError(notFound("step", step).refusal);
 
-  const stirred = createStirred(info.signal, kit.draining);
+  const held = kit.keys.hold(principal);
+  const stirred = createStirred(info.signal, kit.draining, held.ended);
   let waiting: LogLine[] = [];
   const reader = { slow: false };
   const quiet = kit.dispatcher.listen(principal.orgId, planId, {
@@ -82,6 +84,7 @@ async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncG
     for (let at = LINES; at < lines.length; at += LINES) yield say(lines.slice(at, at + LINES), 0);
     let { state } = view.row;
     while (request.follow && !info.signal.aborted) {
+      if (held.ended.aborted) throw new RefusedError(KEY_ENDED);
       // What was said before the attempt's end was heard before it: the state is read first, the lines after it.
       const over = state !== "LEASED" && state !== "STOPPING";
       const heard = waiting;
@@ -98,6 +101,7 @@ async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncG
     }
   } finally {
     stirred.end();
+    held.release();
     quiet();
   }
 }

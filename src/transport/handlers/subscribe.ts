@@ -41,6 +41,8 @@ async function* subscribe(kit: Kit, request: SubscribeRequest, info: CallInfo): 
   const stream = executorStream(principal.orgId);
   const attached = await kit.dispatcher.attach({ principal, stages: notes, ...hello }, stream.sink);
   if (!attached.ok) throw new RefusedError(attached.refusal);
+  // Its end is the dispatcher's to tell; held here, an expiry is noticed for as long as the stream is open.
+  const held = kit.keys.hold(principal);
   stream.messages.first(welcome(attached.value, kit.silenceMs));
   const gone = (): void => stream.messages.end();
   info.signal.addEventListener("abort", gone, { once: true });
@@ -54,6 +56,7 @@ async function* subscribe(kit: Kit, request: SubscribeRequest, info: CallInfo): 
     }
   } finally {
     info.signal.removeEventListener("abort", gone);
+    held.release();
     attached.value.closed();
   }
 }

@@ -5,6 +5,7 @@ import type { PassingEvent } from "../../dispatch/dispatcher.ts";
 import { RefusedError, invalid, notFound, refusal } from "../../domain/refusal.ts";
 import type { Decision, Refusal } from "../../domain/refusal.ts";
 import { planHasEnded } from "../../domain/plan.ts";
+import { KEY_ENDED } from "../../engine/identify.ts";
 import { passingToEvent, recordToEvent } from "../mapping/event.ts";
 import { planToWire } from "../mapping/plan.ts";
 import { idIn, noProblems } from "../mapping/problems.ts";
@@ -49,7 +50,8 @@ async function* watch(kit: Kit, request: WatchPlanRequest, info: CallInfo): Asyn
   const { planId } = which;
 
   // Listening begins before the first look, so that nothing falls between the two.
-  const stirred = createStirred(info.signal, kit.draining);
+  const held = kit.keys.hold(principal);
+  const stirred = createStirred(info.signal, kit.draining, held.ended);
   let passing: PassingEvent[] = [];
   const reader = { slow: false };
   const quiet = kit.dispatcher.listen(orgId, planId, {
@@ -65,6 +67,7 @@ async function* watch(kit: Kit, request: WatchPlanRequest, info: CallInfo): Asyn
     let after = Number(request.after);
     let told = false;
     while (!info.signal.aborted) {
+      if (held.ended.aborted) throw new RefusedError(KEY_ENDED);
       const from = after;
       const look = await kit.pipeline.read(
         principal,
@@ -114,6 +117,7 @@ async function* watch(kit: Kit, request: WatchPlanRequest, info: CallInfo): Asyn
     }
   } finally {
     stirred.end();
+    held.release();
     quiet();
   }
 }
