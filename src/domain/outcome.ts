@@ -1,4 +1,5 @@
 // Leases, and what attempts come to. Not here: what an outcome sets in motion, see plan/.
+import { hash } from "node:crypto";
 import type { Amounts } from "./amounts.ts";
 import type { ExecutorId, PlanId, RecordId } from "./id.ts";
 import type { Artifact, Payload } from "./payload.ts";
@@ -34,10 +35,21 @@ export interface Outcome {
   readonly result: OutcomeResult;
   readonly usage: Amounts;
   readonly artifacts: readonly Artifact[];
-  /** SHA-256 of the message as it was received: tells a repeat from a contradiction. */
+  /** See outcomeDigest. */
   readonly bodyDigest: Uint8Array;
   /** Last lines of output, for the attempt's row; empty for none. */
   readonly logTail: string;
+}
+
+/** SHA-256 over everything that is taken from an outcome: tells a repeat from a contradiction. Outputs count as their digest. */
+export function outcomeDigest({
+  lease,
+  result,
+  usage,
+  artifacts,
+}: Omit<Outcome, "bodyDigest" | "logTail">): Uint8Array {
+  const came = result.kind === "success" ? { kind: result.kind, outputs: result.outputsDigest } : result;
+  return hash("sha256", JSON.stringify(["outcome.v1", lease, came, usage, artifacts]), "buffer");
 }
 
 export interface Receipt {

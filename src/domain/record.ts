@@ -1,5 +1,5 @@
 // Records: one entry of the tamper-evident log per effect or refusing decision; leaf format v1. Not here: sealing.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { OrgId, RecordId } from "./id.ts";
 
 /** What each stage that a call went through had to say; part of the record of whatever the call caused. */
@@ -58,13 +58,13 @@ export function storeRecord(
   const headerSalt = salts.subarray(0, 16);
   const bodySalt = salts.subarray(16, 32);
   const payload = draft.payload ?? null;
-  const payloadCommitment = payload === null ? null : commitment(sha256("payload", bodySalt), payload);
-  const leaf = createHash("sha256")
-    .update(LEAF_PREFIX)
-    .update(commitment(headerSalt, header))
-    .update(commitment(bodySalt, body))
-    .update(payloadCommitment ?? NO_PAYLOAD)
-    .digest();
+  const payloadCommitment = payload === null ? null : commitment(sha256(PAYLOAD_PREFIX, bodySalt), payload);
+  const leaf = sha256(
+    LEAF_PREFIX,
+    commitment(headerSalt, header),
+    commitment(bodySalt, body),
+    payloadCommitment ?? NO_PAYLOAD,
+  );
   return {
     recordId,
     seq: place.seq,
@@ -83,12 +83,14 @@ export function storeRecord(
 export const RECORD_SALT_BYTES = 32;
 
 const LEAF_PREFIX = Buffer.concat([Buffer.from([0]), Buffer.from("maestro.leaf.v1", "ascii")]);
+const PAYLOAD_PREFIX = Buffer.from("payload", "ascii");
 const NO_PAYLOAD = new Uint8Array(32);
 
 function commitment(salt: Uint8Array, text: string): Uint8Array {
-  return createHash("sha256").update(salt).update(text, "utf8").digest();
+  return sha256(salt, Buffer.from(text, "utf8"));
 }
 
-function sha256(prefix: string, bytes: Uint8Array): Uint8Array {
-  return createHash("sha256").update(prefix).update(bytes).digest();
+/** In one call: an incremental hash costs half as much again. */
+function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  return hash("sha256", Buffer.concat(parts), "buffer");
 }

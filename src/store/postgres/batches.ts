@@ -3,20 +3,22 @@
 import type postgres from "postgres";
 import { payloadOf } from "../../domain/payload.ts";
 import type { PlanId, PlanRef } from "../../domain/id.ts";
-import type { PlanRow } from "../../domain/plan.ts";
 import type { PlanChanges, PlanSlice } from "../../domain/plan/slice.ts";
 import { batchKey } from "../ports/batches.ts";
 import type { BatchInput, BatchPlan, BatchResult, BatchStore, Leased, PlanVerdict } from "../ports/batches.ts";
 import { CommitUnknownError } from "../ports/store.ts";
 import { isConnectionLoss, toBatchTrouble } from "./connection.ts";
 import type { Client, Connection } from "./connection.ts";
-import { arrayLiteral } from "./columns.ts";
+import type { BulkColumn } from "./columns.ts";
+import { placeIds, placedArrays, placedMatch, placedSelect } from "./placed.ts";
+import type { Placed, PlacedStatement } from "./placed.ts";
 import { PLAN_SELECT, planRowOf } from "./plan-rows.ts";
 import type { RawPlan } from "./plan-rows.ts";
 import { addChildren, completeSlice, emptySlice } from "./slice.ts";
-import { STEP_SELECT, stepRowOf } from "./step-rows.ts";
-import type { RawStep } from "./step-rows.ts";
-import { sendChanges, sendKeys } from "./write-changes.ts";
+import { STEP_SELECT_OF_PLAN, stepRowOfPlan } from "./step-rows.ts";
+import type { RawStepOfPlan } from "./step-rows.ts";
+import { sendChanges } from "./write-changes.ts";
+import { sendKeys } from "./write-keys.ts";
 
 const KEYS = "unnest($1::uuid[], $2::uuid[]) AS v(org_id, plan_id)";
 const lockText = (tail: string): string =>
@@ -28,14 +30,40 @@ const TEXT = {
   exist: `SELECT p.org_id, p.plan_id FROM maestro.plans p JOIN ${KEYS} USING (org_id, plan_id)`,
   orgs: "SELECT set_config('maestro.orgs', $1, true)",
   clock: "SELECT maestro.clock_ms() AS now",
-  steps: `SELECT ${STEP_SELECT} FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS v(org_id, plan_id, ordinal) JOIN maestro.steps s USING (org_id, plan_id, ordinal)`,
-  children:
-    `SELECT e.from_ordinal, e.regardless, ${STEP_SELECT} FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS v(org_id, plan_id, from_ordinal) ` +
-    "JOIN maestro.step_edges e USING (org_id, plan_id, from_ordinal) JOIN maestro.steps s ON s.org_id = e.org_id AND s.plan_id = e.plan_id AND s.ordinal = e.to_ordinal",
-  inputs:
-    "SELECT i.plan_id, i.ordinal, i.input FROM unnest($1::uuid[], $2::uuid[], $3::int[], $4::boolean[]) AS v(org_id, plan_id, ordinal, undoing) JOIN maestro.step_inputs i USING (org_id, plan_id, ordinal, undoing)",
-  checkpoints:
-    "SELECT c.plan_id, c.ordinal, c.checkpoint FROM unnest($1::uuid[], $2::uuid[], $3::int[]) AS v(org_id, plan_id, ordinal) JOIN maestro.checkpoints c USING (org_id, plan_id, ordinal)",
+};
+
+const ORDINAL: readonly BulkColumn<{ readonly ordinal: number }>[] = [
+  { name: "ordinal", type: "int", value: (row) => row.ordinal },
+];
+const PARENT: readonly BulkColumn<{ readonly ordinal: number }>[] = [
+  { name: "from_ordinal", type: "int", value: (row) => row.ordinal },
+];
+const INPUT: readonly BulkColumn<{ readonly ordinal: number; readonly undoing: boolean }>[] = [
+  ...ORDINAL,
+  { name: "undoing", type: "boolean", value: (row) => row.undoing },
+];
+const READS = {
+  steps: placedSelect(
+    `v.place, ${STEP_SELECT_OF_PLAN}`,
+    ORDINAL,
+    `JOIN maestro.steps s ON ${placedMatch("s", ["ordinal"])}`,
+  ),
+  children: placedSelect(
+    `v.place, e.from_ordinal, e.regardless, ${STEP_SELECT_OF_PLAN}`,
+    PARENT,
+    `JOIN maestro.step_edges e ON ${placedMatch("e", ["from_ordinal"])} ` +
+      "JOIN maestro.steps s ON s.org_id = e.org_id AND s.plan_id = e.plan_id AND s.ordinal = e.to_ordinal",
+  ),
+  inputs: placedSelect(
+    "v.place, i.ordinal, i.input",
+    INPUT,
+    `JOIN maestro.step_inputs i ON ${placedMatch("i", ["ordinal", "undoing"])}`,
+  ),
+  checkpoints: placedSelect(
+    "v.place, c.ordinal, c.checkpoint",
+    ORDINAL,
+    `JOIN maestro.checkpoints c ON ${placedMatch("c", ["ordinal"])}`,
+  ),
 };
 
 /** Rounds that a decision may ask for more; a decision that never has enough is a bug. */
@@ -79,9 +107,9 @@ async function runOn(
     const absent = plans.filter((p) => slices.get(p.planId)?.plan.orgId !== p.orgId);
     // Rarely any: tells plans that are held by another transaction from those that do not exist in this org.
     const existing =
-      absent.length === 0 ? [] : run<{ org_id: string; plan_id: string }>(TEXT.exist, planArrays(absent));
+      absent.length === 0 ? [] : run<{ org_id: string; plan_id: string }>(TEXT.exist, [...placeIds(absent)]);
     const writes = sendChanges(run, changes, {
-      hotOnly: changes.every((c) => rareUnchanged(slices.get(c.plan.planId)?.plan, c.plan)),
+      before: slices,
       nowMs,
     });
     const keys = options.keys?.() ?? [];
@@ -113,6 +141,11 @@ async function runOn(
   }
 }
 
+/** Which of the plans that a statement names a row belongs to. */
+interface Place {
+  readonly place: number;
+}
+
 type Run = <Row>(text: string, parameters: readonly unknown[]) => Promise<readonly Row[]>;
 
 /** First round trip: begin, lock, clock and load go out together; rows of plans that were not locked are passed over. */
@@ -123,30 +156,42 @@ async function load(
 ): Promise<{ readonly slices: Map<PlanId, PlanSlice>; readonly nowMs: number }> {
   const sorted = [...plans].sort((a, b) => (a.planId < b.planId ? -1 : 1));
   const orgs = [...new Set(plans.map((p) => p.orgId))];
-  const steps = sorted.flatMap((p) => p.ordinals.map((ordinal) => ({ orgId: p.orgId, planId: p.planId, ordinal })));
-  const parents = sorted.flatMap((p) => p.childrenOf.map((ordinal) => ({ orgId: p.orgId, planId: p.planId, ordinal })));
+  const ids = placeIds(sorted);
+  const rowsOf = (of: (plan: BatchPlan) => readonly number[]): Placed<{ readonly ordinal: number }>[] =>
+    sorted.flatMap((plan, i) => of(plan).map((ordinal) => ({ place: i + 1, it: { ordinal } })));
+  const read = <Row, T>(statement: PlacedStatement<T>, rows: readonly Placed<T>[]): Promise<readonly Row[]> =>
+    rows.length === 0 ? Promise.resolve([]) : run<Row>(statement.text, placedArrays(ids, statement.columns, rows));
   const sent = [
     run("BEGIN", []),
     run(TEXT.orgs, [`{${orgs.join(",")}}`]),
-    run<RawPlan>(wait ? TEXT.lockWaiting : TEXT.lock, planArrays(sorted)),
+    run<RawPlan>(wait ? TEXT.lockWaiting : TEXT.lock, [...ids]),
     run<{ now: number }>(TEXT.clock, []),
-    steps.length === 0 ? Promise.resolve([]) : run<RawStep>(TEXT.steps, keyArrays(steps)),
-    parents.length === 0
-      ? Promise.resolve([])
-      : run<RawStep & { from_ordinal: number; regardless: boolean }>(TEXT.children, keyArrays(parents)),
+    read<RawStepOfPlan & Place, { readonly ordinal: number }>(
+      READS.steps,
+      rowsOf((p) => p.ordinals),
+    ),
+    read<RawStepOfPlan & Place & { from_ordinal: number; regardless: boolean }, { readonly ordinal: number }>(
+      READS.children,
+      rowsOf((p) => p.childrenOf),
+    ),
   ] as const;
   const settled = await Promise.allSettled(sent);
   for (const one of settled) if (one.status === "rejected") throw one.reason as Error;
   const [, , locked, clock, stepRows, childRows] = await Promise.all(sent);
   const slices = new Map<PlanId, PlanSlice>();
   for (const raw of locked) slices.set(raw.plan_id as PlanId, emptySlice(planRowOf(raw)));
-  for (const raw of stepRows) slices.get(raw.plan_id as PlanId)?.steps.set(raw.ordinal, stepRowOf(raw));
+  const inOrder = sorted.map((plan) => slices.get(plan.planId));
+  const sliceAt = (place: number): PlanSlice | undefined => inOrder[place - 1];
+  for (const raw of stepRows) {
+    const slice = sliceAt(raw.place);
+    slice?.steps.set(raw.ordinal, stepRowOfPlan(raw, slice.plan.planId));
+  }
   const edges = new Map<PlanId, { from_ordinal: number; to_ordinal: number; regardless: boolean }[]>();
   for (const raw of childRows) {
-    const planId = raw.plan_id as PlanId;
-    const slice = slices.get(planId);
+    const slice = sliceAt(raw.place);
     if (slice === undefined) continue;
-    if (!slice.steps.has(raw.ordinal)) slice.steps.set(raw.ordinal, stepRowOf(raw));
+    const { planId } = slice.plan;
+    if (!slice.steps.has(raw.ordinal)) slice.steps.set(raw.ordinal, stepRowOfPlan(raw, planId));
     const list = edges.get(planId) ?? [];
     list.push({ from_ordinal: raw.from_ordinal, to_ordinal: raw.ordinal, regardless: raw.regardless });
     edges.set(planId, list);
@@ -175,59 +220,35 @@ async function decideFully(
 async function readInputs(run: Run, leased: readonly Leased[]): Promise<ReadonlyMap<string, BatchInput>> {
   const inputs = new Map<string, BatchInput>();
   if (leased.length === 0) return inputs;
-  const again = leased.filter((l) => l.again);
+  // A plan's leases come one after the other.
+  const plans: PlanRef[] = [];
+  const placed = leased.map((it) => {
+    if (plans.at(-1)?.planId !== it.planId) plans.push(it);
+    return { place: plans.length, it };
+  });
+  const ids = placeIds(plans);
+  const again = placed.filter(({ it }) => it.again);
   const [rows, checkpoints] = await Promise.all([
-    run<{ plan_id: string; ordinal: number; input: string | null }>(TEXT.inputs, [
-      ...keyArrays(leased),
-      arrayLiteral(
-        "boolean",
-        leased.map((l) => l.undoing),
-      ),
-    ]),
+    run<Place & { ordinal: number; input: string | null }>(
+      READS.inputs.text,
+      placedArrays(ids, READS.inputs.columns, placed),
+    ),
     again.length === 0
       ? []
-      : run<{ plan_id: string; ordinal: number; checkpoint: string }>(TEXT.checkpoints, keyArrays(again)),
+      : run<Place & { ordinal: number; checkpoint: string }>(
+          READS.checkpoints.text,
+          placedArrays(ids, READS.checkpoints.columns, again),
+        ),
   ]);
-  for (const raw of rows)
-    inputs.set(batchKey(raw.plan_id as PlanId, raw.ordinal), { input: payloadOf(raw.input), checkpoint: null });
+  const keyOf = ({ place, ordinal }: Place & { readonly ordinal: number }): string => {
+    const plan = plans[place - 1];
+    if (plan === undefined) throw new Error("a row of no plan that was asked for");
+    return batchKey(plan.planId, ordinal);
+  };
+  for (const raw of rows) inputs.set(keyOf(raw), { input: payloadOf(raw.input), checkpoint: null });
   for (const raw of checkpoints) {
-    const key = batchKey(raw.plan_id as PlanId, raw.ordinal);
+    const key = keyOf(raw);
     inputs.set(key, { input: inputs.get(key)?.input ?? null, checkpoint: payloadOf(raw.checkpoint) });
   }
   return inputs;
-}
-
-function planArrays(plans: readonly PlanRef[]): string[] {
-  return [
-    arrayLiteral(
-      "uuid",
-      plans.map((p) => p.orgId),
-    ),
-    arrayLiteral(
-      "uuid",
-      plans.map((p) => p.planId),
-    ),
-  ];
-}
-
-function keyArrays(steps: readonly (PlanRef & { readonly ordinal: number })[]): string[] {
-  return [
-    ...planArrays(steps),
-    arrayLiteral(
-      "int",
-      steps.map((s) => s.ordinal),
-    ),
-  ];
-}
-
-function rareUnchanged(before: PlanRow | undefined, after: PlanRow): boolean {
-  return (
-    before?.activeVersion === after.activeVersion &&
-    before.nextOrdinal === after.nextOrdinal &&
-    before.pendingVersion === after.pendingVersion &&
-    before.newestVersion === after.newestVersion &&
-    before.stepsTotal === after.stepsTotal &&
-    before.deadlineMs === after.deadlineMs &&
-    before.account.allotted === after.account.allotted
-  );
 }

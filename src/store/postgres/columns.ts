@@ -10,12 +10,6 @@ export interface BulkColumn<Row> {
 /** Types of key columns that hot statements join on; always the full key, so that a plan of another org never matches. */
 export const PLAN_KEY = "org_id, plan_id";
 
-/** `unnest($1::uuid[], …) AS alias(name, …)` for the columns, numbered from `first`. */
-export function unnest<Row>(columns: readonly BulkColumn<Row>[], alias: string, first = 1): string {
-  const parameters = columns.map((c, i) => `$${String(first + i)}::${c.type}[]`).join(", ");
-  return `unnest(${parameters}) AS ${alias}(${columns.map((c) => c.name).join(", ")})`;
-}
-
 /** One array per column: unnest beats VALUES lists, which make one prepared statement per size. */
 export function arraysOf<Row>(columns: readonly BulkColumn<Row>[], rows: readonly Row[]): string[] {
   return columns.map((c) =>
@@ -51,18 +45,8 @@ function escaped(text: string): string {
 /** `INSERT INTO maestro.table (…) SELECT … FROM unnest(…)`. */
 export function insertText<Row>(table: string, columns: readonly BulkColumn<Row>[], tail = ""): string {
   const names = columns.map((c) => c.name).join(", ");
-  return `INSERT INTO maestro.${table} (${names}) SELECT ${names} FROM ${unnest(columns, "v")} ${tail}`;
-}
-
-/** `UPDATE maestro.table SET … FROM unnest(…)` by the key columns. */
-export function updateText<Row>(
-  table: string,
-  keys: readonly BulkColumn<Row>[],
-  columns: readonly BulkColumn<Row>[],
-): string {
-  const set = columns.map((c) => `${c.name} = v.${c.name}`).join(", ");
-  const match = keys.map((c) => `t.${c.name} = v.${c.name}`).join(" AND ");
-  return `UPDATE maestro.${table} t SET ${set} FROM ${unnest([...keys, ...columns], "v")} WHERE ${match}`;
+  const arrays = columns.map((c, i) => `$${i + 1}::${c.type}[]`).join(", ");
+  return `INSERT INTO maestro.${table} (${names}) SELECT ${names} FROM unnest(${arrays}) AS v(${names}) ${tail}`;
 }
 
 /** Columns of an amount, such as `held_tokens`. */

@@ -5,33 +5,33 @@ import type { PlanRow, PlanState } from "../../domain/plan.ts";
 import { amountColumns } from "./columns.ts";
 import type { BulkColumn } from "./columns.ts";
 
-export const PLAN_KEYS: readonly BulkColumn<PlanRow>[] = [
+const PLAN_KEYS: readonly BulkColumn<PlanRow>[] = [
   { name: "org_id", type: "uuid", value: (p) => p.orgId },
   { name: "plan_id", type: "uuid", value: (p) => p.planId },
 ];
 
-/** What decisions may change with every outcome. */
-const PLAN_HOT: readonly BulkColumn<PlanRow>[] = [
+/** What every lease and outcome changes. */
+export const PLAN_HOT: readonly BulkColumn<PlanRow>[] = [
   { name: "state", type: "text", value: (p) => p.state },
   { name: "rev", type: "bigint", value: (p) => p.rev },
   { name: "record_seq", type: "bigint", value: (p) => p.recordSeq },
-  { name: "ending", type: "text", value: (p) => p.ending },
-  { name: "compensate", type: "boolean", value: (p) => p.compensate },
-  { name: "reason", type: "text", value: (p) => p.reason },
   ...amountColumns<PlanRow>("held", (p) => p.account.held),
   ...amountColumns<PlanRow>("spent", (p) => p.account.spent),
-  ...amountColumns<PlanRow>("overrun", (p) => p.account.overrun),
-  ...amountColumns<PlanRow>("presumed", (p) => p.account.presumed),
   { name: "steps_ended", type: "int", value: (p) => p.stepsEnded },
   { name: "steps_succeeded", type: "int", value: (p) => p.stepsSucceeded },
-  { name: "steps_failed", type: "int", value: (p) => p.stepsFailed },
   { name: "steps_running", type: "int", value: (p) => p.stepsRunning },
-  { name: "steps_starved", type: "int", value: (p) => p.stepsStarved },
   { name: "finished_ms", type: "bigint", value: (p) => p.finishedMs },
 ];
 
-/** What only commits and re-plans change; written by the same statement when one of the plans asks for it. */
-const PLAN_RARE: readonly BulkColumn<PlanRow>[] = [
+/** What decisions may change besides. */
+export const PLAN_RARE: readonly BulkColumn<PlanRow>[] = [
+  { name: "ending", type: "text", value: (p) => p.ending },
+  { name: "compensate", type: "boolean", value: (p) => p.compensate },
+  { name: "reason", type: "text", value: (p) => p.reason },
+  ...amountColumns<PlanRow>("overrun", (p) => p.account.overrun),
+  ...amountColumns<PlanRow>("presumed", (p) => p.account.presumed),
+  { name: "steps_failed", type: "int", value: (p) => p.stepsFailed },
+  { name: "steps_starved", type: "int", value: (p) => p.stepsStarved },
   { name: "newest_version", type: "int", value: (p) => p.newestVersion },
   { name: "active_version", type: "int", value: (p) => p.activeVersion },
   { name: "pending_version", type: "int", value: (p) => p.pendingVersion },
@@ -51,8 +51,6 @@ const PLAN_FIXED: readonly BulkColumn<PlanRow>[] = [
   { name: "created_ms", type: "bigint", value: (p) => p.createdMs },
 ];
 
-export const PLAN_WRITTEN_HOT = PLAN_HOT;
-export const PLAN_WRITTEN_ALL: readonly BulkColumn<PlanRow>[] = [...PLAN_HOT, ...PLAN_RARE];
 export const PLAN_ALL: readonly BulkColumn<PlanRow>[] = [...PLAN_KEYS, ...PLAN_FIXED, ...PLAN_RARE, ...PLAN_HOT];
 
 /** Columns to select, of alias `p`. */

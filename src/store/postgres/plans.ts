@@ -98,7 +98,7 @@ export function createPlanRepository({ run }: Session, nowMs: () => Promise<numb
     complete: (slice, needs) => completeSlice(run, slice, needs),
     save: async (changes) => {
       const at = await nowMs();
-      await Promise.all(sendChanges(run, [changes], { hotOnly: false, nowMs: at }));
+      await Promise.all(sendChanges(run, [changes], { before: new Map(), nowMs: at }));
     },
     addSteps: async (orgId, planId, steps, edges) => {
       await bulkInsert(

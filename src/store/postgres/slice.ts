@@ -9,8 +9,8 @@ import type { ChildEdge, EarlierAttempt, Needs, PlanSlice } from "../../domain/p
 import type { StepState } from "../../domain/step.ts";
 import { STEP_FLAGS } from "../../domain/step.ts";
 import { arrayLiteral } from "./columns.ts";
-import { STEP_SELECT, stepRowOf } from "./step-rows.ts";
-import type { RawStep } from "./step-rows.ts";
+import { STEP_SELECT_OF_PLAN, stepRowOfPlan } from "./step-rows.ts";
+import type { RawStepOfPlan } from "./step-rows.ts";
 
 /** Runs one prepared statement on the transaction's connection and gives its rows. */
 export type Query = <Row>(text: string, parameters: readonly unknown[]) => Promise<readonly Row[]>;
@@ -38,14 +38,15 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
   const { orgId, planId } = slice.plan;
   const at = [orgId, planId] as const;
   const work: Promise<void>[] = [];
-  const addSteps = (rows: readonly RawStep[]): void => {
-    for (const raw of rows) slice.steps.set(raw.ordinal, stepRowOf(raw));
+  const addSteps = (rows: readonly RawStepOfPlan[]): void => {
+    for (const raw of rows) slice.steps.set(raw.ordinal, stepRowOfPlan(raw, slice.plan.planId));
   };
   if (needs.whole === true) {
     work.push(
-      query<RawStep>(`SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2`, at).then(
-        addSteps,
-      ),
+      query<RawStepOfPlan>(
+        `SELECT ${STEP_SELECT_OF_PLAN} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2`,
+        at,
+      ).then(addSteps),
       query<RawEdge>(
         "SELECT from_ordinal, to_ordinal, regardless FROM maestro.step_edges WHERE org_id = $1 AND plan_id = $2",
         at,
@@ -54,8 +55,8 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
   }
   if (needs.steps !== undefined && needs.steps.length > 0) {
     work.push(
-      query<RawStep>(
-        `SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[])`,
+      query<RawStepOfPlan>(
+        `SELECT ${STEP_SELECT_OF_PLAN} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[])`,
         [...at, arrayLiteral("int", needs.steps)],
       ).then(addSteps),
     );
@@ -63,10 +64,10 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
   const { childrenOf } = needs;
   if (childrenOf !== undefined && childrenOf.length > 0) {
     const text =
-      `SELECT e.from_ordinal, e.regardless, ${STEP_SELECT} FROM maestro.step_edges e ` +
+      `SELECT e.from_ordinal, e.regardless, ${STEP_SELECT_OF_PLAN} FROM maestro.step_edges e ` +
       "JOIN maestro.steps s ON s.org_id = e.org_id AND s.plan_id = e.plan_id AND s.ordinal = e.to_ordinal WHERE e.org_id = $1 AND e.plan_id = $2 AND e.from_ordinal = ANY($3::int[])";
     work.push(
-      query<RawStep & { from_ordinal: number; regardless: boolean }>(text, [
+      query<RawStepOfPlan & { from_ordinal: number; regardless: boolean }>(text, [
         ...at,
         arrayLiteral("int", childrenOf),
       ]).then((rows) => {
@@ -96,9 +97,9 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
   if (needs.approvals === true) work.push(loadApprovals(query, slice));
   if (needs.goal === true) work.push(loadGoal(query, slice));
   if (needs.parked === true) {
-    const text = `SELECT ${STEP_SELECT} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.state IN ('READY', 'COMPENSATING') AND s.order_key IS NULL ORDER BY s.ready_ms, s.ordinal LIMIT 2000`;
+    const text = `SELECT ${STEP_SELECT_OF_PLAN} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.state IN ('READY', 'COMPENSATING') AND s.order_key IS NULL ORDER BY s.ready_ms, s.ordinal LIMIT 2000`;
     work.push(
-      query<RawStep>(text, at).then((rows) => {
+      query<RawStepOfPlan>(text, at).then((rows) => {
         addSteps(rows);
         slice.parked = rows.map((r) => r.ordinal);
       }),
@@ -278,14 +279,14 @@ async function loadUndo(query: Query, slice: PlanSlice): Promise<void> {
   const at = [slice.plan.orgId, slice.plan.planId] as const;
   const of = "FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2";
   const candidates = (current: string): string =>
-    `(SELECT ${STEP_SELECT} ${of} AND s.state = 'SUCCEEDED' AND (s.flags & ${String(STEP_FLAGS.COMPENSABLE)}) <> 0 AND ${current} ORDER BY s.finished_ms DESC, s.ordinal DESC LIMIT 3)`;
+    `(SELECT ${STEP_SELECT_OF_PLAN} ${of} AND s.state = 'SUCCEEDED' AND (s.flags & ${String(STEP_FLAGS.COMPENSABLE)}) <> 0 AND ${current} ORDER BY s.finished_ms DESC, s.ordinal DESC LIMIT 3)`;
   const [busy, next] = await Promise.all([
-    query<RawStep>(
-      `SELECT ${STEP_SELECT} ${of} AND s.undoing AND s.state IN ('COMPENSATING', 'LEASED', 'BACKING_OFF') LIMIT 1`,
+    query<RawStepOfPlan>(
+      `SELECT ${STEP_SELECT_OF_PLAN} ${of} AND s.undoing AND s.state IN ('COMPENSATING', 'LEASED', 'BACKING_OFF') LIMIT 1`,
       at,
     ),
-    query<RawStep>(`${candidates("s.current")} UNION ALL ${candidates("NOT s.current")}`, at),
+    query<RawStepOfPlan>(`${candidates("s.current")} UNION ALL ${candidates("NOT s.current")}`, at),
   ]);
-  for (const raw of [...busy, ...next]) slice.steps.set(raw.ordinal, stepRowOf(raw));
+  for (const raw of [...busy, ...next]) slice.steps.set(raw.ordinal, stepRowOfPlan(raw, slice.plan.planId));
   slice.undo = { busy: busy[0]?.ordinal ?? null, candidates: next.map((raw) => raw.ordinal) };
 }

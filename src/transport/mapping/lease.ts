@@ -1,7 +1,5 @@
 // What passes between server and executors: leases, assignments, outcomes, receipts, renewals. Hot: literals only, one pass, no second validation.
-import { createHash } from "node:crypto";
-import { toBinary } from "@bufbuild/protobuf";
-import { OutcomeSchema, Purpose } from "../../../gen/maestro/v1/dispatch_pb.ts";
+import { Purpose } from "../../../gen/maestro/v1/dispatch_pb.ts";
 import type {
   Assignment as WireAssignment,
   Lease,
@@ -12,6 +10,7 @@ import type {
 } from "../../../gen/maestro/v1/dispatch_pb.ts";
 import type { LogLine, RenewalReport } from "../../dispatch/dispatcher.ts";
 import type { OrgId } from "../../domain/id.ts";
+import { outcomeDigest } from "../../domain/outcome.ts";
 import type { Assignment, LeaseRef, Outcome, OutcomeResult, Receipt } from "../../domain/outcome.ts";
 import { parseJson } from "../../domain/json.ts";
 import { recordUri } from "../../engine/record.ts";
@@ -86,14 +85,13 @@ export function outcomesIn(problems: Problems, field: string, wires: readonly Wi
 }
 
 function outcomeIn(problems: Problems, field: string, wire: WireOutcome): Outcome {
-  return {
+  const said = {
     lease: leaseIn(problems, `${field}.lease`, wire.lease),
     result: resultIn(problems, field, wire),
     usage: amountsOf(wire.usage),
     artifacts: wire.artifacts.map(artifactOf),
-    bodyDigest: createHash("sha256").update(toBinary(OutcomeSchema, wire)).digest(),
-    logTail: "",
   };
+  return { ...said, bodyDigest: outcomeDigest(said), logTail: "" };
 }
 
 function resultIn(problems: Problems, field: string, { result }: WireOutcome): OutcomeResult {
