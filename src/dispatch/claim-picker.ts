@@ -2,7 +2,8 @@
 import type { PlanId } from "../domain/id.ts";
 import type { Item } from "./items.ts";
 import type { Taker, Takers } from "./takers.ts";
-import type { Window, Windows } from "./windows.ts";
+import type { Window } from "./window.ts";
+import type { Windows } from "./windows.ts";
 
 export interface PickerOptions {
   readonly windows: Windows;
@@ -13,8 +14,6 @@ export interface PickerOptions {
 
 /** Steps that an org may take in its turn. */
 const QUANTUM = 16;
-/** Steps of plans that are in a batch, passed over before a taker is given up for this time. */
-const PASSED_OVER = 512;
 
 export class ClaimPicker {
   readonly #options: PickerOptions;
@@ -30,7 +29,7 @@ export class ClaimPicker {
     const { takers } = this.#options;
     const orgs = takers.orgs();
     if (orgs.length === 0 || room <= 0) return claims;
-    const parked: (() => void)[] = [];
+    const disturbed = new Set<Window>();
     let progress = true;
     this.#turn += 1;
     const turn = this.#turn % orgs.length;
@@ -41,7 +40,7 @@ export class ClaimPicker {
         let quantum = Math.min(QUANTUM, room - claims.length);
         for (const taker of takers.inTurn(orgId)) {
           while (quantum > 0 && taker.credit > 0) {
-            const item = this.#next(taker, busy, parked);
+            const item = this.#next(taker, busy, disturbed);
             if (item === undefined) {
               this.#options.hungry(taker);
               break;
@@ -54,43 +53,37 @@ export class ClaimPicker {
         }
       }
     }
-    for (const push of parked) push();
+    for (const window of disturbed) window.restore();
     for (const claim of claims) if (claim.kind === "claim") claim.taker.seal();
     return claims;
   }
 
-  #next(taker: Taker, busy: ReadonlySet<PlanId>, parked: (() => void)[]): Item | undefined {
-    for (;;) {
-      let best: Window | undefined;
-      let bestKey = Number.POSITIVE_INFINITY;
-      for (const window of taker.windows(this.#options.windows)) {
-        const head = window.head();
-        if (head !== undefined && head.orderKey < bestKey) {
-          best = window;
-          bestKey = head.orderKey;
-        }
+  /** The oldest step for a taker, of a plan that no batch is busy with. */
+  #next(taker: Taker, busy: ReadonlySet<PlanId>, disturbed: Set<Window>): Item | undefined {
+    let best: Window | undefined;
+    let bestKey = Number.POSITIVE_INFINITY;
+    for (const window of taker.windows(this.#options.windows)) {
+      let head = window.head();
+      for (; head !== undefined && busy.has(head.planId); head = window.head()) {
+        disturbed.add(window);
+        window.setAside();
       }
-      const step = best?.take();
-      if (best === undefined || step === undefined) return undefined;
-      if (busy.has(step.planId)) {
-        const window = best;
-        parked.push(() => {
-          window.offer(step);
-        });
-        if (parked.length > PASSED_OVER) return undefined;
-        continue;
-      }
-      taker.reserve();
-      return {
-        kind: "claim",
-        orgId: step.orgId,
-        planId: step.planId,
-        deferrals: 0,
-        ordinal: step.ordinal,
-        taker,
-        handover: false,
-        from: step,
-      };
+      if (head === undefined || head.orderKey >= bestKey) continue;
+      best = window;
+      bestKey = head.orderKey;
     }
+    const step = best?.take();
+    if (step === undefined) return undefined;
+    taker.reserve();
+    return {
+      kind: "claim",
+      orgId: step.orgId,
+      planId: step.planId,
+      deferrals: 0,
+      ordinal: step.ordinal,
+      taker,
+      handover: false,
+      from: step,
+    };
   }
 }

@@ -3,7 +3,8 @@ import type { Executor } from "../domain/executor.ts";
 import type { OrgId } from "../domain/id.ts";
 import type { Assignment, LeaseRef } from "../domain/outcome.ts";
 import type { BatchKey } from "../store/ports/batches.ts";
-import type { Window, Windows } from "./windows.ts";
+import type { Window } from "./window.ts";
+import type { Windows } from "./windows.ts";
 
 export class Taker {
   executor: Executor;

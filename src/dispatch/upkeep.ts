@@ -12,8 +12,9 @@ import { RENEW_EVERY_MS } from "./session.ts";
 import type { ServerSession } from "./session.ts";
 import { sweepLapsed } from "./sweep.ts";
 import type { Taker, Takers } from "./takers.ts";
-import { WINDOW_LIMIT } from "./windows.ts";
-import type { Window, Windows } from "./windows.ts";
+import { WINDOW_LIMIT } from "./window.ts";
+import type { Window } from "./window.ts";
+import type { Windows } from "./windows.ts";
 
 export interface UpkeepOptions {
   readonly store: Store;

@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { ItemQueue } from "../../src/dispatch/queue.ts";
 import type { Item } from "../../src/dispatch/items.ts";
-import { Window, WINDOW_LIMIT } from "../../src/dispatch/windows.ts";
+import { Window, WINDOW_LIMIT } from "../../src/dispatch/window.ts";
 import type { DemandId, OrgId, PlanId, ReadyStep } from "../../src/domain/id.ts";
 
 const org = (n: number): OrgId => `00000000-0000-0000-0000-${String(n).padStart(12, "0")}` as OrgId;
@@ -41,6 +41,38 @@ describe("a window", () => {
     window.take();
     window.offer(ready(1, 2));
     expect(window.size).toBe(1);
+  });
+
+  it("gives steps of one plan and of others by order key, whatever was offered between", () => {
+    const window = new Window(org(1), demand);
+    const steps = Array.from({ length: 300 }, (_, i) => ({ ...ready(i % 7, (i * 7_919) % 301), ordinal: i }));
+    const taken: number[] = [];
+    for (const [i, step] of steps.entries()) {
+      window.offer(step);
+      if (i % 3 === 2) taken.push(window.take()?.orderKey ?? Number.NaN);
+    }
+    const rest = Array.from({ length: 200 }, () => window.take()?.orderKey ?? Number.NaN);
+    expect(rest).toEqual([...rest].sort((a, b) => a - b));
+    expect([...taken, ...rest].sort((a, b) => a - b)).toEqual(steps.map((s) => s.orderKey).sort((a, b) => a - b));
+    expect(window.size).toBe(0);
+  });
+
+  it("sets a plan aside with all its steps, and knows them again afterwards", () => {
+    const window = new Window(org(1), demand);
+    for (let ordinal = 1; ordinal <= 3; ordinal++) window.offer({ ...ready(1, ordinal), ordinal });
+    window.offer(ready(2, 50));
+    window.setAside();
+    expect(window.head()?.planId).toBe(plan(2));
+    expect(window.take()?.planId).toBe(plan(2));
+    expect(window.head()).toBeUndefined();
+    window.offer({ ...ready(1, 2), ordinal: 2 });
+    window.restore();
+    expect([window.take(), window.take(), window.take(), window.take()].map((s) => s?.orderKey)).toEqual([
+      1,
+      2,
+      3,
+      undefined,
+    ]);
   });
 
   it("remembers that there is more when it is full", () => {
