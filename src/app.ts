@@ -159,8 +159,9 @@ async function start(config: Config, log: Logger, undo: (() => Promise<unknown> 
   );
   const guard = createGuard({ hosts: [config.host, ...config.allowedHosts], origins: config.allowedOrigins });
   const onBug = (where: string, error: unknown): void => log.error({ where, error: textOf(error) }, "bug");
-  const wide = createWidePort({ routes, guard, ready, onBug, tls });
-  const fast = createFastLane({ routes, guard, onBug, tls, turnAway: createTurnAway(pipeline, operationTable()) });
+  const turnAway = createTurnAway(pipeline, operationTable());
+  const wide = createWidePort({ routes, guard, ready, onBug, tls, turnAway });
+  const fast = createFastLane({ routes, guard, onBug, tls, turnAway });
   undo.push(() => {
     wide.destroy();
     fast.destroy();

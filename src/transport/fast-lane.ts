@@ -19,12 +19,13 @@ import type { Guard } from "./guard.ts";
 import { HARD_LIMIT_BYTES, MESSAGE_LIMIT_BYTES, WINDOW_BYTES, tooLarge } from "./limits.ts";
 import { grpcStatus, internalGrpcStatus } from "./refusals.ts";
 import type { CallInfo, Route } from "./route.ts";
+import type { TurnAway } from "./turn-away.ts";
 
 export interface FastLaneOptions {
   readonly routes: readonly Route[];
   readonly guard: Guard;
   /** Answers a message that could not be read: who sent it is looked up, and it is counted. */
-  readonly turnAway: (method: DescMethod, info: CallInfo, refusal: Refusal) => Promise<Refusal>;
+  readonly turnAway: TurnAway;
   readonly onBug: (where: string, error: unknown) => void;
   readonly tls: { readonly cert: string; readonly key: string } | null;
 }
@@ -124,7 +125,9 @@ function implementationOf(routes: readonly Route[], options: FastLaneOptions): U
           (call: ServerDuplexStream<Buffer, Message>) => {
             const info = infoOf(call);
             const requests = async function* (): AsyncGenerator<Message> {
-              for await (const bytes of call as AsyncIterable<Buffer>) {
+              // Not destroyed when it is left early: the call's answer is still to be sent.
+              const messages: AsyncIterable<Buffer> = call.iterator({ destroyOnReturn: false });
+              for await (const bytes of messages) {
                 const request = await readable(options, route.method, call, bytes, info);
                 if (!request.ok) throw new RefusedError(request.refusal);
                 yield request.value;

@@ -11,10 +11,15 @@ export const HARD_LIMIT_BYTES = 2 * MESSAGE_LIMIT_BYTES;
 /** What streams may have under way before they wait; the protocol's own 64 KiB would halve the throughput of large messages. */
 export const WINDOW_BYTES = 1024 * 1024;
 
-export function tooLarge(sizeBytes: number): Refusal {
-  return refusal("TOO_LARGE", `The message has ${sizeBytes} bytes; ${MESSAGE_LIMIT_BYTES} are taken.`, {
+/** `sizeBytes` is null where a message was not read to its end. */
+export function tooLarge(sizeBytes: number | null): Refusal {
+  const has = sizeBytes === null ? "more bytes than are taken" : `${sizeBytes} bytes`;
+  return refusal("TOO_LARGE", `The message has ${has}; the limit is ${MESSAGE_LIMIT_BYTES}.`, {
     rule: "message.size",
-    metadata: { limit_bytes: String(MESSAGE_LIMIT_BYTES), size_bytes: String(sizeBytes) },
+    metadata: {
+      limit_bytes: String(MESSAGE_LIMIT_BYTES),
+      ...(sizeBytes === null ? {} : { size_bytes: String(sizeBytes) }),
+    },
     remedy: "Send it in parts: large graphs by AddSteps, large values as artifacts.",
   });
 }

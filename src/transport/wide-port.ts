@@ -5,9 +5,15 @@ import { createSecureServer, createServer as createHttp2 } from "node:http2";
 import type { Http2Server, ServerHttp2Session } from "node:http2";
 import type { Server, Socket } from "node:net";
 import type { DescMessage, DescMethod, Message, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
-import { ConnectError, createContextKey, createContextValues } from "@connectrpc/connect";
+import { ConnectError, createConnectRouter, createContextKey, createContextValues } from "@connectrpc/connect";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
-import { connectNodeAdapter } from "@connectrpc/connect-node";
+import {
+  compressionBrotli,
+  compressionGzip,
+  universalRequestFromNodeRequest,
+  universalResponseToNodeResponse,
+} from "@connectrpc/connect-node";
+import type { connectNodeAdapter } from "@connectrpc/connect-node";
 import { RefusedError } from "../domain/refusal.ts";
 import { callInfo } from "./call-info.ts";
 import type { Guard } from "./guard.ts";
@@ -15,11 +21,18 @@ import { MESSAGE_LIMIT_BYTES, WINDOW_BYTES } from "./limits.ts";
 import { connectError, internalConnectError } from "./refusals.ts";
 import type { CallInfo, Route } from "./route.ts";
 import { sniffingServer } from "./sniff.ts";
+import type { TurnAway } from "./turn-away.ts";
+import { mended, unreadable } from "./unreadable.ts";
+
+/** A request listener of HTTP/1.1 and HTTP/2 alike. */
+type Serve = ReturnType<typeof connectNodeAdapter>;
 
 export interface WidePortOptions {
   readonly routes: readonly Route[];
   readonly guard: Guard;
   readonly ready: () => boolean;
+  /** Answers a message that could not be read: who sent it is looked up, and it is counted. */
+  readonly turnAway: TurnAway;
   /** Bugs; their text goes nowhere else. */
   readonly onBug: (where: string, error: unknown) => void;
   readonly tls: { readonly cert: string; readonly key: string } | null;
@@ -40,21 +53,9 @@ const addressKey = createContextKey("", { description: "address of the other end
 /** Nothing is this large: no answer on a stream is compressed, which would cost a quarter of its throughput. */
 const NEVER = 0xffffffff;
 
-export function createWidePort({ routes, guard, ready, onBug, tls }: WidePortOptions): WidePort {
-  const serve = connectNodeAdapter({
-    routes: (router) => {
-      for (const route of routes) mount(router, route, onBug);
-    },
-    readMaxBytes: MESSAGE_LIMIT_BYTES,
-    writeMaxBytes: MESSAGE_LIMIT_BYTES,
-    compressMinBytes: 16_384,
-    contextValues: (request) => createContextValues().set(addressKey, request.socket.remoteAddress ?? ""),
-    fallback: (_, response) => {
-      response.writeHead(404, { "content-type": "text/plain; charset=utf-8" });
-      response.end("There is nothing here.\n");
-    },
-  });
-  type Serve = typeof serve;
+export function createWidePort(options: WidePortOptions): WidePort {
+  const { guard, ready, tls } = options;
+  const serve = connectHandler(options);
   const handle: Serve = (request, response) => {
     const { headers, method = "" } = request;
     const verdict = guard({
@@ -133,11 +134,52 @@ export function createWidePort({ routes, guard, ready, onBug, tls }: WidePortOpt
   };
 }
 
+/** connect-node's handlers of all protocols, by path. */
+function connectHandler({ routes, turnAway, onBug }: WidePortOptions): Serve {
+  const router = createConnectRouter({
+    acceptCompression: [compressionGzip, compressionBrotli],
+    readMaxBytes: MESSAGE_LIMIT_BYTES,
+    writeMaxBytes: MESSAGE_LIMIT_BYTES,
+    compressMinBytes: 16_384,
+  });
+  for (const route of routes) mount(router, route, { turnAway, onBug });
+  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  return (request, response) => {
+    const handler = handlers.get((request.url ?? "").split("?", 1)[0] ?? "");
+    if (handler === undefined) {
+      response.writeHead(404, { "content-type": "text/plain; charset=utf-8" });
+      response.end("There is nothing here.\n");
+      return;
+    }
+    const values = createContextValues().set(addressKey, request.socket.remoteAddress ?? "");
+    const asked = universalRequestFromNodeRequest(request, response, undefined, values);
+    const refuse = async (error: ConnectError): Promise<ConnectError | undefined> => {
+      const refusal = unreadable(error, handler.method);
+      if (refusal === undefined) return undefined;
+      return connectError(
+        await turnAway(handler.method, infoOf({ ...asked, requestHeader: asked.header, values }), refusal),
+      );
+    };
+    handler(asked)
+      .then((answer) => mended(answer, refuse))
+      .then((answer) => universalResponseToNodeResponse(answer, response))
+      // The other end is gone, or broke what was agreed: nobody is left to be answered.
+      .catch((error: unknown) => {
+        if (!(error instanceof ConnectError)) onBug(handler.method.name, error);
+        response.destroy();
+      });
+  };
+}
+
 function text(header: string | readonly string[] | undefined): string {
   return typeof header === "string" ? header : (header?.[0] ?? "");
 }
 
-function mount(router: ConnectRouter, route: Route, onBug: WidePortOptions["onBug"]): void {
+function mount(
+  router: ConnectRouter,
+  route: Route,
+  { turnAway, onBug }: Pick<WidePortOptions, "turnAway" | "onBug">,
+): void {
   switch (route.kind) {
     case "unary":
       router.rpc(route.method, async (request: MessageShape<DescMessage>, context) => {
@@ -159,11 +201,28 @@ function mount(router: ConnectRouter, route: Route, onBug: WidePortOptions["onBu
     case "bidi":
       router.rpc(
         route.method,
-        (requests: AsyncIterable<MessageShape<DescMessage>>, context) =>
-          answers(route.handle(requests, infoOf(context)), route.method, onBug),
+        (requests: AsyncIterable<MessageShape<DescMessage>>, context) => {
+          const info = infoOf(context);
+          return answers(route.handle(readable(requests, route.method, info, turnAway), info), route.method, onBug);
+        },
         { compressMinBytes: NEVER },
       );
       return;
+  }
+}
+
+/** What a stream says, until something of it cannot be read: its route hears why. */
+async function* readable(
+  requests: AsyncIterable<Message>,
+  method: DescMethod,
+  info: CallInfo,
+  turnAway: TurnAway,
+): AsyncGenerator<Message> {
+  try {
+    yield* requests;
+  } catch (error) {
+    const refusal = error instanceof ConnectError ? unreadable(error, method) : undefined;
+    throw refusal === undefined ? error : new RefusedError(await turnAway(method, info, refusal));
   }
 }
 
@@ -187,7 +246,7 @@ function wireError(error: unknown, method: DescMethod, onBug: WidePortOptions["o
   return internalConnectError();
 }
 
-function infoOf(context: HandlerContext): CallInfo {
+function infoOf(context: Pick<HandlerContext, "requestHeader" | "values" | "signal">): CallInfo {
   return callInfo(
     (name) => context.requestHeader.get(name) ?? undefined,
     context.values.get(addressKey),
