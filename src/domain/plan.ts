@@ -1,6 +1,7 @@
 // A plan's row, its states, and its account. Not here: what moves it, see plan/.
-import { exceeded, minus, plus, within, beyond } from "./amounts.ts";
+import { exceeded, minus, NO_LIMITS, NOTHING, plus, within, beyond } from "./amounts.ts";
 import type { Amounts, Dimension, Limits } from "./amounts.ts";
+import type { Goal } from "./goal.ts";
 import type { CharterId, OrgId, PlanId } from "./id.ts";
 
 export type PlanState =
@@ -66,6 +67,46 @@ export interface PlanRow {
   readonly committedMs: number | null;
   readonly deadlineMs: number | null;
   readonly finishedMs: number | null;
+}
+
+/** The plan of a new goal: no versions, and an empty account. */
+export function newPlan({ orgId, planId, charterId, charterRevision, createdMs }: Goal): PlanRow {
+  return {
+    orgId,
+    planId,
+    charterId,
+    charterRevision,
+    state: "UNCOMMITTED",
+    rev: 0,
+    recordSeq: 0,
+    newestVersion: 0,
+    activeVersion: 0,
+    pendingVersion: 0,
+    nextOrdinal: 1,
+    ending: null,
+    compensate: false,
+    reason: "",
+    account: {
+      currency: "",
+      allotted: NO_LIMITS,
+      held: NOTHING,
+      spent: NOTHING,
+      overrun: NOTHING,
+      presumed: NOTHING,
+    },
+    stepsTotal: 0,
+    stepsEnded: 0,
+    stepsSucceeded: 0,
+    stepsFailed: 0,
+    stepsRunning: 0,
+    stepsStarved: 0,
+    minTrust: 0,
+    traceparent: "",
+    createdMs,
+    committedMs: null,
+    deadlineMs: null,
+    finishedMs: null,
+  };
 }
 
 /** Takes a hold, or says which dimensions do not allow it. What is authorised never exceeds what is allotted. */

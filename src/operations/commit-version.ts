@@ -4,13 +4,15 @@ import type { News, OperationContext } from "../engine/operation.ts";
 import { digestOf } from "../domain/canonical.ts";
 import type { AnalysedEdge, GraphStep, GraphVersion } from "../domain/graph.ts";
 import { effectiveConstraints } from "../domain/goal.ts";
-import type { Constraints } from "../domain/goal.ts";
+import type { Constraints, Goal } from "../domain/goal.ts";
 import type { ComparedGraph } from "../domain/graph/diff.ts";
 import type { ApprovalId, RecordId } from "../domain/id.ts";
 import { planHasEnded } from "../domain/plan.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { decided, refused, RefusedError } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
+import type { PlanChanges } from "../domain/plan/slice.ts";
+import type { StoredRecord } from "../domain/record.ts";
 import type { BuiltEdge } from "../domain/plan/rows.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { allotmentFits, holdsFit, meetsDeadline } from "./commit-limits.ts";
@@ -38,6 +40,7 @@ export interface Committed {
   readonly recordId: RecordId;
   /** The approval that it waits for. */
   readonly approvalId: ApprovalId | null;
+  readonly goal: Goal;
   /** For dispatch, after the transaction. */
   readonly news: News;
 }
@@ -81,11 +84,24 @@ export async function prepareCommit(
   return dear.ok ? decided({ candidate, wish, constraints, transition }) : dear;
 }
 
-/** Commits, or asks for ratification when the charter wants it. The plan must be locked. */
-export async function commit(tx: Tx, context: OperationContext, prepared: Prepared): Promise<Committed> {
+/**
+ * Commits, or asks for ratification when the charter wants it. The plan must be locked. `earlier` are records that the
+ * candidate's plan counts already and that are not saved yet.
+ */
+export async function commit(
+  tx: Tx,
+  context: OperationContext,
+  prepared: Prepared,
+  earlier: readonly StoredRecord[] = [],
+): Promise<Committed> {
   return prepared.candidate.charter.terms.ratifyCommits
-    ? requestRatification(tx, context, prepared)
-    : activate(tx, context, prepared);
+    ? requestRatification(tx, context, prepared, earlier)
+    : activate(tx, context, prepared, earlier);
+}
+
+/** Plan row and records are written once, whatever happened before in the transaction. */
+async function saveWith(tx: Tx, earlier: readonly StoredRecord[], changes: PlanChanges): Promise<void> {
+  await tx.plans.save(earlier.length === 0 ? changes : { ...changes, records: [...earlier, ...changes.records] });
 }
 
 /** Makes the version the active one. */
@@ -93,6 +109,7 @@ export async function activate(
   tx: Tx,
   context: OperationContext,
   { candidate, wish, constraints, transition }: Prepared,
+  earlier: readonly StoredRecord[] = [],
 ): Promise<Committed> {
   const { plan, version } = candidate;
   const { orgId, planId } = plan;
@@ -122,11 +139,12 @@ export async function activate(
   const decision = await decideOn(tx, plan, command, await decideContext(tx, context));
   // Rows are written by now: a refusal here must undo them.
   if (!decision.ok) throw new RefusedError(decision.refusal);
-  await tx.plans.save(decision.value.changes);
+  await saveWith(tx, earlier, decision.value.changes);
   return {
     plan: decision.value.changes.plan,
     recordId: decision.value.recordId,
     approvalId: null,
+    goal: { ...candidate.goal, ...decision.value.changes.goal },
     news: newsOf(decision.value, succession.added),
   };
 }
@@ -140,6 +158,7 @@ async function requestRatification(
   tx: Tx,
   context: OperationContext,
   { candidate, wish, constraints }: Prepared,
+  earlier: readonly StoredRecord[],
 ): Promise<Committed> {
   const { plan, version, goal } = candidate;
   const { orgId, planId } = plan;
@@ -158,11 +177,12 @@ async function requestRatification(
   if (!decision.ok) throw new RefusedError(decision.refusal);
   if (version.state !== "AWAITING_RATIFICATION")
     await tx.graphs.setState(orgId, planId, version.version, "AWAITING_RATIFICATION");
-  await tx.plans.save(decision.value.changes);
+  await saveWith(tx, earlier, decision.value.changes);
   return {
     plan: decision.value.changes.plan,
     recordId: decision.value.recordId,
     approvalId: decision.value.approvalId,
+    goal: { ...goal, ...decision.value.changes.goal },
     news: newsOf(decision.value),
   };
 }

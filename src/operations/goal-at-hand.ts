@@ -1,10 +1,11 @@
 // A goal with its charter and locked plan, and what holds for its graphs. Not here: making versions, see graph-version.ts.
 import type { OperationContext } from "../engine/operation.ts";
 import type { Charter } from "../domain/charter.ts";
+import type { Executor } from "../domain/executor.ts";
 import { effectiveConstraints } from "../domain/goal.ts";
 import type { Constraints, Goal, GoalSpec, GoalView } from "../domain/goal.ts";
 import { planOfGoal } from "../domain/id.ts";
-import type { GoalId } from "../domain/id.ts";
+import type { GoalId, OrgId } from "../domain/id.ts";
 import { isObject, parseJson } from "../domain/json.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { decided, notFound } from "../domain/refusal.ts";
@@ -40,20 +41,23 @@ export async function currentConstraints(tx: Tx, plan: PlanRow): Promise<Constra
   return active?.constraints ?? null;
 }
 
-/** Analyses steps for a goal, off the event loop when they are many. Writes nothing. */
+/** All executors of an org, for what can be served at all. */
+export async function executorsOf(tx: Tx, orgId: OrgId): Promise<readonly Executor[]> {
+  return allPages(
+    (page) => tx.executors.list(orgId, page),
+    (e) => [e.spec.name],
+  );
+}
+
+/** Analyses steps for a goal, off the event loop when they are many. Reads and writes nothing. */
 export async function analyseFor(
   heavy: HeavyWork,
-  tx: Tx,
+  executors: readonly Executor[],
   subject: Pick<GoalAtHand, "goal" | "charter"> & { readonly constraints: Constraints },
   steps: readonly StepDefinition[],
   paths: readonly string[],
   context: OperationContext,
 ): Promise<Decision<RefinedGraph>> {
-  const { orgId } = context.principal;
-  const executors = await allPages(
-    (page) => tx.executors.list(orgId, page),
-    (e) => [e.spec.name],
-  );
   const { budget, deadlineMs, minTrust } = effectiveConstraints(subject.charter.terms, subject.constraints);
   const limits = {
     tokens: budget.tokens,
@@ -74,10 +78,9 @@ export async function analyseFor(
 }
 
 /** The goal as lists show it. */
-export async function viewOf(tx: Tx, goal: Goal): Promise<GoalView> {
-  const view = await tx.goals.find(goal.orgId, goal.planId);
-  if (view === undefined) throw new Error("a goal is gone within its own transaction");
-  return view;
+export function viewOf(goal: Goal, plan: PlanRow): GoalView {
+  const { activeVersion, stepsTotal, stepsEnded, stepsSucceeded, stepsFailed } = plan;
+  return { ...goal, activeVersion, stepsTotal, stepsEnded, stepsSucceeded, stepsFailed };
 }
 
 /** Currency and limits that cannot hold together with the charter's. */

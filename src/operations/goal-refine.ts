@@ -18,7 +18,8 @@ export function goalRefine(heavy: HeavyWork): Operation<GoalRefineRequest, GoalR
   return async (tx, request, context) => {
     const refined = await refineGoal(heavy, tx, request, context);
     if (!refined.ok) return refined;
-    const { goal, version, recordId } = refined.value;
-    return decided({ value: { goal: await viewOf(tx, goal), version }, recordId });
+    const { goal, plan, version, recordId, changes } = refined.value;
+    await tx.plans.save(changes);
+    return decided({ value: { goal: viewOf(goal, plan), version }, recordId });
   };
 }

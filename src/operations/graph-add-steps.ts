@@ -31,5 +31,7 @@ export const graphAddSteps: Operation<GraphAddStepsRequest, GraphVersion> = asyn
     });
   }
   const added = await addToDraft(tx, context, at.value, draft.value, steps);
-  return added.ok ? decided({ value: added.value.version, recordId: added.value.recordId }) : added;
+  if (!added.ok) return added;
+  await tx.plans.save(added.value.changes);
+  return decided({ value: added.value.version, recordId: added.value.recordId });
 };

@@ -13,7 +13,7 @@ import { commit, expectActive, openForVersions, prepareCommit } from "./commit-v
 import type { CommitWish, Prepared } from "./commit-version.ts";
 import { read } from "./done.ts";
 import type { HeavyWork } from "./heavy-work.ts";
-import { analyseFor, constraintViolations, goalAtHand } from "./goal-at-hand.ts";
+import { analyseFor, constraintViolations, executorsOf, goalAtHand } from "./goal-at-hand.ts";
 import { addVersion, refinedVersion } from "./graph-version.ts";
 import type { RefinedGraph } from "./refine-steps.ts";
 
@@ -66,7 +66,7 @@ export function graphReplan(heavy: HeavyWork): Operation<GraphReplanRequest, Gra
     if (!patched.ok) return patched;
     const graph = await analyseFor(
       heavy,
-      tx,
+      await executorsOf(tx, plan.orgId),
       { ...at, constraints: constraints ?? goal.spec.constraints },
       patched.value.steps,
       patched.value.paths,
@@ -100,7 +100,12 @@ export function graphReplan(heavy: HeavyWork): Operation<GraphReplanRequest, Gra
       operation: "goal.refine",
     });
     if (!added.ok) throw new RefusedError(added.refusal);
-    const committed = await commit(tx, context, { ...prepared.value, candidate: { ...added.value } });
+    const committed = await commit(
+      tx,
+      context,
+      { ...prepared.value, candidate: added.value },
+      added.value.changes.records,
+    );
     const state = committed.approvalId === null ? "ACTIVE" : "AWAITING_RATIFICATION";
     return decided({
       value: responseOf(prepared.value, { ...added.value.version, state }, committed.plan, committed.approvalId),

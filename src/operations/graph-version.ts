@@ -5,6 +5,7 @@ import { definitionText, fingerprint } from "../domain/graph/fingerprint.ts";
 import type { Constraints, Goal } from "../domain/goal.ts";
 import type { RecordId } from "../domain/id.ts";
 import type { PlanRow } from "../domain/plan.ts";
+import type { PlanChanges } from "../domain/plan/slice.ts";
 import { decided, invalid, notFound, refused } from "../domain/refusal.ts";
 import type { Decision, Violation } from "../domain/refusal.ts";
 import type { StepDefinition } from "../domain/step.ts";
@@ -13,7 +14,9 @@ import type { GoalAtHand } from "./goal-at-hand.ts";
 import { recordOnPlan } from "./plan-record.ts";
 import type { RefinedGraph } from "./refine-steps.ts";
 
+/** A version that was written; of its plan, row and record are still to be saved. */
 export interface Refined extends GoalAtHand {
+  readonly changes: PlanChanges;
   readonly version: GraphVersion;
   readonly steps: readonly GraphStep[];
   readonly edges: readonly AnalysedEdge[];
@@ -48,7 +51,7 @@ export async function addToDraft(
   const version: GraphVersion = { ...draft, stepCount: draft.stepCount + steps.length };
   await tx.graphs.saveVersion(version);
   const recorded = await recordOnPlan(tx, context, plan, plan.newestVersion, recordOf("graph.add_steps", version));
-  return decided({ ...at, plan: recorded.plan, recordId: recorded.recordId, version, steps: [], edges: [] });
+  return decided({ ...at, ...recorded, version, steps: [], edges: [] });
 }
 
 export async function findDraft(tx: Tx, plan: PlanRow, version: number): Promise<Decision<GraphVersion>> {
@@ -101,15 +104,14 @@ export async function addVersion(
   if (wanted.graph === null) {
     if (wanted.open.length > 0) await tx.graphs.addSteps(plan.orgId, plan.planId, number, wanted.open.map(unanalysed));
   } else {
-    await tx.graphs.replace(plan.orgId, plan.planId, number, wanted.graph.steps, wanted.graph.edges);
+    await tx.graphs.addGraph(plan.orgId, plan.planId, number, wanted.graph.steps, wanted.graph.edges);
     goal = await goalRefined(tx, goal);
   }
   const recorded = await recordOnPlan(tx, context, plan, number, recordOf(wanted.operation, version));
   return decided({
     ...at,
     goal,
-    plan: recorded.plan,
-    recordId: recorded.recordId,
+    ...recorded,
     version,
     steps: wanted.graph?.steps ?? [],
     edges: wanted.graph?.edges ?? [],

@@ -36,11 +36,16 @@ export function maestroPlan(heavy: HeavyWork): Operation<MaestroPlanRequest, Mae
     });
     // The version is written by now: a refused commit must take it along.
     if (!prepared.ok) throw new RefusedError(prepared.refusal);
-    const { plan, approvalId, recordId, news } = await commit(tx, context, prepared.value);
-    const { goal, version } = refined.value;
+    const { goal, plan, approvalId, recordId, news } = await commit(
+      tx,
+      context,
+      prepared.value,
+      refined.value.changes.records,
+    );
+    const { version } = refined.value;
     const state = approvalId === null ? "ACTIVE" : "AWAITING_RATIFICATION";
     return decided({
-      value: { goal: await viewOf(tx, goal), version: { ...version, state }, plan, approvalId },
+      value: { goal: viewOf(goal, plan), version: { ...version, state }, plan, approvalId },
       recordId,
       ...news,
     });

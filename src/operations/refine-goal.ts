@@ -7,7 +7,14 @@ import { decided, invalid, notFound, refused } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { StepDefinition } from "../domain/step.ts";
 import type { Tx } from "../store/ports/store.ts";
-import { analyseFor, constraintViolations, currentConstraints, goalAtHand, inputsViolations } from "./goal-at-hand.ts";
+import {
+  analyseFor,
+  constraintViolations,
+  currentConstraints,
+  executorsOf,
+  goalAtHand,
+  inputsViolations,
+} from "./goal-at-hand.ts";
 import type { GoalAtHand } from "./goal-at-hand.ts";
 import {
   addToDraft,
@@ -56,7 +63,12 @@ async function refineNew(
   const { orgId, name: createdBy } = context.principal;
   if (request.version !== 0)
     return invalid({ field: "version", description: "A new goal has no versions yet.", rule: "refine.version" });
-  const charter = await tx.charters.find(orgId, target.charter);
+  // Nothing is locked yet, so the clock may be read now: one round trip for all three.
+  const [charter, executors, nowMs] = await Promise.all([
+    tx.charters.find(orgId, target.charter),
+    executorsOf(tx, orgId),
+    tx.nowMs(),
+  ]);
   if (charter === undefined) return notFound("charter", target.charter);
   const wrong = [
     ...inputsViolations(target.spec),
@@ -69,8 +81,8 @@ async function refineNew(
     charterId: charter.charterId,
     charterRevision: charter.revision,
     spec: target.spec,
-    state: "DRAFT",
-    createdMs: await tx.nowMs(),
+    state: request.open ? "DRAFT" : "REFINED",
+    createdMs: nowMs,
     createdBy,
     finishedMs: null,
   };
@@ -78,7 +90,7 @@ async function refineNew(
     ? decided(null)
     : await analyseFor(
         heavy,
-        tx,
+        executors,
         { goal, charter, constraints: target.spec.constraints },
         request.steps,
         request.steps.map((_, i) => `steps[${String(i)}]`),
@@ -89,9 +101,7 @@ async function refineNew(
     const twice = duplicates(request.steps);
     if (twice.length > 0) return invalid(...twice);
   }
-  await tx.goals.add(goal);
-  const plan = await tx.plans.lock(orgId, goal.planId);
-  if (plan === undefined) throw new Error("a goal was added without its plan");
+  const plan = await tx.goals.add(goal);
   return addVersion(
     tx,
     context,
@@ -138,7 +148,7 @@ async function refineExisting(
   const subject = { ...at.value, constraints: constraints ?? goal.spec.constraints };
   const graph = await analyseFor(
     heavy,
-    tx,
+    await executorsOf(tx, plan.orgId),
     subject,
     request.steps,
     request.steps.map((_, i) => `steps[${String(i)}]`),
@@ -183,7 +193,7 @@ async function continueDraft(
   ];
   const graph = await analyseFor(
     heavy,
-    tx,
+    await executorsOf(tx, plan.orgId),
     { ...at, constraints: draft.value.constraints ?? goal.spec.constraints },
     steps,
     paths,
@@ -198,8 +208,7 @@ async function continueDraft(
   return decided({
     ...at,
     goal: after,
-    plan: recorded.plan,
-    recordId: recorded.recordId,
+    ...recorded,
     version,
     steps: graph.value.steps,
     edges: graph.value.edges,

@@ -87,6 +87,8 @@ const writes: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>>
   "graphs.saveVersion": (tx, f) => tx.graphs.saveVersion({ ...aVersion(f.goal), reason: "stolen" }),
   "graphs.setState": (tx, f) => tx.graphs.setState(f.orgId, f.goal.planId, 1, "REJECTED"),
   "graphs.addSteps": (tx, f) => tx.graphs.addSteps(f.orgId, f.goal.planId, 1, [aGraphStep("intruder")]),
+  "graphs.addGraph": (tx, f) =>
+    tx.graphs.addGraph(f.orgId, f.goal.planId, 1, [aGraphStep("intruder")], [anEdge("a", "b")]),
   "graphs.replace": (tx, f) => tx.graphs.replace(f.orgId, f.goal.planId, 1, [], []),
   "plans.addSteps": (tx, f) =>
     tx.plans.addSteps(f.orgId, f.goal.planId, [{ row: aStepRow(f.goal.planId, 99), input: null }], []),

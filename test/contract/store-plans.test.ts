@@ -154,6 +154,27 @@ describe.each(servers())("on $name", (server) => {
       expect(await second).toBe(1);
     });
 
+    test("a goal that is added answers with its plan as it is read back", async () => {
+      await inOrg(async (tx) => {
+        const goal = aGoal(aCharter(orgId));
+        const plan = await tx.goals.add(goal);
+        expect(plan).toMatchObject({ state: "UNCOMMITTED", nextOrdinal: 1 });
+        expect(await tx.plans.lock(orgId, goal.planId)).toEqual(plan);
+      });
+    });
+
+    test("a write that the database does not take fails the transaction, and is what it fails with", async () => {
+      const goal = aGoal(aCharter(orgId));
+      const after = inOrg(async (tx) => {
+        await tx.goals.add(goal);
+        await tx.goals.add(goal);
+        await tx.goals.setState(orgId, goal.planId, "CANCELLED", 1);
+        return tx.plans.find(orgId, goal.planId).catch(() => undefined);
+      });
+      await expect(after).rejects.toThrow("23505");
+      expect(await inOrg((tx) => tx.plans.find(orgId, goal.planId))).toBeUndefined();
+    });
+
     test("a plan that is not there locks as nothing", async () => {
       expect(await inOrg((tx) => tx.plans.lock(orgId, newId() as PlanId))).toBeUndefined();
     });

@@ -18,6 +18,14 @@ export interface GraphRepository {
     version: number,
     steps: readonly GraphStep[],
   ): Promise<{ readonly taken: readonly string[] }>;
+  /** Adds all steps and edges of a version that has none yet. */
+  addGraph(
+    orgId: OrgId,
+    planId: PlanId,
+    version: number,
+    steps: readonly GraphStep[],
+    edges: readonly AnalysedEdge[],
+  ): Promise<void>;
   /** Replaces all steps and edges of a version (after analysis). */
   replace(
     orgId: OrgId,

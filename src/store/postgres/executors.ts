@@ -48,7 +48,7 @@ function executorOf(row: Row): Executor {
   };
 }
 
-export function createExecutorRepository({ db, run }: Session): ExecutorRepository {
+export function createExecutorRepository({ db, send }: Session): ExecutorRepository {
   return {
     register: async (orgId, executorId, spec, sessionId, nowMs) => {
       const renewed = {
@@ -107,7 +107,7 @@ export function createExecutorRepository({ db, run }: Session): ExecutorReposito
     },
     ensureDemands: async (wanted) => {
       if (wanted.length === 0) return;
-      await run(ADD_DEMANDS, [
+      send(ADD_DEMANDS, [
         ...arraysOf(DEMANDS, wanted),
         arrayLiteral(
           "text",

@@ -1,15 +1,16 @@
 // Goals, with where their plans stand. Not here: what changes them together with their plans (write-changes.ts), nor
 // filters (filter.ts).
-import { and, eq } from "drizzle-orm";
 import type { Constraints, Goal, GoalState, GoalView } from "../../domain/goal.ts";
 import type { CharterId, OrgId, PlanId } from "../../domain/id.ts";
 import { payloadOf, payloadText } from "../../domain/payload.ts";
+import { newPlan } from "../../domain/plan.ts";
 import type { GoalOrder, GoalQuery, GoalRepository } from "../ports/goals.ts";
 import type { PageRequest } from "../ports/paging.ts";
 import { attributesOf, attributesText, attributeTerm, labelTerm } from "./attributes.ts";
+import { insertOneText, valuesOf } from "./bulk.ts";
 import { arrayLiteral } from "./columns.ts";
 import { filterText } from "./filter.ts";
-import { goals } from "./schema/goals.ts";
+import { PLAN_ALL } from "./plan-rows.ts";
 import type { Session } from "./transaction.ts";
 
 interface RawGoal {
@@ -39,12 +40,7 @@ const SELECT =
   "g.created_by, g.finished_ms, p.active_version, p.steps_total, p.steps_ended, p.steps_succeeded, p.steps_failed " +
   "FROM maestro.goals g JOIN maestro.plans p ON p.org_id = g.org_id AND p.plan_id = g.plan_id";
 
-const ADD_PLAN =
-  "INSERT INTO maestro.plans (org_id, plan_id, charter_id, charter_revision, state, rev, record_seq, newest_version, active_version, pending_version, next_ordinal, " +
-  "compensate, reason, currency, held_tokens, held_money, held_wall, held_energy, spent_tokens, spent_money, spent_wall, spent_energy, " +
-  "overrun_tokens, overrun_money, overrun_wall, overrun_energy, presumed_tokens, presumed_money, presumed_wall, presumed_energy, " +
-  "steps_total, steps_ended, steps_succeeded, steps_failed, steps_running, steps_starved, min_trust, traceparent, created_ms) " +
-  "VALUES ($1, $2, $3, $4, 'UNCOMMITTED', 0, 0, 0, 0, 0, 1, false, '', '', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '', $5)";
+const ADD_PLAN = insertOneText("plans", PLAN_ALL);
 
 const ADD_TERMS =
   "INSERT INTO maestro.goal_terms (org_id, plan_id, term) SELECT $1::uuid, $2::uuid, v.term FROM unnest($3::uuid[]) AS v(term)";
@@ -56,44 +52,47 @@ function termsOf(spec: Goal["spec"]): readonly string[] {
   ];
 }
 
-export function createGoalRepository({ db, run, runOnce }: Session): GoalRepository {
+export function createGoalRepository({ run, runOnce, send }: Session): GoalRepository {
   return {
     add: async (goal) => {
       const { orgId, planId, charterId, charterRevision, spec, state, createdMs, createdBy, finishedMs } = goal;
-      await Promise.all([
-        run(
-          "INSERT INTO maestro.goals (org_id, plan_id, charter_id, charter_revision, name, intent, inputs, constraints, labels, attributes, state, created_ms, created_by, finished_ms) " +
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
-          [
-            orgId,
-            planId,
-            charterId,
-            charterRevision,
-            spec.name,
-            spec.intent,
-            payloadText(spec.inputs),
-            JSON.stringify(spec.constraints),
-            JSON.stringify(spec.labels),
-            attributesText(spec.attributes),
-            state,
-            createdMs,
-            createdBy,
-            finishedMs,
-          ],
-        ),
-        run(ADD_PLAN, [orgId, planId, charterId, charterRevision, createdMs]),
-        run(ADD_TERMS, [orgId, planId, arrayLiteral("uuid", termsOf(spec))]),
-      ]);
+      send(
+        "INSERT INTO maestro.goals (org_id, plan_id, charter_id, charter_revision, name, intent, inputs, constraints, labels, attributes, state, created_ms, created_by, finished_ms) " +
+          "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+        [
+          orgId,
+          planId,
+          charterId,
+          charterRevision,
+          spec.name,
+          spec.intent,
+          payloadText(spec.inputs),
+          JSON.stringify(spec.constraints),
+          JSON.stringify(spec.labels),
+          attributesText(spec.attributes),
+          state,
+          createdMs,
+          createdBy,
+          finishedMs,
+        ],
+      );
+      const plan = newPlan(goal);
+      send(ADD_PLAN, valuesOf(PLAN_ALL, plan));
+      const terms = termsOf(spec);
+      if (terms.length > 0) send(ADD_TERMS, [orgId, planId, arrayLiteral("uuid", terms)]);
+      return plan;
     },
     find: async (orgId, planId) => {
       const [row] = await run<RawGoal>(`${SELECT} WHERE g.org_id = $1 AND g.plan_id = $2`, [orgId, planId]);
       return row === undefined ? undefined : goalOf(row);
     },
     setState: async (orgId, planId, state, finishedMs) => {
-      await db
-        .update(goals)
-        .set({ state, finishedMs })
-        .where(and(eq(goals.orgId, orgId), eq(goals.planId, planId)));
+      send("UPDATE maestro.goals SET state = $3, finished_ms = $4 WHERE org_id = $1 AND plan_id = $2", [
+        orgId,
+        planId,
+        state,
+        finishedMs,
+      ]);
     },
     query: async (orgId, query, page) => {
       const found: RawGoal[] = [];
@@ -149,7 +148,8 @@ export function queryText(
 ): { readonly text: string; readonly parameters: readonly unknown[] } {
   const parameters: unknown[] = [orgId];
   const add = (value: unknown): string => `$${String(parameters.push(value))}`;
-  const where = ["g.org_id = $1"];
+  // The predicate of the indexes.
+  const where = ["g.org_id = $1", "g.created_ms >= 0"];
   if (query.charterId !== null) where.push(`g.charter_id = ${add(query.charterId)}`);
   if (part.only !== null) where.push(part.only);
   if (query.filter !== null) where.push(filterText(query.filter, add));

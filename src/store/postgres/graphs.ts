@@ -6,9 +6,9 @@ import type { Constraints } from "../../domain/goal.ts";
 import type { OrgId, PlanId } from "../../domain/id.ts";
 import type { GraphRepository } from "../ports/graphs.ts";
 import { arrayLiteral } from "./columns.ts";
-import { bulkInsert } from "./bulk.ts";
+import { bulkInsert, bulkInto, insertOneText, valuesOf } from "./bulk.ts";
 import type { BulkColumn } from "./columns.ts";
-import { graphEdges, graphSteps, graphVersions } from "./schema/graphs.ts";
+import { graphVersions } from "./schema/graphs.ts";
 import type { Session } from "./transaction.ts";
 
 interface OfVersion<T> {
@@ -26,7 +26,7 @@ function keys<T>(): readonly BulkColumn<OfVersion<T>>[] {
   ];
 }
 
-const STEPS: readonly BulkColumn<OfVersion<GraphStep>>[] = [
+const STEPS = bulkInto<OfVersion<GraphStep>>("graph_steps", [
   ...keys<GraphStep>(),
   { name: "key", type: "text", value: ({ it }) => it.definition.key },
   { name: "definition", type: "text", value: ({ it }) => it.definitionText },
@@ -38,17 +38,35 @@ const STEPS: readonly BulkColumn<OfVersion<GraphStep>>[] = [
   { name: "total_slack_ms", type: "bigint", value: ({ it }) => it.totalSlackMs },
   { name: "free_slack_ms", type: "bigint", value: ({ it }) => it.freeSlackMs },
   { name: "critical", type: "boolean", value: ({ it }) => it.critical },
-];
-const EDGES: readonly BulkColumn<OfVersion<AnalysedEdge>>[] = [
+]);
+const EDGES = bulkInto<OfVersion<AnalysedEdge>>("graph_edges", [
   ...keys<AnalysedEdge>(),
   { name: "from_key", type: "text", value: ({ it }) => it.from },
   { name: "to_key", type: "text", value: ({ it }) => it.to },
   { name: "kind", type: "text", value: ({ it }) => it.kind },
   { name: "regardless", type: "boolean", value: ({ it }) => it.regardless },
   { name: "redundant", type: "boolean", value: ({ it }) => it.redundant },
+]);
+const VERSION: readonly BulkColumn<typeof graphVersions.$inferInsert>[] = [
+  { name: "org_id", type: "uuid", value: (v) => v.orgId },
+  { name: "plan_id", type: "uuid", value: (v) => v.planId },
+  { name: "version", type: "int", value: (v) => v.version },
+  { name: "parent_version", type: "int", value: (v) => v.parentVersion },
+  { name: "state", type: "text", value: (v) => v.state },
+  { name: "digest", type: "text", value: (v) => v.digest },
+  { name: "step_count", type: "int", value: (v) => v.stepCount },
+  { name: "edge_count", type: "int", value: (v) => v.edgeCount },
+  { name: "analysis", type: "text", value: (v) => v.analysis },
+  { name: "constraints", type: "text", value: (v) => v.constraints },
+  { name: "reason", type: "text", value: (v) => v.reason },
+  { name: "created_ms", type: "bigint", value: (v) => v.createdMs },
+  { name: "created_by", type: "text", value: (v) => v.createdBy },
 ];
+const ADD_VERSION = insertOneText("graph_versions", VERSION);
+const SET_STATE = "UPDATE maestro.graph_versions SET state = $4 WHERE org_id = $1 AND plan_id = $2 AND version = $3";
 
-export function createGraphRepository({ db, run }: Session): GraphRepository {
+export function createGraphRepository(session: Session): GraphRepository {
+  const { db, run, send } = session;
   const insertSteps = async (
     orgId: OrgId,
     planId: PlanId,
@@ -56,24 +74,30 @@ export function createGraphRepository({ db, run }: Session): GraphRepository {
     steps: readonly GraphStep[],
   ): Promise<void> =>
     bulkInsert(
-      run,
-      "graph_steps",
+      session,
       STEPS,
       steps.map((it) => ({ orgId, planId, version, it })),
     );
-  const ofVersion = (
-    table: typeof graphVersions | typeof graphSteps | typeof graphEdges,
+  const insertEdges = async (
     orgId: OrgId,
     planId: PlanId,
     version: number,
-  ) => and(eq(table.orgId, orgId), eq(table.planId, planId), eq(table.version, version));
+    edges: readonly AnalysedEdge[],
+  ): Promise<void> =>
+    bulkInsert(
+      session,
+      EDGES,
+      edges.map((it) => ({ orgId, planId, version, it })),
+    );
+  const ofVersion = (table: typeof graphVersions, orgId: OrgId, planId: PlanId, version: number) =>
+    and(eq(table.orgId, orgId), eq(table.planId, planId), eq(table.version, version));
   const selectSteps =
     "SELECT key, definition, fingerprint, level, expected_ms, earliest_ms, latest_ms, total_slack_ms, free_slack_ms, critical FROM maestro.graph_steps WHERE org_id = $1 AND plan_id = $2 AND version = $3";
   const selectEdges =
     "SELECT from_key, to_key, kind, regardless, redundant FROM maestro.graph_edges WHERE org_id = $1 AND plan_id = $2 AND version = $3";
   return {
     addVersion: async (version) => {
-      await db.insert(graphVersions).values(versionRow(version));
+      send(ADD_VERSION, valuesOf(VERSION, versionRow(version)));
     },
     saveVersion: async (version) => {
       const { state, digest, stepCount, edgeCount, analysis, constraints, reason } = versionRow(version);
@@ -83,10 +107,7 @@ export function createGraphRepository({ db, run }: Session): GraphRepository {
         .where(ofVersion(graphVersions, version.orgId, version.planId, version.version));
     },
     setState: async (orgId, planId, version, state) => {
-      await db
-        .update(graphVersions)
-        .set({ state })
-        .where(ofVersion(graphVersions, orgId, planId, version));
+      send(SET_STATE, [orgId, planId, version, state]);
     },
     findVersion: async (orgId, planId, version) => {
       const [row] = await db
@@ -128,16 +149,19 @@ export function createGraphRepository({ db, run }: Session): GraphRepository {
       await insertSteps(orgId, planId, version, steps);
       return { taken: [] };
     },
-    replace: async (orgId, planId, version, steps, edges) => {
-      await db.delete(graphSteps).where(ofVersion(graphSteps, orgId, planId, version));
-      await db.delete(graphEdges).where(ofVersion(graphEdges, orgId, planId, version));
+    addGraph: async (orgId, planId, version, steps, edges) => {
       await insertSteps(orgId, planId, version, steps);
-      await bulkInsert(
-        run,
-        "graph_edges",
-        EDGES,
-        edges.map((it) => ({ orgId, planId, version, it })),
-      );
+      await insertEdges(orgId, planId, version, edges);
+    },
+    replace: async (orgId, planId, version, steps, edges) => {
+      for (const table of ["graph_steps", "graph_edges"])
+        send(`DELETE FROM maestro.${table} WHERE org_id = $1 AND plan_id = $2 AND version = $3`, [
+          orgId,
+          planId,
+          version,
+        ]);
+      await insertSteps(orgId, planId, version, steps);
+      await insertEdges(orgId, planId, version, edges);
     },
     // Whole graphs may have 100,000 rows: raw rows are mapped once.
     steps: async (orgId, planId, version) =>

@@ -30,7 +30,7 @@ const PEEK =
 const FINISH =
   "UPDATE maestro.idempotency_keys SET answer = $4, refusal = $5 WHERE org_id = $1 AND principal = $2 AND key = $3";
 
-export function createIdempotencyRepository({ run }: Session): IdempotencyRepository {
+export function createIdempotencyRepository({ run, send }: Session): IdempotencyRepository {
   return {
     begin: async (call, nowMs, lifetimeMs) => {
       const place = [call.orgId, call.principal, call.key];
@@ -52,7 +52,7 @@ export function createIdempotencyRepository({ run }: Session): IdempotencyReposi
     },
     finish: async (call, result) => {
       const [answer, refusal] = "answer" in result ? [result.answer, null] : [null, result.refusal];
-      await run(FINISH, [call.orgId, call.principal, call.key, answer, refusal]);
+      send(FINISH, [call.orgId, call.principal, call.key, answer, refusal]);
     },
   };
 }

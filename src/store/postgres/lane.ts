@@ -105,8 +105,30 @@ async function dial(to: Address, limitMs: number): Promise<Socket> {
     });
   });
   socket.setNoDelay(true);
+  gather(socket);
   // Where the driver looks for the name to check a certificate against.
   return Object.assign(socket, { host });
+}
+
+/**
+ * Sends what is written in one turn in one go. The driver writes every statement of a kilobyte or more by itself, and each
+ * write is a system call here and a wake-up of the server (measured: a third of what a plan of ten steps costs).
+ */
+function gather(socket: Socket): void {
+  const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
+  let corked = false;
+  const uncork = (): void => {
+    corked = false;
+    socket.uncork();
+  };
+  socket.write = (...args: unknown[]): boolean => {
+    if (!corked) {
+      corked = true;
+      socket.cork();
+      process.nextTick(uncork);
+    }
+    return write(...args);
+  };
 }
 
 /** The lane as its borrower sees it: good until it is given back or breaks. */

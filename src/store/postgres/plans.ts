@@ -10,9 +10,8 @@ import type { StepState } from "../../domain/step.ts";
 import type { NewEdge, NewStep, PlanRepository, StepView } from "../ports/plans.ts";
 import { ATTEMPT_SELECT, attemptOf } from "./attempts.ts";
 import type { RawAttempt } from "./attempts.ts";
-import { bulkInsert } from "./bulk.ts";
+import { bulkInsert, bulkInto } from "./bulk.ts";
 import { arrayLiteral } from "./columns.ts";
-import type { BulkColumn } from "./columns.ts";
 import { PLAN_SELECT, planRowOf } from "./plan-rows.ts";
 import type { RawPlan } from "./plan-rows.ts";
 import { completeSlice, emptySlice } from "./slice.ts";
@@ -27,23 +26,25 @@ interface OfPlan<T> {
   readonly it: T;
 }
 
-const INPUTS: readonly BulkColumn<
-  OfPlan<{ readonly ordinal: number; readonly input: NonNullable<NewStep["input"]> }>
->[] = [
-  { name: "org_id", type: "uuid", value: (o) => o.orgId },
-  { name: "plan_id", type: "uuid", value: (o) => o.planId },
-  { name: "ordinal", type: "int", value: ({ it }) => it.ordinal },
-  { name: "undoing", type: "boolean", value: () => false },
-  { name: "input", type: "text", value: ({ it }) => it.input.text },
-  { name: "effective_digest", type: "text", value: ({ it }) => it.input.effectiveDigest },
-];
-const EDGES: readonly BulkColumn<OfPlan<NewEdge>>[] = [
+const STEPS = bulkInto("steps", STEP_ALL);
+const INPUTS = bulkInto<OfPlan<{ readonly ordinal: number; readonly input: NonNullable<NewStep["input"]> }>>(
+  "step_inputs",
+  [
+    { name: "org_id", type: "uuid", value: (o) => o.orgId },
+    { name: "plan_id", type: "uuid", value: (o) => o.planId },
+    { name: "ordinal", type: "int", value: ({ it }) => it.ordinal },
+    { name: "undoing", type: "boolean", value: () => false },
+    { name: "input", type: "text", value: ({ it }) => it.input.text },
+    { name: "effective_digest", type: "text", value: ({ it }) => it.input.effectiveDigest },
+  ],
+);
+const EDGES = bulkInto<OfPlan<NewEdge>>("step_edges", [
   { name: "org_id", type: "uuid", value: (o) => o.orgId },
   { name: "plan_id", type: "uuid", value: (o) => o.planId },
   { name: "from_ordinal", type: "int", value: ({ it }) => it.from },
   { name: "to_ordinal", type: "int", value: ({ it }) => it.to },
   { name: "regardless", type: "boolean", value: ({ it }) => it.regardless },
-];
+]);
 
 const FIND = `SELECT ${PLAN_SELECT} FROM maestro.plans p WHERE p.org_id = $1 AND p.plan_id = $2`;
 const UNFINISHED = (Object.keys(STEP_TRANSITIONS) as StepState[]).filter((state) => !hasEnded(state));
@@ -74,7 +75,8 @@ const LAST_ATTEMPTS =
   `SELECT ${ATTEMPT_SELECT} FROM unnest($3::int[], $4::boolean[]) AS v(ordinal, undoing) CROSS JOIN LATERAL (` +
   "SELECT * FROM maestro.attempts x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.ordinal = v.ordinal AND x.undoing = v.undoing ORDER BY x.fencing DESC LIMIT 1) a";
 
-export function createPlanRepository({ run }: Session, nowMs: () => Promise<number>): PlanRepository {
+export function createPlanRepository(session: Session, nowMs: () => Promise<number>): PlanRepository {
+  const { run, send } = session;
   const one = async (text: string, orgId: OrgId, planId: PlanId): Promise<PlanRow | undefined> => {
     const [row] = await run<RawPlan>(text, [orgId, planId]);
     return row === undefined ? undefined : planRowOf(row);
@@ -86,9 +88,9 @@ export function createPlanRepository({ run }: Session, nowMs: () => Promise<numb
     find: (orgId, planId) => one(FIND, orgId, planId),
     list: async (orgId, { planId, states }, page) => {
       const [ms = null, id = null] = (page.after ?? []) as [number?, string?];
-      // Index: plans_by_time, backwards.
+      // Index: plans_by_time, backwards; its predicate is named.
       const rows = await run<RawPlan>(
-        `SELECT ${PLAN_SELECT} FROM maestro.plans p WHERE p.org_id = $1 AND p.state <> 'UNCOMMITTED' AND ($2::uuid IS NULL OR p.plan_id = $2) ` +
+        `SELECT ${PLAN_SELECT} FROM maestro.plans p WHERE p.org_id = $1 AND p.created_ms >= 0 AND p.state <> 'UNCOMMITTED' AND ($2::uuid IS NULL OR p.plan_id = $2) ` +
           "AND ($3::text[] IS NULL OR p.state = ANY($3::text[])) AND ($4::bigint IS NULL OR (p.created_ms, p.plan_id) < ($4::bigint, $5::uuid)) ORDER BY p.created_ms DESC, p.plan_id DESC LIMIT $6",
         [orgId, planId, states.length === 0 ? null : arrayLiteral("text", states), ms, id, page.limit],
       );
@@ -98,22 +100,22 @@ export function createPlanRepository({ run }: Session, nowMs: () => Promise<numb
     complete: (slice, needs) => completeSlice(run, slice, needs),
     save: async (changes) => {
       const at = await nowMs();
-      await Promise.all(sendChanges(run, [changes], { before: new Map(), nowMs: at }));
+      const later = async (text: string, parameters: unknown[]): Promise<void> => send(text, parameters);
+      await Promise.all(sendChanges(later, [changes], { before: new Map(), nowMs: at }));
     },
     addSteps: async (orgId, planId, steps, edges) => {
       await bulkInsert(
-        run,
-        "steps",
-        STEP_ALL,
+        session,
+        STEPS,
         steps.map(({ row }) => ({ orgId, row })),
       );
       const inputs = steps.flatMap(({ row, input }) => (input === null ? [] : [{ ordinal: row.ordinal, input }]));
-      await bulkInsert(run, "step_inputs", INPUTS, own(orgId, planId, inputs));
-      await bulkInsert(run, "step_edges", EDGES, own(orgId, planId, edges));
+      await bulkInsert(session, INPUTS, own(orgId, planId, inputs));
+      await bulkInsert(session, EDGES, own(orgId, planId, edges));
     },
     removeEdges: async (orgId, planId, edges) => {
       if (edges.length === 0) return;
-      await run(
+      send(
         "DELETE FROM maestro.step_edges e USING unnest($3::int[], $4::int[]) AS v(from_ordinal, to_ordinal) " +
           "WHERE e.org_id = $1 AND e.plan_id = $2 AND e.from_ordinal = v.from_ordinal AND e.to_ordinal = v.to_ordinal",
         [

@@ -48,7 +48,7 @@ export interface RecordMakers {
   readonly random: Random;
 }
 
-export function createRecordRepository({ run }: Session, { ids, random }: RecordMakers): RecordRepository {
+export function createRecordRepository({ run, send }: Session, { ids, random }: RecordMakers): RecordRepository {
   return {
     appendJournal: async (orgId, sessionId, drafts, nowMs) => {
       if (drafts.length === 0) return [];
@@ -69,7 +69,7 @@ export function createRecordRepository({ run }: Session, { ids, random }: Record
           random.bytes(RECORD_SALT_BYTES),
         ),
       );
-      await run(
+      send(
         ADD,
         arraysOf(
           JOURNAL,

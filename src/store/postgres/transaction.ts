@@ -15,9 +15,16 @@ import { isConnectionLoss, isPassing, toStoreTrouble } from "./trouble.ts";
 /** Runs one statement of the transaction and gives its rows; array parameters are texts made by arrayLiteral. */
 export type Run = <Row>(text: string, parameters?: readonly unknown[]) => Promise<readonly Row[]>;
 
+/**
+ * Sends one statement of the transaction that gives no rows, and waits for nothing: statements run in order, so whatever
+ * comes later sees what it did. When it fails, the transaction fails with its trouble, at the latest before COMMIT.
+ */
+export type Send = (text: string, parameters?: readonly unknown[]) => void;
+
 /** A transaction at work. */
 export interface Session {
   readonly run: Run;
+  readonly send: Send;
   /** The same for a text that will not come again, which is not worth preparing. */
   readonly runOnce: Run;
   /** The query builder, on the same connection. */
@@ -87,7 +94,8 @@ async function once<T>(
   signal?.addEventListener("abort", callOff, { once: true });
   try {
     // Nobody waits for BEGIN and the settings: what `work` sends first goes out together with them.
-    const opened = Promise.all([
+    const sent = sentStatements();
+    sent.add(
       connection
         .unsafe(
           sight.readOnly === true
@@ -95,6 +103,8 @@ async function once<T>(
             : "BEGIN ISOLATION LEVEL READ COMMITTED",
         )
         .execute(),
+    );
+    sent.add(
       connection
         .unsafe(
           options.prepare ? SEE : SEE_AND_SET,
@@ -102,16 +112,15 @@ async function once<T>(
           { prepare: options.prepare },
         )
         .execute(),
-    ]);
-    opened.catch(() => undefined);
+    );
     let result: T;
     try {
-      result = await work(sessionOn(connection, options.prepare, signal));
-      await opened;
+      result = await work(sessionOn(connection, options.prepare, sent, signal));
+      await sent.succeed();
       signal?.throwIfAborted();
     } catch (error) {
-      // Trouble at the beginning explains whatever followed.
-      const first = await opened.then(
+      // Trouble that came first explains whatever followed.
+      const first = await sent.succeed().then(
         () => error,
         (trouble: unknown) => trouble,
       );
@@ -147,7 +156,31 @@ async function commit(connection: Connection, readOnly: boolean): Promise<void> 
   }
 }
 
-function sessionOn(connection: Connection, prepare: boolean, signal?: AbortSignal): Session {
+/** Statements that nobody waits for one by one. */
+interface Sent {
+  add(answer: Promise<unknown>): void;
+  /** Waits for all of them; rejects with the trouble that came first. */
+  succeed(): Promise<void>;
+}
+
+function sentStatements(): Sent {
+  let answered: Promise<unknown> = Promise.resolve();
+  let first: { readonly trouble: unknown } | undefined;
+  return {
+    add: (answer) => {
+      const heard = answer.catch((trouble: unknown) => {
+        first ??= { trouble };
+      });
+      answered = Promise.all([answered, heard]);
+    },
+    succeed: async () => {
+      await answered;
+      if (first !== undefined) throw first.trouble;
+    },
+  };
+}
+
+function sessionOn(connection: Connection, prepare: boolean, sent: Sent, signal?: AbortSignal): Session {
   const send = (text: string, parameters: readonly unknown[], keep: boolean) => {
     signal?.throwIfAborted();
     return connection.unsafe(text, parameters as postgres.ParameterOrJSON<never>[], { prepare: keep });
@@ -159,6 +192,9 @@ function sessionOn(connection: Connection, prepare: boolean, signal?: AbortSigna
       (await unsafe(text, parameters)) as unknown as readonly Row[],
     runOnce: async <Row>(text: string, parameters: readonly unknown[] = []) =>
       (await send(text, parameters, false)) as unknown as readonly Row[],
+    send: (text, parameters = []) => {
+      sent.add(unsafe(text, parameters).execute());
+    },
     get db() {
       // The builder changes how the client it is given reads and writes dates and JSON: it is given options of its own to
       // change. It also leaves statements unprepared, which costs a round trip and a plan each.
