@@ -36,6 +36,7 @@ export class Calls {
       });
     if (executor.state === "DRAINING")
       return refused("EXECUTOR_UNFIT", "The executor is draining.", { metadata: { executor_id: call.executorId } });
+    this.#parts.executors.seen(executor);
     await this.#parts.upkeep.demandsOf(executor.orgId);
     if (call.idempotency === null) return decided(await this.#pull(executor, call, null, signal));
     const key = callOf(call.principal, call.idempotency, "dispatch.next");

@@ -103,6 +103,8 @@ export function takeProgress(parts: Parts, orgId: OrgId, executorId: ExecutorId,
 /** How long a call believes what it read of an executor, unless it hears of a change. */
 const EXECUTOR_LIFE_MS = 2_000;
 const EXECUTORS_LIMIT = 10_000;
+/** How often it is written that an executor called. */
+const SEEN_EVERY_MS = 30_000;
 
 /** Executors as the store has them, remembered for a moment: a call for steps is too frequent to ask each time. */
 export class ExecutorBook {
@@ -128,6 +130,20 @@ export class ExecutorBook {
       this.#known.set(executorId, { executor, atMs: nowMs });
     }
     return executor;
+  }
+
+  /** It called: whoever asks why a step waits must know that it is there. Written rarely; a lost one is made up for by the next. */
+  seen(executor: Executor): void {
+    const { orgId, executorId, lastSeenMs } = executor;
+    const nowMs = this.#clock.nowMs();
+    if (nowMs - lastSeenMs < SEEN_EVERY_MS) return;
+    const known = this.#known.get(executorId);
+    if (known !== undefined) this.#known.set(executorId, { ...known, executor: { ...executor, lastSeenMs: nowMs } });
+    this.#store
+      .transaction([orgId], async (tx) => {
+        await tx.executors.seen(orgId, executorId, await tx.nowMs());
+      })
+      .catch(() => undefined);
   }
 
   forget(executorId: ExecutorId): void {

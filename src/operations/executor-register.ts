@@ -2,7 +2,6 @@
 import type { Operation } from "../engine/operation.ts";
 import type { Executor, ExecutorSpec } from "../domain/executor.ts";
 import type { ExecutorId } from "../domain/id.ts";
-import { allPages } from "./all-pages.ts";
 import type { ExecutorWatch } from "./dispatch-port.ts";
 import { journaled } from "./done.ts";
 
@@ -14,18 +13,8 @@ export interface ExecutorRegisterRequest {
 export function executorRegister(dispatcher: ExecutorWatch): Operation<ExecutorRegisterRequest, Executor> {
   return async (tx, { spec }, context) => {
     const { orgId, name: actor } = context.principal;
-    const known = await allPages(
-      (page) => tx.executors.list(orgId, page),
-      (e) => [e.spec.name],
-    );
-    const sessionId = known.find((e) => e.spec.name === spec.name)?.sessionId ?? null;
-    const executor = await tx.executors.register(
-      orgId,
-      context.ids.uuid() as ExecutorId,
-      spec,
-      sessionId,
-      await tx.nowMs(),
-    );
+    const id = context.ids.uuid() as ExecutorId;
+    const executor = await tx.executors.register(orgId, id, spec, undefined, await tx.nowMs());
     const { executorId, trust } = executor;
     const afterCommit = (): void => {
       dispatcher.executorChanged(orgId, executorId);

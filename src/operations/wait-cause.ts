@@ -157,15 +157,36 @@ function unleased(view: StepView, around: Surroundings): Cause {
   );
   if (present.length === 0) {
     const draining = fit.every((e) => e.state === "DRAINING");
-    return {
-      cause: "EXECUTOR_AWAY",
-      explanation: `${names(fit)} could do it, and ${draining ? "takes no new work" : "is not connected"}.`,
-    };
+    const why = draining
+      ? say(fit, "could do it, and takes no new work", "could do it, and take no new work")
+      : say(
+          fit,
+          "could do it, and has neither attached nor called lately",
+          "could do it, and none has attached or called lately",
+        );
+    return { cause: "EXECUTOR_AWAY", explanation: `${why}.` };
   }
-  const free = present.filter((e) => (freeSlots.get(e.executorId) ?? 0) > 0);
-  const explanation =
-    free.length > 0 ? `${names(free)} has free slots; others go first.` : `All slots of ${names(present)} are taken.`;
-  return { cause: "SLOT", explanation };
+  return { cause: "SLOT", explanation: whoComesNext(present, freeSlots) };
+}
+
+/** Which of the executors that are there could take the step, and what keeps them from it. */
+function whoComesNext(present: readonly Executor[], freeSlots: ReadonlyMap<string, number>): string {
+  const here = present.filter((e) => freeSlots.has(e.executorId));
+  const free = here.filter((e) => (freeSlots.get(e.executorId) ?? 0) > 0);
+  if (free.length > 0) return `${say(free, "has", "have")} free slots; others go first.`;
+  const away = present.filter((e) => !freeSlots.has(e.executorId));
+  const elsewhere = away.filter((e) => e.sessionId !== null);
+  const callers = away.filter((e) => e.sessionId === null);
+  const sentences = [
+    here.length > 0 ? `All slots of ${names(here)} are taken.` : "",
+    elsewhere.length > 0 ? `${say(elsewhere, "is", "are")} attached to another server.` : "",
+    callers.length > 0 ? `${say(callers, "takes", "take")} steps by DispatchNext, and must ask for it.` : "",
+  ];
+  return sentences.filter((sentence) => sentence !== "").join(" ");
+}
+
+function say(executors: readonly Executor[], one: string, several: string): string {
+  return `${names(executors)} ${executors.length === 1 ? one : several}`;
 }
 
 type Wanted = Pick<Demand, "capability" | "labels" | "minTrust">;

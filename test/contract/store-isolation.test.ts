@@ -104,6 +104,7 @@ const writes: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>>
   "executors.setState": (tx, f) => tx.executors.setState(f.orgId, f.executorId, "DRAINING"),
   "executors.setTrust": (tx, f) => tx.executors.setTrust(f.orgId, f.executorId, 1),
   "executors.setSession": (tx, f) => tx.executors.setSession(f.orgId, f.executorId, newId() as SessionId, null, 1),
+  "executors.seen": (tx, f) => tx.executors.seen(f.orgId, f.executorId, Number.MAX_SAFE_INTEGER),
   "executors.ensureDemands": (tx, f) => tx.executors.ensureDemands([demandOf(f.orgId, "intruder", {}, 0)]),
   "identity.addKey": (tx, f) =>
     tx.identity.addKey(

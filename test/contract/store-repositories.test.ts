@@ -147,11 +147,17 @@ describe.each(servers())("on $name", (server) => {
           registeredMs: 10,
           lastSeenMs: 20,
         });
+        expect(await tx.executors.register(orgId, second, renewed, undefined, 20)).toMatchObject({
+          sessionId: session,
+        });
+        await tx.executors.seen(orgId, first, 10);
         await tx.executors.setSession(orgId, first, null, newId() as SessionId, 30);
         expect(await tx.executors.find(orgId, first)).toMatchObject({ sessionId: session, lastSeenMs: 20 });
         await tx.executors.setSession(orgId, first, null, session, 30);
         expect(await tx.executors.find(orgId, first)).toMatchObject({ sessionId: null, lastSeenMs: 30 });
-        await tx.executors.register(orgId, second, { ...spec, name: "another" }, null, 40);
+        await tx.executors.seen(orgId, first, 35);
+        expect(await tx.executors.find(orgId, first)).toMatchObject({ sessionId: null, lastSeenMs: 35 });
+        await tx.executors.register(orgId, second, { ...spec, name: "another" }, undefined, 40);
         expect((await tx.executors.list(orgId, { limit: 1, after: ["another"] })).map((e) => e.spec.name)).toEqual([
           "worker",
         ]);

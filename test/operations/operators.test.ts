@@ -225,6 +225,19 @@ test("whatever waits can say for what", async () => {
   );
   await bench.value(executorTrust(ears), { executorId, trust: 0.9 });
   expect(await causes()).toMatchObject({ picky: "NO_EXECUTOR", old: "SLOT" });
+  const slots = async (freeSlots: number | null): Promise<string | undefined> => {
+    const executor = await bench.value(executorGet, { executorId });
+    const dispatcher = { connectedExecutors: () => (freeSlots === null ? [] : [{ executor, freeSlots }]) };
+    const { waiting } = await bench.value(planExplain(dispatcher), { planId, step: "old", page: FIRST });
+    return waiting[0]?.explanation;
+  };
+  expect(await slots(0)).toBe("All slots of one are taken.");
+  expect(await slots(1)).toBe("one has free slots; others go first.");
+  expect(await slots(null)).toBe("one is attached to another server.");
+  await bench.it.store.transaction([bench.org.orgId], async (tx) => {
+    await tx.executors.setSession(bench.org.orgId, executorId, null, null, await tx.nowMs());
+  });
+  expect(await slots(null)).toBe("one takes steps by DispatchNext, and must ask for it.");
   await bench.value(executorDrain(ears), { executorId });
   expect(await causes()).toMatchObject({ old: "EXECUTOR_AWAY" });
   const one = await bench.value(planExplain(ears), { planId, step: "wait", page: FIRST });

@@ -724,14 +724,14 @@ export const WaitCause = {
   NO_EXECUTOR: 2,
 
   /**
-   * Executors could do it, and none is connected.
+   * Executors could do it, and none is attached or has called lately.
    *
    * @generated from enum value: WAIT_CAUSE_EXECUTOR_AWAY = 3;
    */
   EXECUTOR_AWAY: 3,
 
   /**
-   * All slots of the executors that can do it are taken, or others go first.
+   * All slots of the executors that can do it are taken, others go first, or one that asks by calls has not asked.
    *
    * @generated from enum value: WAIT_CAUSE_SLOT = 4;
    */

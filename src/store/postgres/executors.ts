@@ -1,5 +1,5 @@
 // Executors and demand classes. Not here: which executors are connected, which is in their servers' memory.
-import { and, asc, eq, gt } from "drizzle-orm";
+import { and, asc, eq, gt, lt } from "drizzle-orm";
 import { INITIAL_TRUST } from "../../domain/executor.ts";
 import type { Demand, Executor } from "../../domain/executor.ts";
 import type { ExecutorRepository } from "../ports/executors.ts";
@@ -57,7 +57,7 @@ export function createExecutorRepository({ db, send }: Session): ExecutorReposit
         slots: spec.slots,
         buildId: spec.buildId,
         state: "ACTIVE" as const,
-        sessionId,
+        ...(sessionId === undefined ? {} : { sessionId }),
         lastSeenMs: nowMs,
       };
       const [row] = await db
@@ -104,6 +104,12 @@ export function createExecutorRepository({ db, send }: Session): ExecutorReposit
         .update(executors)
         .set({ sessionId, lastSeenMs: nowMs })
         .where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId), same));
+    },
+    seen: async (orgId, executorId, nowMs) => {
+      await db
+        .update(executors)
+        .set({ lastSeenMs: nowMs })
+        .where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId), lt(executors.lastSeenMs, nowMs)));
     },
     ensureDemands: async (wanted) => {
       if (wanted.length === 0) return;
