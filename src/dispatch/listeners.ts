@@ -29,32 +29,52 @@ export class Listeners {
   }
 }
 
-/** Lines kept for a step, and steps kept in all. */
+/** Lines and characters kept for a step, and steps and characters kept in all. */
 const LINES_LIMIT = 2_000;
+const STEP_CHARACTERS = 1024 * 1024;
 const STEPS_LIMIT = 2_000;
+const ALL_CHARACTERS = 64 * 1024 * 1024;
 const TAIL_BYTES = 16_384;
+
+interface Kept {
+  readonly fencing: number;
+  readonly lines: LogLine[];
+  characters: number;
+  dropped: number;
+}
 
 export class Logs {
   /** By plan and step; the oldest entry goes first when there are too many. */
-  readonly #byStep = new Map<string, { fencing: number; lines: LogLine[]; dropped: number }>();
+  readonly #byStep = new Map<string, Kept>();
+  #characters = 0;
 
   append(planId: PlanId, step: string, fencing: number, lines: readonly LogLine[]): void {
     const key = `${planId}/${step}`;
-    let kept = this.#byStep.get(key);
-    if (kept === undefined || kept.fencing < fencing) kept = { fencing, lines: [], dropped: 0 };
-    if (kept.fencing > fencing) return;
-    this.#byStep.delete(key);
-    this.#byStep.set(key, kept);
+    const before = this.#byStep.get(key);
+    if (before !== undefined && before.fencing > fencing) return;
+    if (before !== undefined) this.#forget(key, before);
+    const kept = before?.fencing === fencing ? before : { fencing, lines: [], characters: 0, dropped: 0 };
     kept.lines.push(...lines);
-    const excess = kept.lines.length - LINES_LIMIT;
-    if (excess > 0) {
-      kept.lines.splice(0, excess);
-      kept.dropped += excess;
+    for (const line of lines) kept.characters += line.text.length;
+    let excess = 0;
+    while (kept.lines.length - excess > LINES_LIMIT || kept.characters > STEP_CHARACTERS) {
+      kept.characters -= kept.lines[excess]?.text.length ?? 0;
+      excess += 1;
     }
-    if (this.#byStep.size > STEPS_LIMIT) {
-      const [oldest] = this.#byStep.keys();
-      if (oldest !== undefined) this.#byStep.delete(oldest);
+    kept.lines.splice(0, excess);
+    kept.dropped += excess;
+    this.#byStep.set(key, kept);
+    this.#characters += kept.characters;
+    while (this.#byStep.size > STEPS_LIMIT || this.#characters > ALL_CHARACTERS) {
+      const [oldest] = this.#byStep;
+      if (oldest === undefined) return;
+      this.#forget(...oldest);
     }
+  }
+
+  #forget(key: string, kept: Kept): void {
+    this.#byStep.delete(key);
+    this.#characters -= kept.characters;
   }
 
   of(planId: PlanId, step: string): { readonly lines: readonly LogLine[]; readonly dropped: number } {

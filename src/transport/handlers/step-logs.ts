@@ -10,9 +10,10 @@ import { methodSpec } from "../operation-table.ts";
 import { server } from "../route.ts";
 import type { CallInfo, Route } from "../route.ts";
 import { validate } from "../validate.ts";
+import { createBacklog } from "./backlog.ts";
 import type { Kit } from "./kit.ts";
 import { createStirred } from "./stirred.ts";
-import { goingDown, granted } from "./watch.ts";
+import { goingDown, granted, lengthOf } from "./watch.ts";
 
 const spec = methodSpec(StepService.method.tailLogs);
 /** Lines that wait for a reader. */
@@ -60,14 +61,12 @@ async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncG
 
   const held = kit.keys.hold(principal);
   const stirred = createStirred(info.signal, kit.draining, held.ended);
-  let waiting: LogLine[] = [];
-  const reader = { slow: false };
+  const waiting = createBacklog<LogLine>(WAITING);
   const quiet = kit.dispatcher.listen(principal.orgId, planId, {
     moved: () => stirred.stir(),
     passing: (event) => {
       if (event.kind !== "step.log" || event.step !== step) return;
-      reader.slow ||= waiting.length >= WAITING;
-      if (!reader.slow) waiting.push(...event.lines);
+      waiting.push(event.lines, lengthOf(event.lines));
       stirred.stir();
     },
   });
@@ -87,10 +86,9 @@ async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncG
       if (held.ended.aborted) throw new RefusedError(KEY_ENDED);
       // What was said before the attempt's end was heard before it: the state is read first, the lines after it.
       const over = state !== "LEASED" && state !== "STOPPING";
-      const heard = waiting;
-      waiting = [];
+      const heard = waiting.take();
       for (let at = 0; at < heard.length; at += LINES) yield say(heard.slice(at, at + LINES), 0);
-      if (reader.slow)
+      if (waiting.tooSlow)
         throw new RefusedError(refusal("SLOW_READER", "The reader did not keep up; ask again for what is kept."));
       if (over) return;
       if (kit.draining.aborted) throw new RefusedError(goingDown());

@@ -1,7 +1,7 @@
 // PlanService.WatchPlan: what happens to a plan, from a cursor on. Records are read from the store, so none is missed; passing events come by the way.
 import { PlanService, WatchPlanRequestSchema } from "../../../gen/maestro/v1/plan_service_pb.ts";
 import type { PlanEvent, WatchPlanRequest, WatchPlanResponse } from "../../../gen/maestro/v1/plan_service_pb.ts";
-import type { PassingEvent } from "../../dispatch/dispatcher.ts";
+import type { LogLine, PassingEvent } from "../../dispatch/dispatcher.ts";
 import { RefusedError, invalid, notFound, refusal } from "../../domain/refusal.ts";
 import type { Decision, Refusal } from "../../domain/refusal.ts";
 import { planHasEnded } from "../../domain/plan.ts";
@@ -13,6 +13,7 @@ import { methodSpec } from "../operation-table.ts";
 import { server } from "../route.ts";
 import type { CallInfo, Route } from "../route.ts";
 import { validate } from "../validate.ts";
+import { createBacklog } from "./backlog.ts";
 import type { Kit } from "./kit.ts";
 import { createStirred } from "./stirred.ts";
 
@@ -52,14 +53,12 @@ async function* watch(kit: Kit, request: WatchPlanRequest, info: CallInfo): Asyn
   // Listening begins before the first look, so that nothing falls between the two.
   const held = kit.keys.hold(principal);
   const stirred = createStirred(info.signal, kit.draining, held.ended);
-  let passing: PassingEvent[] = [];
-  const reader = { slow: false };
+  const passing = createBacklog<PassingEvent>(WAITING);
   const quiet = kit.dispatcher.listen(orgId, planId, {
     moved: () => stirred.stir(),
     passing: (event) => {
       if (event.kind === "step.log" && !request.logs) return;
-      reader.slow ||= passing.length >= WAITING;
-      if (!reader.slow) passing.push(event);
+      passing.push([event], event.message.length + lengthOf(event.lines));
       stirred.stir();
     },
   });
@@ -98,10 +97,8 @@ async function* watch(kit: Kit, request: WatchPlanRequest, info: CallInfo): Asyn
       }
       if (records.length > 0)
         yield say({ case: "checkpoint", value: { $typeName: "maestro.v1.Checkpoint", after: BigInt(after) } });
-      const events = passing;
-      passing = [];
-      for (const event of events) yield tell(passingToEvent(event));
-      if (reader.slow)
+      for (const event of passing.take()) yield tell(passingToEvent(event));
+      if (passing.tooSlow)
         throw new RefusedError(
           refusal("SLOW_READER", "The reader did not keep up; resume from the last checkpoint.", {
             metadata: { after: String(after) },
@@ -120,6 +117,11 @@ async function* watch(kit: Kit, request: WatchPlanRequest, info: CallInfo): Asyn
     held.release();
     quiet();
   }
+}
+
+/** Characters of lines. */
+export function lengthOf(lines: readonly LogLine[]): number {
+  return lines.reduce((sum, line) => sum + line.text.length, 0);
 }
 
 export function goingDown(): Refusal {

@@ -1,0 +1,69 @@
+// Kept lines of running steps: the newest of the newest attempt, within bounds.
+import { expect, test } from "vitest";
+import { Logs } from "../../src/dispatch/listeners.ts";
+import type { PlanId } from "../../src/domain/id.ts";
+
+const plan = "018f0000-0000-7000-8000-000000000000" as PlanId;
+const lines = (count: number, text: (i: number) => string) =>
+  Array.from({ length: count }, (_, i) => ({ atMs: i, stream: "stdout", text: text(i) }));
+
+test("the newest lines stay, and it is known how many went", () => {
+  const logs = new Logs();
+  logs.append(plan, "a", 1, lines(2_500, String));
+  const { lines: kept, dropped } = logs.of(plan, "a");
+  expect([kept.length, dropped, kept[0]?.text]).toEqual([2_000, 500, "500"]);
+});
+
+test("lines are kept up to their characters, too: long ones sooner make room", () => {
+  const logs = new Logs();
+  for (let i = 0; i < 10; i++)
+    logs.append(
+      plan,
+      "a",
+      1,
+      lines(100, () => "x".repeat(16_384)),
+    );
+  const { lines: kept, dropped } = logs.of(plan, "a");
+  expect(kept.length).toBe(64);
+  expect(dropped).toBe(1_000 - 64);
+});
+
+test("a new attempt begins anew, and a late line of the one before is not heard", () => {
+  const logs = new Logs();
+  logs.append(
+    plan,
+    "a",
+    1,
+    lines(3, () => "old"),
+  );
+  logs.append(
+    plan,
+    "a",
+    2,
+    lines(1, () => "new"),
+  );
+  logs.append(
+    plan,
+    "a",
+    1,
+    lines(1, () => "late"),
+  );
+  expect(logs.of(plan, "a")).toMatchObject({ lines: [{ text: "new" }], dropped: 0 });
+  expect(logs.tail(plan, "a", 2)).toBe("new");
+  expect(logs.tail(plan, "a", 1)).toBe("");
+});
+
+test("of many steps at once the oldest are forgotten, so that all of them together stay bounded", () => {
+  const logs = new Logs();
+  for (let i = 0; i < 100; i++)
+    logs.append(
+      plan,
+      `s${String(i)}`,
+      1,
+      lines(64, () => "x".repeat(16_384)),
+    );
+  expect(logs.of(plan, "s0").lines).toEqual([]);
+  expect(logs.of(plan, "s35").lines).toEqual([]);
+  expect(logs.of(plan, "s36").lines).toHaveLength(64);
+  expect(logs.of(plan, "s99").lines).toHaveLength(64);
+});
