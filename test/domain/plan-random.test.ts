@@ -1,8 +1,9 @@
 // Random plans under random events: what must always hold does, after every event. A failing seed prints itself; to see more
 // of them, set PLAN_SEEDS and PLAN_FIRST_SEED.
 import { describe, expect, it } from "vitest";
-import { Events, randomWorld } from "../support/plan-events.ts";
+import { Events } from "../support/plan-events.ts";
 import { checkWorld, tablesAreClosed } from "../support/plan-invariants.ts";
+import { randomWorld } from "../support/random-plan.ts";
 
 const SEEDS = Number(process.env["PLAN_SEEDS"] ?? 500);
 const FIRST = Number(process.env["PLAN_FIRST_SEED"] ?? 0);

@@ -1,0 +1,152 @@
+// What every write of a plan must satisfy, next to what was there before. Not here: what must hold of the whole, see
+// plan-invariants.ts.
+import { createHash } from "node:crypto";
+import { PLAN_TRANSITIONS } from "../../src/domain/plan.ts";
+import type { PlanRow } from "../../src/domain/plan.ts";
+import type { PlanChanges } from "../../src/domain/plan/slice.ts";
+import { has, STEP_FLAGS } from "../../src/domain/step.ts";
+import type { StepRow } from "../../src/domain/step.ts";
+import { isOver, letsGo, must } from "./plan-invariants-terms.ts";
+import type { PlanStore } from "./plan-store.ts";
+
+/** Holds of every write. */
+export function checkWritten(
+  store: PlanStore,
+  before: { readonly plan: PlanRow; readonly steps: ReadonlyMap<number, StepRow | undefined> },
+  changes: PlanChanges,
+): void {
+  const { plan } = changes;
+  must(plan.rev === before.plan.rev + 1, "every write raises the revision", before.plan.rev, plan.rev);
+  must(
+    plan.state === before.plan.state || reachable(before.plan.state, plan.state),
+    "a plan's state follows its table",
+    before.plan.state,
+    plan.state,
+  );
+  if (plan.activeVersion === before.plan.activeVersion) {
+    // The hot statement leaves these out.
+    const rare = (p: PlanRow): unknown => [p.minTrust, p.traceparent, p.committedMs, p.account.currency];
+    must(
+      JSON.stringify(rare(plan)) === JSON.stringify(rare(before.plan)),
+      "only activations change what the hot statement leaves out",
+    );
+  }
+  must(changes.steps.length === new Set(changes.steps.map((r) => r.ordinal)).size, "each row is written once");
+  for (const row of changes.steps) {
+    const old = before.steps.get(row.ordinal);
+    must(old !== undefined && row.fencing >= old.fencing, "fencing only grows", old, row);
+    if (old === undefined) continue;
+    must(
+      row.key === old.key && row.version === old.version && row.boostMs === old.boostMs && row.hold === old.hold,
+      "a row keeps its fixed columns",
+      old,
+      row,
+    );
+    if (row.state === "LEASED" && old.state !== "LEASED")
+      must(row.fencing > old.fencing, "a lease has a new fencing number", old, row);
+    if (row.state === "LEASED" && old.fencing === 0) checkAllowed(store, row);
+    if (old.state === "SUCCEEDED" && row.state === "COMPENSATING") checkUndoOrder(store, old);
+  }
+  let seq = before.plan.recordSeq;
+  const ids = new Set<string>();
+  for (const record of changes.records) {
+    seq += 1;
+    must(record.seq === seq, "sequences of records have no gaps", record.seq, seq);
+    must(!ids.has(record.recordId), "an id names one record", record.recordId);
+    ids.add(record.recordId);
+    const header = JSON.parse(record.header) as Record<string, unknown>;
+    must(
+      header["seq"] === seq &&
+        header["id"] === record.recordId &&
+        header["kind"] === record.kind &&
+        header["stream"] === plan.planId,
+      "a header says what its record is",
+      header,
+    );
+    must(
+      JSON.stringify(Object.keys(header)) === JSON.stringify(Object.keys(header).sort()),
+      "a header is RFC 8785 text",
+      record.header,
+    );
+    must(leafOf(record).equals(record.leaf), "a leaf can be computed again", record.recordId);
+  }
+  must(plan.recordSeq === seq, "the plan knows its last record", plan.recordSeq, seq);
+  for (const attempt of changes.attempts) {
+    const record = changes.records.find((r) => r.recordId === attempt.recordId);
+    must(
+      record !== undefined,
+      "an attempt that ended has its record, in the same write",
+      attempt.ordinal,
+      attempt.fencing,
+    );
+    if (record !== undefined && attempt.outputs?.kind === "json") {
+      const salt = sha("payload", record.bodySalt);
+      must(
+        record.payloadCommitment !== null && sha(salt, attempt.outputs.text).equals(record.payloadCommitment),
+        "outputs are committed to",
+        attempt.ordinal,
+      );
+    }
+  }
+  for (const late of changes.late)
+    must(
+      changes.records.some((r) => r.kind === "outcome.late" || r.kind === "outcome.contradicted"),
+      "evidence has its record",
+      late.ordinal,
+    );
+}
+
+function reachable(from: PlanRow["state"], to: PlanRow["state"]): boolean {
+  // One write may carry several decisions.
+  const seen = new Set([from]);
+  for (const state of seen) for (const next of PLAN_TRANSITIONS[state]) seen.add(next);
+  return seen.has(to);
+}
+
+function checkAllowed(store: PlanStore, row: StepRow): void {
+  for (const { from, to, regardless } of store.edges) {
+    if (to !== row.ordinal) continue;
+    const parent = store.steps.get(from);
+    must(
+      parent !== undefined && isOver(parent) && letsGo(parent, regardless),
+      "a step is leased only when everything it depends on allows it",
+      row.key,
+      parent?.key,
+      parent?.state,
+      regardless,
+    );
+  }
+}
+
+/** Undone in reverse order of ends: nothing that is still to be undone ended later. */
+function checkUndoOrder(store: PlanStore, began: StepRow): void {
+  for (const row of store.steps.values()) {
+    if (row.state !== "SUCCEEDED" || !has(row.flags, STEP_FLAGS.COMPENSABLE) || row.ordinal === began.ordinal) continue;
+    const toUndo = !row.current || (store.plan.ending !== null && store.plan.compensate);
+    must(
+      !toUndo || (row.finishedMs ?? 0) <= (began.finishedMs ?? 0),
+      "effects are undone in reverse order of their ends",
+      row.key,
+      row.finishedMs,
+      began.key,
+      began.finishedMs,
+    );
+  }
+}
+
+function leafOf(record: PlanStore["records"][number]): Buffer {
+  const parts = [
+    Buffer.from([0]),
+    Buffer.from("maestro.leaf.v1"),
+    sha(record.headerSalt, record.header),
+    sha(record.bodySalt, record.body),
+    record.payloadCommitment ?? Buffer.alloc(32),
+  ];
+  return createHash("sha256").update(Buffer.concat(parts)).digest();
+}
+
+function sha(...parts: readonly (string | Uint8Array)[]): Buffer {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}
