@@ -3,8 +3,10 @@ import type { ExecutorId, PlanId, RecordId } from "../../domain/id.ts";
 import type { Attempt, AttemptState, ErrorClass } from "../../domain/outcome.ts";
 import { payloadOf } from "../../domain/payload.ts";
 import type { Artifact } from "../../domain/payload.ts";
+import { amountsOf } from "./columns.ts";
+import type { RawAmounts } from "./columns.ts";
 
-export interface RawAttempt {
+export interface RawAttempt extends RawAmounts<"hold" | "usage"> {
   readonly plan_id: string;
   readonly ordinal: number;
   readonly fencing: number;
@@ -25,14 +27,6 @@ export interface RawAttempt {
   readonly log_tail: string | null;
   readonly late_digest: Uint8Array | null;
   readonly record_id: string;
-  readonly hold_tokens: number;
-  readonly hold_money: number;
-  readonly hold_wall: number;
-  readonly hold_energy: number;
-  readonly usage_tokens: number;
-  readonly usage_money: number;
-  readonly usage_wall: number;
-  readonly usage_energy: number;
 }
 
 /** Columns to select, of alias `a`. */
@@ -90,18 +84,8 @@ export function attemptOf(raw: RawAttempt): Attempt {
         : { errorClass: raw.error_class as ErrorClass, message: raw.message ?? "", details: raw.details ?? "" },
     artifacts: raw.artifacts === null ? [] : (JSON.parse(raw.artifacts) as readonly Artifact[]),
     logTail: raw.log_tail ?? "",
-    hold: {
-      tokens: raw.hold_tokens,
-      moneyMicros: raw.hold_money,
-      wallMs: raw.hold_wall,
-      energyMillijoules: raw.hold_energy,
-    },
-    usage: {
-      tokens: raw.usage_tokens,
-      moneyMicros: raw.usage_money,
-      wallMs: raw.usage_wall,
-      energyMillijoules: raw.usage_energy,
-    },
+    hold: amountsOf(raw, "hold"),
+    usage: amountsOf(raw, "usage"),
     lateDigest: raw.late_digest,
     recordId: raw.record_id as RecordId,
   };

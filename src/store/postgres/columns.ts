@@ -1,4 +1,6 @@
-// Column lists of the hot statements and how bulk parameters become rows. Not here: what the columns mean, see schema/.
+// Column lists of the hot statements, how bulk parameters become rows, and amounts between columns and the domain. Not here:
+// what the columns mean, see schema/.
+import type { Amounts } from "../../domain/amounts.ts";
 
 /** A column of a bulk statement: its name, its SQL type, and how a row gives its value. */
 export interface BulkColumn<Row> {
@@ -65,4 +67,19 @@ export function amountColumns<Row>(
     { name: `${prefix}_wall`, type: "bigint", value: (row) => value(row).wallMs },
     { name: `${prefix}_energy`, type: "bigint", value: (row) => value(row).energyMillijoules },
   ];
+}
+
+/** Raw columns of amounts that are always known, such as `held_tokens`, by prefix. */
+export type RawAmounts<Prefix extends string> = Readonly<
+  Record<`${Prefix}_${"tokens" | "money" | "wall" | "energy"}`, number>
+>;
+
+/** The way back from `amountColumns`. */
+export function amountsOf<Prefix extends string>(raw: RawAmounts<Prefix>, prefix: Prefix): Amounts {
+  return {
+    tokens: raw[`${prefix}_tokens`],
+    moneyMicros: raw[`${prefix}_money`],
+    wallMs: raw[`${prefix}_wall`],
+    energyMillijoules: raw[`${prefix}_energy`],
+  };
 }

@@ -1,9 +1,8 @@
 // Plan rows between the table and the domain. Not here: statements.
-import type { Amounts } from "../../domain/amounts.ts";
 import type { CharterId, OrgId, PlanId } from "../../domain/id.ts";
 import type { PlanRow, PlanState } from "../../domain/plan.ts";
-import { amountColumns } from "./columns.ts";
-import type { BulkColumn } from "./columns.ts";
+import { amountColumns, amountsOf } from "./columns.ts";
+import type { BulkColumn, RawAmounts } from "./columns.ts";
 
 const PLAN_KEYS: readonly BulkColumn<PlanRow>[] = [
   { name: "org_id", type: "uuid", value: (p) => p.orgId },
@@ -56,8 +55,6 @@ export const PLAN_ALL: readonly BulkColumn<PlanRow>[] = [...PLAN_KEYS, ...PLAN_F
 /** Columns to select, of alias `p`. */
 export const PLAN_SELECT = PLAN_ALL.map((c) => `p.${c.name}`).join(", ");
 
-type Prefix = "held" | "spent" | "overrun" | "presumed";
-type Unit = "tokens" | "money" | "wall" | "energy";
 export type RawPlan = {
   org_id: string;
   plan_id: string;
@@ -86,8 +83,9 @@ export type RawPlan = {
   steps_running: number;
   steps_starved: number;
   finished_ms: number | null;
-} & Record<`${Prefix}_${Unit}`, number> &
-  Record<`allotted_${Unit}`, number | null>;
+} & RawAmounts<"held" | "spent" | "overrun" | "presumed"> & {
+    [Column in keyof RawAmounts<"allotted">]: number | null;
+  };
 
 export function planRowOf(raw: RawPlan): PlanRow {
   return {
@@ -113,10 +111,10 @@ export function planRowOf(raw: RawPlan): PlanRow {
         wallMs: raw.allotted_wall,
         energyMillijoules: raw.allotted_energy,
       },
-      held: amounts(raw, "held"),
-      spent: amounts(raw, "spent"),
-      overrun: amounts(raw, "overrun"),
-      presumed: amounts(raw, "presumed"),
+      held: amountsOf(raw, "held"),
+      spent: amountsOf(raw, "spent"),
+      overrun: amountsOf(raw, "overrun"),
+      presumed: amountsOf(raw, "presumed"),
     },
     stepsTotal: raw.steps_total,
     stepsEnded: raw.steps_ended,
@@ -130,14 +128,5 @@ export function planRowOf(raw: RawPlan): PlanRow {
     committedMs: raw.committed_ms,
     deadlineMs: raw.deadline_ms,
     finishedMs: raw.finished_ms,
-  };
-}
-
-function amounts(raw: RawPlan, prefix: Prefix): Amounts {
-  return {
-    tokens: raw[`${prefix}_tokens`],
-    moneyMicros: raw[`${prefix}_money`],
-    wallMs: raw[`${prefix}_wall`],
-    energyMillijoules: raw[`${prefix}_energy`],
   };
 }

@@ -8,7 +8,8 @@ import { earlierKey } from "../../domain/plan/slice.ts";
 import type { ChildEdge, EarlierAttempt, Needs, PlanSlice } from "../../domain/plan/slice.ts";
 import type { StepState } from "../../domain/step.ts";
 import { STEP_FLAGS } from "../../domain/step.ts";
-import { arrayLiteral } from "./columns.ts";
+import { amountsOf, arrayLiteral } from "./columns.ts";
+import type { RawAmounts } from "./columns.ts";
 import { STEP_SELECT_OF_PLAN, stepRowOfPlan } from "./step-rows.ts";
 import type { RawStepOfPlan } from "./step-rows.ts";
 
@@ -157,20 +158,12 @@ async function loadResults(query: Query, slice: PlanSlice, keys: readonly string
     if (!slice.results.has(key)) slice.results.set(key, { state: "SKIPPED", outputs: null, outputsDigest: "" });
 }
 
-interface RawEarlier {
+interface RawEarlier extends RawAmounts<"hold" | "usage"> {
   readonly state: string;
   readonly executor_id: string;
   readonly body_digest: Uint8Array | null;
   readonly late_digest: Uint8Array | null;
   readonly record_id: string;
-  readonly hold_tokens: number;
-  readonly hold_money: number;
-  readonly hold_wall: number;
-  readonly hold_energy: number;
-  readonly usage_tokens: number;
-  readonly usage_money: number;
-  readonly usage_wall: number;
-  readonly usage_energy: number;
 }
 
 async function loadEarlier(query: Query, slice: PlanSlice, ordinal: number, fencing: number): Promise<void> {
@@ -189,18 +182,8 @@ async function loadEarlier(query: Query, slice: PlanSlice, ordinal: number, fenc
           bodyDigest: raw.body_digest,
           lateDigest: raw.late_digest,
           recordId: raw.record_id as RecordId,
-          hold: {
-            tokens: raw.hold_tokens,
-            moneyMicros: raw.hold_money,
-            wallMs: raw.hold_wall,
-            energyMillijoules: raw.hold_energy,
-          },
-          usage: {
-            tokens: raw.usage_tokens,
-            moneyMicros: raw.usage_money,
-            wallMs: raw.usage_wall,
-            energyMillijoules: raw.usage_energy,
-          },
+          hold: amountsOf(raw, "hold"),
+          usage: amountsOf(raw, "usage"),
         };
   slice.earlier.set(earlierKey(ordinal, fencing), found);
 }
