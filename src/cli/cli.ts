@@ -102,7 +102,6 @@ function addServe(command: Command, io: CliIo): void {
 }
 
 interface LocalFlags {
-  readonly local?: boolean;
   readonly dataDir?: string;
   readonly slots: number;
 }
@@ -118,6 +117,8 @@ function addApply(command: Command, io: CliIo, context: (server?: string) => Con
     .option("--slots <count>", "with --local: how many steps to perform at once", count, availableParallelism())
     .action(async (file: string, flags: ApplyFlags & LocalFlags) => {
       if (flags.local !== true) return apply(file, flags, context());
+      if (flags.detach === true)
+        throw new CommandEnd(MISUSED, "--detach needs a server that goes on; --local ends with the command");
       // A wrong file needs no server to be told.
       validate(file, { ...context(), json: false, quiet: true });
       const { startLocal } = await import("./local.ts");

@@ -19,14 +19,13 @@ const LONGEST_WAIT_MS = 5_000;
 export async function* follow(
   client: ServerClient,
   planId: string,
+  after: bigint,
   signal: AbortSignal,
-  logs = false,
 ): AsyncGenerator<Followed> {
-  let after = 0n;
   let waitMs = FIRST_WAIT_MS;
   for (;;) {
     try {
-      for await (const { message } of client.plans.watchPlan({ planId, after, logs }, { signal })) {
+      for await (const { message } of client.plans.watchPlan({ planId, after }, { signal })) {
         waitMs = FIRST_WAIT_MS;
         switch (message.case) {
           case "snapshot":

@@ -43,19 +43,18 @@ export class PlanView {
   readonly #steps = new Map<string, SeenStep>();
   #planState: PlanState = PlanState.UNSPECIFIED;
 
-  /** Where each step stands before the first event. */
-  begin(steps: readonly Step[]): void {
-    for (const step of steps) {
+  /** Where each step stands before the first event; says which run, and, of a plan that has just begun, which have ended. */
+  begin(steps: readonly Step[], fresh: boolean): string[] {
+    return steps.flatMap((step) => {
+      const { key, state, attempt, executorId } = step;
       const startedMs = epochMs(step.startedAt);
-      this.#steps.set(step.key, {
-        state: step.state,
-        attempt: step.attempt,
-        executorId: step.executorId,
-        startedMs,
-        progress: 0,
-        message: "",
-      });
-    }
+      const seen = { state, attempt, executorId, startedMs, progress: 0, message: "" };
+      this.#steps.set(key, seen);
+      const running = state === StepState.LEASED || state === StepState.STOPPING;
+      return running || (fresh && ENDED.has(state))
+        ? [this.#line(key, seen, StepState.UNSPECIFIED, "", step.failure?.message ?? "")]
+        : [];
+    });
   }
 
   plan(plan: Plan): void {

@@ -39,8 +39,15 @@ export async function startServer(config: Config): Promise<App> {
     return await startApp(config, { log });
   } catch (error) {
     log.debug({ error }, "start failed");
-    throw new CommandEnd(FAILED, error instanceof Error ? error.message : String(error));
+    throw new CommandEnd(FAILED, takenPort(error) ?? (error instanceof Error ? error.message : String(error)));
   }
+}
+
+/** Both listeners say it in their own words, with the system's own among them. */
+function takenPort(error: unknown): string | undefined {
+  const [, host, port] = /EADDRINUSE: address already in use (\S+):(\d+)/.exec(String(error)) ?? [];
+  if (host === undefined || port === undefined) return undefined;
+  return `port ${port} of ${host} is taken, perhaps by another Maestro; name others with --port and --grpc-port, 0 for free ones`;
 }
 
 function toldToEnd(signal: AbortSignal): Promise<""> {

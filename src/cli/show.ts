@@ -19,9 +19,11 @@ const REDRAW_MS = 200;
 export interface ShowOptions {
   readonly quiet: boolean;
   readonly json: boolean;
+  /** The plan was committed just now: what happened before the watch began is news. */
+  readonly fresh: boolean;
 }
 
-/** The plan as it ended; undefined when the user ended the watch. */
+/** Shows what happens from now on. The plan as it ended; undefined when the user ended the watch. */
 export async function showPlan(
   client: ServerClient,
   planId: string,
@@ -30,10 +32,15 @@ export async function showPlan(
 ): Promise<Plan | undefined> {
   const view = new PlanView();
   const display = new Display(io, options, view);
-  view.begin(await allSteps(client, planId, io.signal));
+  // The cursor first: a move between the two is heard again, and makes no second line.
+  const { plan } = await client.plans.getPlan({ planId }, { signal: io.signal });
+  const steps = await allSteps(client, planId, io.signal);
+  const over = plan !== undefined && epochMs(plan.finishedAt) !== undefined;
+  const now = view.begin(steps, options.fresh);
+  if (!over || options.fresh) for (const line of now) display.say(`${clockTime(systemClock.nowMs())}  ${line}`);
   display.start();
   try {
-    for await (const followed of follow(client, planId, io.signal)) {
+    for await (const followed of follow(client, planId, plan?.recordSequence ?? 0n, io.signal)) {
       switch (followed.kind) {
         case "snapshot":
           view.plan(followed.plan);
@@ -149,7 +156,7 @@ export async function failures(client: ServerClient, planId: string, signal: Abo
     told.push(
       `✗ ${key} failed after ${attempt} ${attempt === 1 ? "attempt" : "attempts"}: ${harmless(failure?.message ?? "no reason given")}`,
     );
-    for (const line of await lastLines(client, planId, key, signal)) told.push(`    ${line}`);
+    for (const line of await lastLines(client, planId, key, signal)) told.push(`    ${line}`.trimEnd());
   }
   return told;
 }
@@ -164,7 +171,9 @@ async function lastLines(client: ServerClient, planId: string, step: string, sig
     if (signal.aborted) throw error;
     lines.push(`(its lines cannot be read: ${harmless(error instanceof Error ? error.message : String(error))})`);
   }
-  return lines.slice(-LAST_LINES);
+  // Tools like to frame what they say by empty lines.
+  const said = (line: string): boolean => line.trim() !== "";
+  return lines.slice(Math.max(0, lines.findIndex(said)), lines.findLastIndex(said) + 1).slice(-LAST_LINES);
 }
 
 export function clockTime(ms: number | undefined): string {

@@ -1,13 +1,13 @@
 // `maestro apply`: makes what a plan file says come true, and shows it. An unchanged file changes nothing; a changed one
 // re-plans. Not here: the server and executor of `--local`, see ../local.ts.
-import { equals } from "@bufbuild/protobuf";
+import { create, equals } from "@bufbuild/protobuf";
+import { BudgetSchema } from "../../../gen/maestro/v1/amounts_pb.ts";
 import { ConstraintsSchema, GoalSpecSchema, GoalState } from "../../../gen/maestro/v1/goal_pb.ts";
-import type { Goal, GoalSpec } from "../../../gen/maestro/v1/goal_pb.ts";
+import type { Constraints, Goal, GoalSpec } from "../../../gen/maestro/v1/goal_pb.ts";
 import { StepFateSchema } from "../../../gen/maestro/v1/graph_pb.ts";
 import type { DiffSummary, StepDifference } from "../../../gen/maestro/v1/graph_pb.ts";
 import { PlanSchema, PlanState } from "../../../gen/maestro/v1/plan_pb.ts";
 import type { Plan } from "../../../gen/maestro/v1/plan_pb.ts";
-import { create } from "@bufbuild/protobuf";
 import type { ServerClient } from "../client.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
@@ -28,12 +28,14 @@ export interface ApplyFlags {
   /** A new goal, even if one of this name exists. */
   readonly again?: boolean;
   readonly acceptLate?: boolean;
+  /** Server and executor end with the command. */
+  readonly local?: boolean;
 }
 
-/** A plan that was begun or found, and whether anything was changed. */
+/** A plan that was begun, changed, or found as the file says. */
 interface Applied {
   readonly planId: string;
-  readonly changed: boolean;
+  readonly how: "begun" | "changed" | "found";
 }
 
 export async function apply(file: string, flags: ApplyFlags, context: Context): Promise<void> {
@@ -41,7 +43,7 @@ export async function apply(file: string, flags: ApplyFlags, context: Context): 
   await context.withClient(async (client) => {
     const applied = await converge(client, requests, flags, context);
     if (applied === undefined || flags.detach === true) return;
-    await awaitEnd(client, applied, context);
+    await awaitEnd(client, applied, flags, context);
   });
 }
 
@@ -131,10 +133,14 @@ async function begin(
     acceptLate: flags.acceptLate ?? false,
     idempotencyKey: client.newKey(),
   });
-  if (approvalId !== "") say(context, `waits for ratification: ${approvalId}`);
   const planId = plan?.planId ?? version.planId;
+  if (approvalId !== "") {
+    // Until then there is nothing to watch.
+    say(context, `${planId} waits for ratification: ${approvalId}`);
+    return undefined;
+  }
   say(context, `committed as ${planId}`);
-  return { planId, changed: true };
+  return { planId, how: "begun" };
 }
 
 async function replan(
@@ -148,11 +154,7 @@ async function replan(
   const kept = new Set(requests.steps.map(({ key }) => key));
   const remove = (await stepKeys(client, goal)).filter((key) => !kept.has(key));
   const { constraints } = requests.goal;
-  const limitsChanged = !equals(
-    ConstraintsSchema,
-    constraints ?? create(ConstraintsSchema),
-    goal.spec?.constraints ?? create(ConstraintsSchema),
-  );
+  const limitsChanged = !equals(ConstraintsSchema, plainLimits(constraints), plainLimits(goal.spec?.constraints));
   const patch = {
     planId,
     upsert: [...requests.steps],
@@ -172,7 +174,7 @@ async function replan(
   }
   if (!differs(trial.summary) && !limitsChanged) {
     say(context, `nothing changed: ${planId} stays as it is`);
-    return { planId, changed: false };
+    return { planId, how: "found" };
   }
   if (!context.json && !context.quiet) context.io.out(`${diffText(trial.summary, trial.steps, context)}\n`);
   if (flags.dryRun === true) return undefined;
@@ -184,9 +186,22 @@ async function replan(
       if (reasonOf(error) !== "VERSION_CONFLICT") throw error;
       return client.maestro.replanGraph({ ...patch, idempotencyKey: client.newKey() });
     });
-  if (done.approvalId !== "") say(context, `waits for ratification: ${done.approvalId}`);
-  say(context, `re-planned ${planId} to version ${done.version?.version ?? 0}`);
-  return { planId, changed: true };
+  const version = `version ${done.version?.version ?? 0}`;
+  if (done.approvalId === "") say(context, `re-planned ${planId} to ${version}`);
+  else
+    say(context, `${version} of ${planId} waits for ratification: ${done.approvalId}; until then it goes on as it is`);
+  return { planId, how: "changed" };
+}
+
+/** Limits that limit nothing are written in more than one way. */
+function plainLimits(limits: Constraints | undefined): Constraints {
+  const { budget, deadline, minTrust = 0 } = limits ?? {};
+  const { currency = "", ...most } = budget ?? create(BudgetSchema);
+  return create(ConstraintsSchema, {
+    minTrust,
+    budget: { ...most, currency: most.moneyMicros === undefined ? "" : currency },
+    ...(deadline !== undefined && { deadline }),
+  });
 }
 
 async function stepKeys(client: ServerClient, { goalId, activeVersion }: Goal): Promise<string[]> {
@@ -222,13 +237,24 @@ function diffText(summary: DiffSummary | undefined, steps: readonly StepDifferen
   return `${table(["STEP", "BECOMES", "WHAT CHANGED"], rows, io.columns)}\n${span}; ${counts}`;
 }
 
-async function awaitEnd(client: ServerClient, { planId, changed }: Applied, context: Context): Promise<void> {
+async function awaitEnd(
+  client: ServerClient,
+  { planId, how }: Applied,
+  { local = false }: ApplyFlags,
+  context: Context,
+): Promise<void> {
   const { io, json } = context;
-  const ended = await showPlan(client, planId, io, context);
-  if (ended === undefined)
-    throw new CommandEnd(INTERRUPTED, `stopped watching; the plan goes on: maestro watch ${planId}`);
+  const ended = await showPlan(client, planId, io, { ...context, fresh: how === "begun" });
+  if (ended === undefined) {
+    const next = local
+      ? "stopped; applying it again goes on from here"
+      : `stopped watching; the plan goes on: maestro watch ${planId}`;
+    throw new CommandEnd(INTERRUPTED, next);
+  }
   await reportEnd(client, ended, context);
-  if (!json && !context.quiet && changed) io.out(`more: maestro trace ${planId} · maestro explain ${planId}\n`);
+  // With --local there is no server left to ask.
+  if (!json && !context.quiet && how !== "found" && !local)
+    io.out(`more: maestro trace ${planId} · maestro explain ${planId}\n`);
 }
 
 /** Says how a plan ended, and ends the command unsuccessfully when it did not complete. */

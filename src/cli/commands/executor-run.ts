@@ -2,6 +2,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { parseAddress } from "../../executor/wire.ts";
+import type { Address } from "../../executor/wire.ts";
 import type { ExecutorEvent } from "../../executor/executor.ts";
 import { shellExecutor } from "../../executor/shell-executor.ts";
 import type { Context } from "../context.ts";
@@ -20,7 +21,7 @@ export interface ExecutorFlags {
 /** Runs until it is told to end: the first SIGTERM or SIGINT drains, the second ends what runs. */
 export async function runExecutor(flags: ExecutorFlags, context: Context): Promise<void> {
   const { io, json, quiet, server, apiKey } = context;
-  if (flags.orgs.length === 0 && !parseAddress(server).loopback) {
+  if (flags.orgs.length === 0 && !addressOf(server).loopback) {
     throw new CommandEnd(
       MISUSED,
       "name the orgs whose commands may run here with --org; without it only a server on this machine is trusted",
@@ -43,6 +44,14 @@ export async function runExecutor(flags: ExecutorFlags, context: Context): Promi
   });
   await executor.start();
   await executor.closed;
+}
+
+function addressOf(server: string): Address {
+  try {
+    return parseAddress(server);
+  } catch (error) {
+    throw new CommandEnd(MISUSED, error instanceof Error ? error.message : String(error));
+  }
 }
 
 /** Id of the credential's org, when it is among those named; a server that is away is waited for. */

@@ -14,7 +14,7 @@ import { reportEnd } from "./apply.ts";
 
 export async function watch(planId: string, context: Context): Promise<void> {
   await context.withClient(async (client) => {
-    const ended = await showPlan(client, planId, context.io, context);
+    const ended = await showPlan(client, planId, context.io, { ...context, fresh: false });
     if (ended === undefined) throw new CommandEnd(INTERRUPTED);
     await reportEnd(client, ended, context);
   });

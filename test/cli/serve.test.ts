@@ -1,0 +1,122 @@
+// `maestro serve` as a process: its ready line, its settings, its end. Not here: what it serves.
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
+import { makeDatabase } from "../support/database.ts";
+import type { TestDatabase } from "../support/database.ts";
+import { maestro } from "./command.ts";
+import type { Running } from "./command.ts";
+
+const READY =
+  /^maestro ready on (http:\/\/127\.0\.0\.1:(\d+)) \(gRPC 127\.0\.0\.1:(\d+)\), org default, caller local, engine (embedded )?PostgreSQL \d+$/;
+const folder = mkdtempSync(join(tmpdir(), "maestro cli-"));
+const running: Running[] = [];
+let database: TestDatabase;
+
+beforeAll(async () => {
+  const [server] = inject("servers");
+  if (server === undefined) throw new Error("there is no database server");
+  database = await makeDatabase(server);
+});
+afterAll(async () => {
+  for (const one of running) one.signal("SIGKILL");
+  await Promise.all(running.map(({ ended }) => ended));
+  await database.drop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function serve(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = { DATABASE_URL: database.url },
+): Running {
+  const one = maestro(["serve", ...args], { env, cwd: folder });
+  running.push(one);
+  return one;
+}
+
+test("says once where it listens on free ports and as whom, and ends in order on SIGTERM", async () => {
+  const server = serve(["--port", "0", "--log-level", "warn"]);
+  const [, url = "", port, grpcPort] = await server.line(READY);
+  expect([port, grpcPort]).not.toContain("0");
+  const health = await fetch(`${url}/readyz`);
+  expect(health.status).toBe(200);
+
+  // A stream that is open is told, and does not hold the server up.
+  const executor = maestro(["--server", url, "executor", "run", "--name", "stays"], { cwd: folder });
+  running.push(executor);
+  await executor.line(/^attached as exec_/);
+  server.signal("SIGTERM");
+  const { code, out, err } = await server.ended;
+  expect(code).toBe(0);
+  expect(out.trimEnd().split("\n")).toEqual([expect.stringMatching(READY)]);
+  expect(err).toBe("");
+
+  await executor.line(/^detached: /);
+  const again = serve(["--port", port ?? "", "--grpc-port", grpcPort ?? "", "--log-level", "warn"]);
+  await again.line(READY);
+  await executor.line(/^attached as exec_/, 2);
+  again.signal("SIGINT");
+  expect((await again.ended).code).toBe(0);
+  executor.signal("SIGTERM");
+  expect((await executor.ended).code).toBe(0);
+});
+
+test("runs on the embedded engine when no database is named, in the folder of the environment", async () => {
+  const server = serve([], { MAESTRO_PORT: "0", MAESTRO_DATA_DIR: join(folder, "data"), MAESTRO_LOG_LEVEL: "warn" });
+  await server.line(/^maestro ready on .*engine embedded PostgreSQL \d+$/);
+  server.signal("SIGTERM");
+  expect(await server.ended).toMatchObject({ code: 0, err: "" });
+});
+
+test("lists every mistake of its settings, wherever they come from, and starts nothing", async () => {
+  const file = join(folder, "maestro.yaml");
+  writeFileSync(file, "poolSize: 1\ncolour: red\n");
+  const server = serve(["--port", "99999", "--config", file], {
+    MAESTRO_LOG_LEVEL: "loud",
+    DATABASE_URL: "mysql://user:secret@host/db",
+    MAESTRO_TLS_CERT: "cert.pem",
+  });
+  const { code, out, err } = await server.ended;
+  expect(code).toBe(2);
+  expect(out).toBe("");
+  for (const what of [
+    /^--port must be a whole number from 0 to 65535, not "99999"$/m,
+    /^poolSize in .*maestro\.yaml must be a whole number from 2 to 200, not "1"$/m,
+    /^colour in .*maestro\.yaml is not a setting/m,
+    /^MAESTRO_LOG_LEVEL must be one of /m,
+    /^DATABASE_URL must be written as /m,
+    /^MAESTRO_TLS_CERT needs the other/m,
+  ])
+    expect(err).toMatch(what);
+  expect(err.trimEnd().split("\n")).toHaveLength(6);
+  expect(err).not.toContain("secret");
+});
+
+test("says which port is taken", async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => taken.once("listening", resolve));
+  const { port } = taken.address() as AddressInfo;
+  const [wide, fast] = await Promise.all([
+    serve(["--port", String(port), "--grpc-port", "0", "--log-level", "warn"]).ended,
+    serve(["--port", "0", "--grpc-port", String(port), "--log-level", "warn"]).ended,
+  ]);
+  taken.close();
+  for (const { code, out, err } of [wide, fast]) {
+    expect(code).toBe(1);
+    expect(out).toBe("");
+    expect(err).toMatch(new RegExp(`port ${port} of 127\\.0\\.0\\.1 is taken`));
+  }
+});
+
+test("says which database does not answer, without its password", async () => {
+  const { code, out, err } = await serve(["--port", "0", "--log-level", "warn"], {
+    DATABASE_URL: "postgres://someone:secret@127.0.0.1:1/none",
+  }).ended;
+  expect(code).toBe(1);
+  expect(out).toBe("");
+  expect(err).toMatch(/127\.0\.0\.1:1/);
+  expect(err).not.toContain("secret");
+});
