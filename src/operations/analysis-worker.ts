@@ -1,6 +1,6 @@
 // Entry of a worker thread: runs heavy tasks one after another. Not here: the tasks, see heavy-tasks.ts.
 import { parentPort } from "node:worker_threads";
-import { join, slice } from "../support/sliced-json.ts";
+import { join, memoryOf, slice } from "../support/sliced-json.ts";
 import type { Sliced } from "../support/sliced-json.ts";
 import type { WorkerAnswer } from "../support/worker-pool.ts";
 import { HEAVY_TASKS } from "./heavy-tasks.ts";
@@ -12,15 +12,18 @@ interface Order {
   readonly input: Sliced;
 }
 
-async function carryOut({ id, task, input }: Order): Promise<WorkerAnswer> {
+async function carryOut({ id, task, input }: Order): Promise<void> {
+  const say = (answer: WorkerAnswer, handedOver: readonly ArrayBuffer[] = []): void =>
+    parentPort?.postMessage(answer, handedOver);
   try {
     const run = HEAVY_TASKS[task] as (value: unknown) => unknown;
-    return { id, value: await slice(run(await join(input))) };
+    const value = await slice(run(await join(input)));
+    say({ id, value }, memoryOf(value));
   } catch (trouble) {
-    return { id, trouble: trouble instanceof Error ? (trouble.stack ?? trouble.message) : String(trouble) };
+    say({ id, trouble: trouble instanceof Error ? (trouble.stack ?? trouble.message) : String(trouble) });
   }
 }
 
 parentPort?.on("message", (order: Order) => {
-  void carryOut(order).then((answer) => parentPort?.postMessage(answer));
+  void carryOut(order);
 });

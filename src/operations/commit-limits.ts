@@ -21,10 +21,11 @@ export function allotmentFits({ account }: PlanRow, { budget }: Constraints): De
 
 /** A step whose hold alone exceeds the budget could never be leased. */
 export function holdsFit({ succession }: Transition, { budget }: Constraints): Decision<null> {
-  for (const { row } of succession.added) {
-    for (const dimension of DIMENSIONS) {
-      const limit = budget[dimension];
-      if (limit !== null && row.hold[dimension] > limit) {
+  for (const dimension of DIMENSIONS) {
+    const limit = budget[dimension];
+    if (limit === null) continue;
+    for (const { row } of succession.added) {
+      if (row.hold[dimension] > limit) {
         return overBudget(
           dimension,
           row.hold[dimension],

@@ -12,6 +12,7 @@ import type { StepRow } from "../domain/step.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { allPages } from "./all-pages.ts";
 import { read } from "./done.ts";
+import { mapGently } from "./gently.ts";
 import type { HeavyWork } from "./heavy-work.ts";
 
 export interface CreditTraceRequest {
@@ -90,7 +91,10 @@ export function creditTrace(heavy: HeavyWork): Operation<CreditTraceRequest, Cre
 async function plannedSteps(tx: Tx, plan: PlanRow): Promise<ReadonlyMap<string, Planned>> {
   const steps = await tx.graphs.steps(plan.orgId, plan.planId, plan.activeVersion);
   return new Map(
-    steps.map((s) => [s.definition.key, { likelyMs: s.definition.estimate?.likelyMs ?? 0, earliestMs: s.earliestMs }]),
+    await mapGently(steps, ({ definition: { key, estimate }, earliestMs }) => [
+      key,
+      { likelyMs: estimate?.likelyMs ?? 0, earliestMs },
+    ]),
   );
 }
 

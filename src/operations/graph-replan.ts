@@ -12,6 +12,7 @@ import type { StepDefinition } from "../domain/step.ts";
 import { commit, expectActive, openForVersions, prepareCommit } from "./commit-version.ts";
 import type { CommitWish, Prepared } from "./commit-version.ts";
 import { read } from "./done.ts";
+import { mapGently } from "./gently.ts";
 import type { HeavyWork } from "./heavy-work.ts";
 import { analyseFor, constraintViolations, executorsOf, goalAtHand } from "./goal-at-hand.ts";
 import { addVersion, refinedVersion } from "./graph-version.ts";
@@ -59,7 +60,7 @@ export function graphReplan(heavy: HeavyWork): Operation<GraphReplanRequest, Gra
     if (wrong.length > 0) return invalid(...wrong);
     const constraints = request.constraints ?? active.constraints;
     const patched = patch(
-      (await tx.graphs.steps(plan.orgId, planId, active.version)).map((s) => s.definition),
+      await mapGently(await tx.graphs.steps(plan.orgId, planId, active.version), (s) => s.definition),
       request,
       active.version,
     );

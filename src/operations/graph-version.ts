@@ -10,6 +10,7 @@ import { decided, invalid, notFound, refused } from "../domain/refusal.ts";
 import type { Decision, Violation } from "../domain/refusal.ts";
 import type { StepDefinition } from "../domain/step.ts";
 import type { Tx } from "../store/ports/store.ts";
+import { mapGently } from "./gently.ts";
 import type { GoalAtHand } from "./goal-at-hand.ts";
 import { recordOnPlan } from "./plan-record.ts";
 import type { RefinedGraph } from "./refine-steps.ts";
@@ -34,7 +35,12 @@ export async function addToDraft(
   const { plan } = at;
   const twice = duplicates(steps);
   if (twice.length > 0) return invalid(...twice);
-  const { taken } = await tx.graphs.addSteps(plan.orgId, plan.planId, draft.version, steps.map(unanalysed));
+  const { taken } = await tx.graphs.addSteps(
+    plan.orgId,
+    plan.planId,
+    draft.version,
+    await mapGently(steps, unanalysed),
+  );
   const [first] = taken;
   if (first !== undefined) {
     const violations = taken.slice(0, 100).map((key): Violation => ({
@@ -102,7 +108,8 @@ export async function addVersion(
   await tx.graphs.addVersion(version);
   let goal = at.goal;
   if (wanted.graph === null) {
-    if (wanted.open.length > 0) await tx.graphs.addSteps(plan.orgId, plan.planId, number, wanted.open.map(unanalysed));
+    if (wanted.open.length > 0)
+      await tx.graphs.addSteps(plan.orgId, plan.planId, number, await mapGently(wanted.open, unanalysed));
   } else {
     await tx.graphs.addGraph(plan.orgId, plan.planId, number, wanted.graph.steps, wanted.graph.edges);
     goal = await goalRefined(tx, goal);

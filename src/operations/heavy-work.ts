@@ -1,16 +1,19 @@
 // Runs heavy computations: small ones here and now, large ones in a worker thread. Nothing on the event loop may take
 // longer than 5 ms. Not here: the computations.
 import type { CreditInput } from "../domain/credit/leg.ts";
+import { traceCredit } from "../domain/credit/trace.ts";
 import type { CreditTrace } from "../domain/credit/trace.ts";
-import { refusal, RefusedError } from "../domain/refusal.ts";
+import { decided, refusal, RefusedError } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
-import { join, slice } from "../support/sliced-json.ts";
+import { join, memoryOf, slice } from "../support/sliced-json.ts";
 import type { Sliced } from "../support/sliced-json.ts";
 import { workerPool, WorkerPoolFullError } from "../support/worker-pool.ts";
 import type { WorkerPool } from "../support/worker-pool.ts";
-import { HEAVY_TASKS } from "./heavy-tasks.ts";
-import type { HeavyTask } from "./heavy-tasks.ts";
+import { packTransition, unpackGraph } from "./heavy-tasks.ts";
+import type { HEAVY_TASKS, HeavyTask } from "./heavy-tasks.ts";
+import { refineSteps } from "./refine-steps.ts";
 import type { RefinedGraph, RefineInput } from "./refine-steps.ts";
+import { transition } from "./transition.ts";
 import type { Transition, TransitionInput } from "./transition.ts";
 
 export interface HeavyWork {
@@ -30,25 +33,36 @@ export function heavyWork(threads = 1): HeavyWork {
     size: threads,
     queueLimit: 64,
   });
+  const inThread = <T extends HeavyTask>(task: T, input: Input<T>, signal: AbortSignal): Promise<Output<T>> =>
+    runInThread(pool, task, input, signal);
   return {
-    refine: (input, signal) => run(pool, "refine", input, input.steps.length, signal),
-    transition: (input, signal) => run(pool, "transition", input, input.after.steps.length + input.rows.length, signal),
-    credit: (input, signal) => run(pool, "credit", input, input.steps.length, signal),
+    refine: async (input, signal) => {
+      if (input.steps.length <= INLINE_STEPS) return refineSteps(input);
+      const graph = await inThread("refine", input, signal);
+      return graph.ok ? decided(unpackGraph(graph.value)) : graph;
+    },
+    transition: async (input, signal) =>
+      input.after.steps.length + input.rows.length <= INLINE_STEPS
+        ? transition(input)
+        : inThread("transition", packTransition(input), signal),
+    credit: async (input, signal) =>
+      input.steps.length <= INLINE_STEPS ? traceCredit(input) : inThread("credit", input, signal),
     close: () => pool.close(),
   };
 }
 
-async function run<T extends HeavyTask>(
+type Input<T extends HeavyTask> = Parameters<(typeof HEAVY_TASKS)[T]>[0];
+type Output<T extends HeavyTask> = ReturnType<(typeof HEAVY_TASKS)[T]>;
+
+async function runInThread<T extends HeavyTask>(
   pool: WorkerPool,
   task: T,
-  input: Parameters<(typeof HEAVY_TASKS)[T]>[0],
-  steps: number,
+  input: Input<T>,
   signal: AbortSignal,
-): Promise<ReturnType<(typeof HEAVY_TASKS)[T]>> {
-  type Result = ReturnType<(typeof HEAVY_TASKS)[T]>;
-  if (steps <= INLINE_STEPS) return (HEAVY_TASKS[task] as (i: typeof input) => Result)(input);
+): Promise<Output<T>> {
   try {
-    return (await join(await pool.run<Sliced>(task, await slice(input), signal))) as Result;
+    const sliced = await slice(input);
+    return (await join(await pool.run<Sliced>(task, sliced, signal, memoryOf(sliced)))) as Output<T>;
   } catch (trouble) {
     if (trouble instanceof WorkerPoolFullError)
       throw new RefusedError(

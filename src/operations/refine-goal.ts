@@ -26,6 +26,7 @@ import {
   refinedVersion,
 } from "./graph-version.ts";
 import type { Refined } from "./graph-version.ts";
+import { mapGently } from "./gently.ts";
 import type { HeavyWork } from "./heavy-work.ts";
 import { recordOnPlan } from "./plan-record.ts";
 
@@ -186,9 +187,10 @@ async function continueDraft(
     return added;
   }
   const stored = await tx.graphs.steps(plan.orgId, plan.planId, request.version);
-  const steps = [...stored.map((s) => s.definition), ...request.steps];
+  const definitions = await mapGently(stored, (s) => s.definition);
+  const steps = [...definitions, ...request.steps];
   const paths = [
-    ...stored.map((s) => `steps[${JSON.stringify(s.definition.key)}]`),
+    ...definitions.map((s) => `steps[${JSON.stringify(s.key)}]`),
     ...request.steps.map((_, i) => `steps[${String(i)}]`),
   ];
   const graph = await analyseFor(

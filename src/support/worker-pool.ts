@@ -2,8 +2,11 @@
 import { Worker } from "node:worker_threads";
 
 export interface WorkerPool {
-  /** Runs a named task of the worker's module on structured-clonable input. Rejects with what the task threw, or the abort's reason. */
-  run<T>(task: string, input: unknown, signal: AbortSignal): Promise<T>;
+  /**
+   * Runs a named task of the worker's module on structured-clonable input, whose memory in `handedOver` is not copied and not
+   * to be used again. Rejects with what the task threw, or the abort's reason.
+   */
+  run<T>(task: string, input: unknown, signal: AbortSignal, handedOver?: readonly ArrayBuffer[]): Promise<T>;
   /** Ends all threads; tasks under way are rejected. */
   close(): Promise<void>;
 }
@@ -17,6 +20,7 @@ interface Job {
   readonly id: number;
   readonly task: string;
   readonly input: unknown;
+  readonly handedOver: readonly ArrayBuffer[];
   readonly resolve: (value: unknown) => void;
   readonly reject: (trouble: unknown) => void;
   readonly signal: AbortSignal;
@@ -83,11 +87,11 @@ export function workerPool(module: URL, options: { readonly size: number; readon
       if (job === undefined) return;
       running.set(worker, job);
       worker.ref();
-      worker.postMessage({ id: job.id, task: job.task, input: job.input });
+      worker.postMessage({ id: job.id, task: job.task, input: job.input }, job.handedOver);
     }
   };
   return {
-    run: <T>(task: string, input: unknown, signal: AbortSignal) =>
+    run: <T>(task: string, input: unknown, signal: AbortSignal, handedOver: readonly ArrayBuffer[] = []) =>
       new Promise<T>((resolve, reject) => {
         if (closed) throw new WorkerPoolClosedError("the worker pool is closed");
         signal.throwIfAborted();
@@ -102,6 +106,7 @@ export function workerPool(module: URL, options: { readonly size: number; readon
           id: nextId++,
           task,
           input,
+          handedOver,
           resolve: resolve as (value: unknown) => void,
           reject,
           signal,

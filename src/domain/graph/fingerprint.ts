@@ -2,7 +2,7 @@
 // definitions differ, see diff.ts.
 import { createHash } from "node:crypto";
 import { canonicalText, digestOfText } from "../canonical.ts";
-import type { Edge } from "../graph.ts";
+import type { Edge, GraphStep } from "../graph.ts";
 import { parseJson } from "../json.ts";
 import type { Payload } from "../payload.ts";
 import type { Compensation, Need, StepDefinition } from "../step.ts";
@@ -53,6 +53,36 @@ export function definitionText(step: StepDefinition): string {
 /** The definition of a stored text. */
 export function parseDefinition(text: string): StepDefinition {
   return JSON.parse(text) as StepDefinition;
+}
+
+/** A step without its definition, whose text says as much. */
+export type StoredStep = Omit<GraphStep, "definition">;
+
+/** The step of a stored text, which is parsed when its definition is first asked for: who only passes steps on never does. */
+export function stepOf(stored: StoredStep): GraphStep {
+  let parsed: StepDefinition | undefined;
+  return {
+    ...stored,
+    get definition() {
+      return (parsed ??= parseDefinition(stored.definitionText));
+    },
+  };
+}
+
+/** The step as it is kept, or passed on. */
+export function storedOf(step: GraphStep): StoredStep {
+  // By name: reading all of a step would parse its definition.
+  return {
+    definitionText: step.definitionText,
+    fingerprint: step.fingerprint,
+    level: step.level,
+    expectedMs: step.expectedMs,
+    earliestMs: step.earliestMs,
+    latestMs: step.latestMs,
+    totalSlackMs: step.totalSlackMs,
+    freeSlackMs: step.freeSlackMs,
+    critical: step.critical,
+  };
 }
 
 /**

@@ -1,6 +1,6 @@
 // Graph versions with their steps and edges. Locks: the caller holds the plan row. Not here: the running rows of steps, see plans.ts.
 import { and, desc, eq, lt } from "drizzle-orm";
-import { parseDefinition } from "../../domain/graph/fingerprint.ts";
+import { stepOf } from "../../domain/graph/fingerprint.ts";
 import type { AnalysedEdge, Analysis, GraphStep, GraphVersion } from "../../domain/graph.ts";
 import type { Constraints } from "../../domain/goal.ts";
 import type { OrgId, PlanId } from "../../domain/id.ts";
@@ -65,6 +65,15 @@ const VERSION: readonly BulkColumn<typeof graphVersions.$inferInsert>[] = [
 const ADD_VERSION = insertOneText("graph_versions", VERSION);
 const SET_STATE = "UPDATE maestro.graph_versions SET state = $4 WHERE org_id = $1 AND plan_id = $2 AND version = $3";
 
+/** Rows of a page of a whole graph: reading them takes the event loop 2 ms. */
+const PAGE = 500;
+const STEPS_PAGE =
+  "SELECT key, definition, fingerprint, level, expected_ms, earliest_ms, latest_ms, total_slack_ms, free_slack_ms, critical FROM maestro.graph_steps " +
+  "WHERE org_id = $1 AND plan_id = $2 AND version = $3 AND key > $4 ORDER BY key LIMIT $5";
+const EDGES_PAGE =
+  "SELECT from_key, to_key, kind, regardless, redundant FROM maestro.graph_edges " +
+  "WHERE org_id = $1 AND plan_id = $2 AND version = $3 AND (from_key, to_key) > ($4, $5) ORDER BY from_key, to_key LIMIT $6";
+
 export function createGraphRepository(session: Session): GraphRepository {
   const { db, run, send } = session;
   const insertSteps = async (
@@ -91,10 +100,10 @@ export function createGraphRepository(session: Session): GraphRepository {
     );
   const ofVersion = (table: typeof graphVersions, orgId: OrgId, planId: PlanId, version: number) =>
     and(eq(table.orgId, orgId), eq(table.planId, planId), eq(table.version, version));
-  const selectSteps =
-    "SELECT key, definition, fingerprint, level, expected_ms, earliest_ms, latest_ms, total_slack_ms, free_slack_ms, critical FROM maestro.graph_steps WHERE org_id = $1 AND plan_id = $2 AND version = $3";
-  const selectEdges =
-    "SELECT from_key, to_key, kind, regardless, redundant FROM maestro.graph_edges WHERE org_id = $1 AND plan_id = $2 AND version = $3";
+  const pageOfSteps = (orgId: OrgId, planId: PlanId, version: number, rest: readonly [string, number]) =>
+    run<RawStep>(STEPS_PAGE, [orgId, planId, version, ...rest]);
+  const pageOfEdges = (orgId: OrgId, planId: PlanId, version: number, rest: readonly [string, string, number]) =>
+    run<RawEdge>(EDGES_PAGE, [orgId, planId, version, ...rest]);
   return {
     addVersion: async (version) => {
       send(ADD_VERSION, valuesOf(VERSION, versionRow(version)));
@@ -163,37 +172,37 @@ export function createGraphRepository(session: Session): GraphRepository {
       await insertSteps(orgId, planId, version, steps);
       await insertEdges(orgId, planId, version, edges);
     },
-    // Whole graphs may have 100,000 rows: raw rows are mapped once.
-    steps: async (orgId, planId, version) =>
-      (await run<RawStep>(`${selectSteps} ORDER BY key`, [orgId, planId, version])).map(stepOf),
-    edges: async (orgId, planId, version) =>
-      (await run<RawEdge>(`${selectEdges} ORDER BY from_key, to_key`, [orgId, planId, version])).map(edgeOf),
+    // Whole graphs may have 100,000 rows: they come in pages, so that no turn of the event loop has to read them all.
+    steps: (orgId, planId, version) =>
+      inPages((after) => pageOfSteps(orgId, planId, version, [after?.key ?? "", PAGE]), storedStepOf),
+    edges: (orgId, planId, version) =>
+      inPages(
+        (after) => pageOfEdges(orgId, planId, version, [after?.from_key ?? "", after?.to_key ?? "", PAGE]),
+        edgeOf,
+      ),
     listSteps: async (orgId, planId, version, page) => {
       const [key = ""] = (page.after ?? []) as [string?];
-      return (
-        await run<RawStep>(`${selectSteps} AND key > $4 ORDER BY key LIMIT $5`, [
-          orgId,
-          planId,
-          version,
-          key,
-          page.limit,
-        ])
-      ).map(stepOf);
+      return (await pageOfSteps(orgId, planId, version, [key, page.limit])).map(storedStepOf);
     },
     listEdges: async (orgId, planId, version, page) => {
       const [from = "", to = ""] = (page.after ?? []) as [string?, string?];
-      return (
-        await run<RawEdge>(`${selectEdges} AND (from_key, to_key) > ($4, $5) ORDER BY from_key, to_key LIMIT $6`, [
-          orgId,
-          planId,
-          version,
-          from,
-          to,
-          page.limit,
-        ])
-      ).map(edgeOf);
+      return (await pageOfEdges(orgId, planId, version, [from, to, page.limit])).map(edgeOf);
     },
   };
+}
+
+/** All rows that pages of `PAGE` give, each page after the last row of the one before. */
+async function inPages<Raw, T>(
+  page: (after: Raw | undefined) => Promise<readonly Raw[]>,
+  of: (raw: Raw) => T,
+): Promise<readonly T[]> {
+  const all: T[] = [];
+  for (let last: Raw | undefined; ;) {
+    const rows = await page(last);
+    for (const raw of rows) all.push(of(raw));
+    if (rows.length < PAGE) return all;
+    last = rows.at(-1);
+  }
 }
 
 function versionRow(version: GraphVersion): typeof graphVersions.$inferInsert {
@@ -215,6 +224,7 @@ function versionOf(row: typeof graphVersions.$inferSelect): GraphVersion {
 }
 
 interface RawStep {
+  readonly key: string;
   readonly definition: string;
   readonly fingerprint: string;
   readonly level: number;
@@ -226,9 +236,8 @@ interface RawStep {
   readonly critical: boolean;
 }
 
-function stepOf(raw: RawStep): GraphStep {
-  return {
-    definition: parseDefinition(raw.definition),
+function storedStepOf(raw: RawStep): GraphStep {
+  return stepOf({
     definitionText: raw.definition,
     fingerprint: raw.fingerprint,
     level: raw.level,
@@ -238,7 +247,7 @@ function stepOf(raw: RawStep): GraphStep {
     totalSlackMs: raw.total_slack_ms,
     freeSlackMs: raw.free_slack_ms,
     critical: raw.critical,
-  };
+  });
 }
 
 interface RawEdge {

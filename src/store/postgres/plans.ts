@@ -203,11 +203,6 @@ function viewOf(raw: RawView, last: RawAttempt | undefined): StepView {
     definition: parseDefinition(raw.definition),
     input: payloadOf(raw.input),
     last: last === undefined ? null : attemptOf(last),
-    usage: {
-      tokens: raw.used_tokens,
-      moneyMicros: raw.used_money,
-      wallMs: raw.used_wall,
-      energyMillijoules: raw.used_energy,
-    },
+    usage: amountsOf(raw, "used"),
   };
 }
