@@ -153,7 +153,7 @@ describe.skipIf(python === undefined)("an executor in Python", () => {
   }
 
   async function ended(planId: string): Promise<PlanState> {
-    for await (const followed of follow(client, planId, AbortSignal.timeout(25_000))) {
+    for await (const followed of follow(client, planId, 0n, AbortSignal.timeout(25_000))) {
       if (followed.kind === "ended") return followed.plan.state;
     }
     throw new Error("the plan did not end in time");

@@ -11,7 +11,8 @@ import type { NewEdge, NewStep, PlanRepository, StepView } from "../ports/plans.
 import { ATTEMPT_SELECT, attemptOf } from "./attempts.ts";
 import type { RawAttempt } from "./attempts.ts";
 import { bulkInsert, bulkInto } from "./bulk.ts";
-import { arrayLiteral } from "./columns.ts";
+import { amountsOf, arrayLiteral } from "./columns.ts";
+import type { RawAmounts } from "./columns.ts";
 import { PLAN_SELECT, planRowOf } from "./plan-rows.ts";
 import type { RawPlan } from "./plan-rows.ts";
 import { completeSlice, emptySlice } from "./slice.ts";
@@ -49,14 +50,7 @@ const EDGES = bulkInto<OfPlan<NewEdge>>("step_edges", [
 const FIND = `SELECT ${PLAN_SELECT} FROM maestro.plans p WHERE p.org_id = $1 AND p.plan_id = $2`;
 const UNFINISHED = (Object.keys(STEP_TRANSITIONS) as StepState[]).filter((state) => !hasEnded(state));
 
-type RawView = RawStep & {
-  readonly definition: string;
-  readonly input: string | null;
-  readonly used_tokens: number;
-  readonly used_money: number;
-  readonly used_wall: number;
-  readonly used_energy: number;
-};
+type RawView = RawStep & RawAmounts<"used"> & { readonly definition: string; readonly input: string | null };
 
 // Index: steps_by_key for the page, then primary keys. Sums may go beyond a bigint; they are cut off where amounts are.
 const used = (unit: string): string =>

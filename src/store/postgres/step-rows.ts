@@ -1,8 +1,8 @@
 // Step rows between the table and the domain. Not here: statements.
 import type { DemandId, ExecutorId, OrgId, PlanId, SessionId } from "../../domain/id.ts";
 import type { StepRow, StepState } from "../../domain/step.ts";
-import { amountColumns } from "./columns.ts";
-import type { BulkColumn } from "./columns.ts";
+import { amountColumns, amountsOf } from "./columns.ts";
+import type { BulkColumn, RawAmounts } from "./columns.ts";
 
 export interface OwnedStep {
   readonly orgId: OrgId;
@@ -68,15 +68,11 @@ export const STEP_SELECT_OF_PLAN = [...STEP_ORDINAL, ...STEP_FIXED, ...STEP_HOT,
   .join(", ");
 
 /** As read with STEP_SELECT_OF_PLAN. */
-export interface RawStepOfPlan {
+export interface RawStepOfPlan extends RawAmounts<"hold"> {
   ordinal: number;
   key: string;
   version: number;
   boost_ms: number;
-  hold_tokens: number;
-  hold_money: number;
-  hold_wall: number;
-  hold_energy: number;
   current: boolean;
   state: string;
   undoing: boolean;
@@ -121,12 +117,7 @@ export function stepRowOfPlan(raw: RawStepOfPlan, planId: PlanId): StepRow {
     boostMs: raw.boost_ms,
     flags: raw.flags,
     timeoutMs: raw.timeout_ms,
-    hold: {
-      tokens: raw.hold_tokens,
-      moneyMicros: raw.hold_money,
-      wallMs: raw.hold_wall,
-      energyMillijoules: raw.hold_energy,
-    },
+    hold: amountsOf(raw, "hold"),
     attempt: raw.attempt,
     failures: raw.failures,
     fencing: raw.fencing,
