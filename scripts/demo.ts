@@ -49,7 +49,15 @@ async function demo(): Promise<number> {
     const apply = new Child(root, ["--server", wideUrl, "apply", "examples/release.yaml"], "inherit");
     children.push(apply);
     const exitCode = await apply.exited;
-    if (exitCode !== 0) return exitCode;
+    if (exitCode !== 0) {
+      const planId = fleet.planId ?? "PLAN";
+      say(`
+The plan did not succeed. Look next:
+  npm run maestro -- serve --data-dir .maestro/demo/data     the same server again, with all that happened
+  npm run maestro -- trace ${planId}
+  examples/release.yaml  the plan that was applied: mend the cause, and run the demo again`);
+      return exitCode;
+    }
 
     const { planId, kill } = fleet;
     if (planId === undefined || kill === undefined)

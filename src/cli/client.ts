@@ -4,6 +4,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import type { Client, Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { ExecutorService } from "../../gen/maestro/v1/executor_service_pb.ts";
 import { GraphService } from "../../gen/maestro/v1/graph_service_pb.ts";
 import { IdentityService } from "../../gen/maestro/v1/identity_service_pb.ts";
 import { MaestroService } from "../../gen/maestro/v1/maestro_service_pb.ts";
@@ -15,6 +16,7 @@ import { CommandEnd, MISUSED } from "./io.ts";
 export interface ServerClient {
   readonly url: string;
   readonly maestro: Client<typeof MaestroService>;
+  readonly executors: Client<typeof ExecutorService>;
   readonly graphs: Client<typeof GraphService>;
   readonly identity: Client<typeof IdentityService>;
   readonly plans: Client<typeof PlanService>;
@@ -48,6 +50,7 @@ export function connectTo(server: string, apiKey: string | undefined): ServerCli
   return {
     url: url.origin,
     maestro: client(MaestroService),
+    executors: client(ExecutorService),
     graphs: client(GraphService),
     identity: client(IdentityService),
     plans: client(PlanService),

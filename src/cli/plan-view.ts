@@ -41,7 +41,12 @@ const MOST_RUNNING = 8;
 
 export class PlanView {
   readonly #steps = new Map<string, SeenStep>();
+  readonly #nameOf: (executorId: string) => string;
   #planState: PlanState = PlanState.UNSPECIFIED;
+
+  constructor(nameOf: (executorId: string) => string) {
+    this.#nameOf = nameOf;
+  }
 
   /** Where each step stands before the first event; says which run, and, of a plan that has just begun, which have ended. */
   begin(steps: readonly Step[], fresh: boolean): string[] {
@@ -145,7 +150,7 @@ export class PlanView {
   #line(key: string, step: SeenStep, before: StepState, spent: string, message: string): string {
     const attempt = step.attempt > 1 ? ` (attempt ${step.attempt})` : "";
     const timed = before === StepState.LEASED || before === StepState.STOPPING ? spent : "";
-    const by = step.state === StepState.LEASED && step.executorId !== "" ? ` by ${step.executorId}` : "";
+    const by = step.state === StepState.LEASED && step.executorId !== "" ? ` by ${this.#nameOf(step.executorId)}` : "";
     const why =
       message === "" || step.state === StepState.LEASED || step.state === StepState.SUCCEEDED ? "" : `: ${message}`;
     return harmless(

@@ -8,6 +8,7 @@ import { StepState } from "../../gen/maestro/v1/step_pb.ts";
 import type { Step } from "../../gen/maestro/v1/step_pb.ts";
 import { isoTime, systemClock } from "../support/clock.ts";
 import type { ServerClient } from "./client.ts";
+import { ExecutorNames } from "./executor-names.ts";
 import { follow } from "./follow.ts";
 import type { CliIo } from "./io.ts";
 import { PlanView } from "./plan-view.ts";
@@ -30,11 +31,13 @@ export async function showPlan(
   io: CliIo,
   options: ShowOptions,
 ): Promise<Plan | undefined> {
-  const view = new PlanView();
+  const names = new ExecutorNames(client, io.signal);
+  const view = new PlanView(names.of);
   const display = new Display(io, options, view);
   // The cursor first: a move between the two is heard again, and makes no second line.
   const { plan } = await client.plans.getPlan({ planId }, { signal: io.signal });
   const steps = await allSteps(client, planId, io.signal);
+  await names.learn(steps.map(({ executorId }) => executorId));
   const over = plan !== undefined && epochMs(plan.finishedAt) !== undefined;
   const now = view.begin(steps, options.fresh);
   if (!over || options.fresh) for (const line of now) display.say(`${clockTime(systemClock.nowMs())}  ${line}`);
@@ -46,6 +49,7 @@ export async function showPlan(
           view.plan(followed.plan);
           break;
         case "event":
+          await names.learn([followed.event.executorId]);
           for (const line of view.take(followed.event))
             display.say(`${clockTime(epochMs(followed.event.at))}  ${line}`);
           break;

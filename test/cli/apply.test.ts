@@ -62,7 +62,7 @@ test("a changed file is shown as a difference and re-plans what runs; what is do
   last: { capability: shell, needs: [held], input: { run: ${run} } }
 `;
   const watched = stage.start(["apply", stage.file("changes", steps("echo old"))]);
-  await watched.line(/▶ held LEASED/);
+  await watched.line(/▶ held LEASED by apply-shell$/);
   const file = stage.file("changes", steps("echo new"));
   const dry = await stage.run(["apply", file, "--dry-run"]);
   expect(dry.out).toMatch(/^STEP +BECOMES +WHAT CHANGED\nlast +\w+ .*echo old.*→.*echo new/m);

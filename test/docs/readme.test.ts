@@ -10,9 +10,10 @@ import { NODE, Running } from "../cli/command.ts";
 import { Stage } from "../cli/stage.ts";
 import { ROOT, commands, only, snippets } from "./snippets.ts";
 
-const { scripts, bin } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+const { scripts, bin, engines } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
   readonly scripts: Readonly<Record<string, string>>;
   readonly bin: Readonly<Record<string, string>>;
+  readonly engines: { readonly node: string };
 };
 
 /** What no test can run, each with the reason. That its script is there is tested. */
@@ -77,6 +78,13 @@ test("every command of the documents is run here, or has a reason why not and a 
     expect(there, command).toBe(true);
   }
   expect(snippets.filter(({ language }) => !["", "sh", "ts", "yaml"].includes(language))).toEqual([]);
+});
+
+test("the documents ask for the Node that the package asks for", () => {
+  for (const document of ["README.md", "CONTRIBUTING.md"]) {
+    const asked = /Node (\d+\.\d+) or newer/.exec(readFileSync(join(ROOT, document), "utf8"))?.[1];
+    expect(`>=${asked}`, document).toBe(engines.node);
+  }
 });
 
 test("npm start serves where the text says", async () => {
