@@ -8,6 +8,7 @@ import type { GraphRepository } from "../ports/graphs.ts";
 import { arrayLiteral } from "./columns.ts";
 import { bulkInsert, bulkInto, insertOneText, valuesOf } from "./bulk.ts";
 import type { BulkColumn } from "./columns.ts";
+import { inPages, PAGE } from "./pages.ts";
 import { graphVersions } from "./schema/graphs.ts";
 import type { Session } from "./transaction.ts";
 
@@ -65,8 +66,6 @@ const VERSION: readonly BulkColumn<typeof graphVersions.$inferInsert>[] = [
 const ADD_VERSION = insertOneText("graph_versions", VERSION);
 const SET_STATE = "UPDATE maestro.graph_versions SET state = $4 WHERE org_id = $1 AND plan_id = $2 AND version = $3";
 
-/** Rows of a page of a whole graph: reading them takes the event loop 2 ms. */
-const PAGE = 500;
 const STEPS_PAGE =
   "SELECT key, definition, fingerprint, level, expected_ms, earliest_ms, latest_ms, total_slack_ms, free_slack_ms, critical FROM maestro.graph_steps " +
   "WHERE org_id = $1 AND plan_id = $2 AND version = $3 AND key > $4 ORDER BY key LIMIT $5";
@@ -189,20 +188,6 @@ export function createGraphRepository(session: Session): GraphRepository {
       return (await pageOfEdges(orgId, planId, version, [from, to, page.limit])).map(edgeOf);
     },
   };
-}
-
-/** All rows that pages of `PAGE` give, each page after the last row of the one before. */
-async function inPages<Raw, T>(
-  page: (after: Raw | undefined) => Promise<readonly Raw[]>,
-  of: (raw: Raw) => T,
-): Promise<readonly T[]> {
-  const all: T[] = [];
-  for (let last: Raw | undefined; ;) {
-    const rows = await page(last);
-    for (const raw of rows) all.push(of(raw));
-    if (rows.length < PAGE) return all;
-    last = rows.at(-1);
-  }
 }
 
 function versionRow(version: GraphVersion): typeof graphVersions.$inferInsert {

@@ -19,6 +19,7 @@ import { completeSlice, emptySlice } from "./slice.ts";
 import { STEP_ALL, STEP_SELECT, stepRowOf } from "./step-rows.ts";
 import type { RawStep } from "./step-rows.ts";
 import type { Session } from "./transaction.ts";
+import { loadWhole } from "./whole-plan.ts";
 import { sendChanges } from "./write-changes.ts";
 
 interface OfPlan<T> {
@@ -91,7 +92,10 @@ export function createPlanRepository(session: Session, nowMs: () => Promise<numb
       return rows.map(planRowOf);
     },
     slice: emptySlice,
-    complete: (slice, needs) => completeSlice(run, slice, needs),
+    complete: async (slice, { whole = false, ...needs }) => {
+      if (whole) await loadWhole(run, slice);
+      await completeSlice(run, slice, needs);
+    },
     save: async (changes) => {
       const at = await nowMs();
       const later = async (text: string, parameters: unknown[]): Promise<void> => send(text, parameters);
