@@ -4,6 +4,7 @@ import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { connectTo } from "../src/cli/client.ts";
+import { INTERRUPTED } from "../src/cli/io.ts";
 import { Child } from "./demo/child.ts";
 import { Fleet } from "./demo/fleet.ts";
 import { writeReport } from "./demo/report.ts";
@@ -49,6 +50,7 @@ async function demo(): Promise<number> {
     const apply = new Child(root, ["--server", wideUrl, "apply", "examples/release.yaml"], "inherit");
     children.push(apply);
     const exitCode = await apply.exited;
+    if (exitCode === INTERRUPTED) return exitCode;
     if (exitCode !== 0) {
       const planId = fleet.planId ?? "PLAN";
       say(`
