@@ -5,6 +5,7 @@ import type { ComparedGraph } from "../domain/graph/diff.ts";
 import { stepOf, storedOf } from "../domain/graph/fingerprint.ts";
 import type { StoredStep } from "../domain/graph/fingerprint.ts";
 import type { Decision } from "../domain/refusal.ts";
+import { mapGently } from "./gently.ts";
 import { refineSteps } from "./refine-steps.ts";
 import type { RefinedGraph, RefineInput } from "./refine-steps.ts";
 import { transition } from "./transition.ts";
@@ -37,14 +38,14 @@ export const HEAVY_TASKS = {
 
 export type HeavyTask = keyof typeof HEAVY_TASKS;
 
-export function unpackGraph(graph: PackedGraph): RefinedGraph {
-  return { ...graph, steps: graph.steps.map(stepOf) };
+export async function unpackGraph(graph: PackedGraph): Promise<RefinedGraph> {
+  return { ...graph, steps: await mapGently(graph.steps, stepOf) };
 }
 
-export function packTransition({ before, after, ...rest }: TransitionInput): PackedTransition {
+export async function packTransition({ before, after, ...rest }: TransitionInput): Promise<PackedTransition> {
   return {
     ...rest,
-    before: before === null ? null : { ...before, steps: before.steps.map(storedOf) },
-    after: { ...after, steps: after.steps.map(storedOf) },
+    before: before === null ? null : { ...before, steps: await mapGently(before.steps, storedOf) },
+    after: { ...after, steps: await mapGently(after.steps, storedOf) },
   };
 }

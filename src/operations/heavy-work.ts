@@ -39,12 +39,12 @@ export function heavyWork(threads = 1): HeavyWork {
     refine: async (input, signal) => {
       if (input.steps.length <= INLINE_STEPS) return refineSteps(input);
       const graph = await inThread("refine", input, signal);
-      return graph.ok ? decided(unpackGraph(graph.value)) : graph;
+      return graph.ok ? decided(await unpackGraph(graph.value)) : graph;
     },
     transition: async (input, signal) =>
       input.after.steps.length + input.rows.length <= INLINE_STEPS
         ? transition(input)
-        : inThread("transition", packTransition(input), signal),
+        : inThread("transition", await packTransition(input), signal),
     credit: async (input, signal) =>
       input.steps.length <= INLINE_STEPS ? traceCredit(input) : inThread("credit", input, signal),
     close: () => pool.close(),

@@ -4,10 +4,10 @@ import { arraysOf, insertText } from "./columns.ts";
 import type { BulkColumn } from "./columns.ts";
 import type { Session } from "./transaction.ts";
 
-/** Rows of one statement: making the arrays of so many takes the event loop 1 to 3 ms. */
-const ROWS = 500;
-/** Statements that may be under way: the server works on some while the next are made, and memory stays bounded. */
-const AHEAD = 8;
+/** Rows of one statement: to make the arrays of so many, and to send them, takes the event loop 1 to 3 ms. */
+const ROWS = 250;
+/** Statements that may be under way: the server works on some while the next are made. More would wait in the driver, which sends all of them in one turn. */
+const AHEAD = 4;
 
 export interface BulkInsert<Row> {
   readonly text: string;

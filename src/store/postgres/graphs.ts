@@ -64,6 +64,10 @@ const VERSION: readonly BulkColumn<typeof graphVersions.$inferInsert>[] = [
   { name: "created_by", type: "text", value: (v) => v.createdBy },
 ];
 const ADD_VERSION = insertOneText("graph_versions", VERSION);
+// A look-up for each key: with `key = ANY(…)` the planner compared every step with every key (2,000 by 8,000: 0.5 s).
+const TAKEN =
+  "SELECT g.key FROM unnest($4::text[]) AS v(key) CROSS JOIN LATERAL (SELECT x.key FROM maestro.graph_steps x " +
+  "WHERE x.org_id = $1 AND x.plan_id = $2 AND x.version = $3 AND x.key = v.key LIMIT 1) g ORDER BY g.key";
 const SET_STATE = "UPDATE maestro.graph_versions SET state = $4 WHERE org_id = $1 AND plan_id = $2 AND version = $3";
 
 const STEPS_PAGE =
@@ -141,18 +145,8 @@ export function createGraphRepository(session: Session): GraphRepository {
       return rows.map(versionOf);
     },
     addSteps: async (orgId, planId, version, steps) => {
-      const rows = await run<{ key: string }>(
-        "SELECT key FROM maestro.graph_steps WHERE org_id = $1 AND plan_id = $2 AND version = $3 AND key = ANY($4::text[]) ORDER BY key",
-        [
-          orgId,
-          planId,
-          version,
-          arrayLiteral(
-            "text",
-            steps.map((step) => step.definition.key),
-          ),
-        ],
-      );
+      const keys = steps.map((step) => step.definition.key);
+      const rows = await run<{ key: string }>(TAKEN, [orgId, planId, version, arrayLiteral("text", keys)]);
       if (rows.length > 0) return { taken: rows.map(({ key }) => key) };
       await insertSteps(orgId, planId, version, steps);
       return { taken: [] };
