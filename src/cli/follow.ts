@@ -57,7 +57,8 @@ export async function* follow(
   }
 }
 
-function mayPass(error: unknown): boolean {
+/** Whether trying again can help. */
+export function mayPass(error: unknown): boolean {
   const refusal = refusalOf(error);
   if (refusal !== undefined) return refusal.retryable;
   if (!(error instanceof ConnectError)) return false;

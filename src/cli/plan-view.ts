@@ -27,6 +27,7 @@ const MARKS: Partial<Record<StepState, string>> = {
   [StepState.BACKING_OFF]: "↻",
   [StepState.COMPENSATED]: "↺",
 };
+const RUNNING: ReadonlySet<StepState> = new Set([StepState.LEASED, StepState.STOPPING]);
 const ENDED: ReadonlySet<StepState> = new Set([
   StepState.SUCCEEDED,
   StepState.FAILED,
@@ -51,14 +52,17 @@ export class PlanView {
   /** Where each step stands before the first event; says which run, and, of a plan that has just begun, which have ended. */
   begin(steps: readonly Step[], fresh: boolean): string[] {
     return steps.flatMap((step) => {
-      const { key, state, attempt, executorId } = step;
-      const startedMs = epochMs(step.startedAt);
-      const seen = { state, attempt, executorId, startedMs, progress: 0, message: "" };
-      this.#steps.set(key, seen);
-      const running = state === StepState.LEASED || state === StepState.STOPPING;
-      return running || (fresh && ENDED.has(state))
-        ? [this.#line(key, seen, StepState.UNSPECIFIED, "", step.failure?.message ?? "")]
-        : [];
+      const told = this.#stands(step);
+      return RUNNING.has(step.state) || (fresh && ENDED.has(step.state)) ? told : [];
+    });
+  }
+
+  /** After a break: what ended meanwhile is told by its record, what was leased by nothing else. */
+  resume(steps: readonly Step[]): string[] {
+    return steps.flatMap((step) => {
+      const seen = this.#steps.get(step.key);
+      const known = seen !== undefined && RUNNING.has(seen.state) && seen.attempt === step.attempt;
+      return known || !RUNNING.has(step.state) ? [] : this.#stands(step);
     });
   }
 
@@ -92,9 +96,7 @@ export class PlanView {
     const parts = [...counts]
       .filter(([state]) => state !== StepState.UNSPECIFIED)
       .map(([state, count]) => `${count} ${word(StepStateSchema, state).toLowerCase()}`);
-    const running = [...this.#steps].filter(
-      ([, { state }]) => state === StepState.LEASED || state === StepState.STOPPING,
-    );
+    const running = [...this.#steps].filter(([, { state }]) => RUNNING.has(state));
     const width = Math.max(0, ...running.map(([key]) => key.length));
     return [
       `${"█".repeat(filled)}${"░".repeat(BAR - filled)} ${ended}/${all.length}  ${parts.join(", ")}`,
@@ -105,6 +107,12 @@ export class PlanView {
       }),
       ...(running.length > MOST_RUNNING ? [`  … and ${running.length - MOST_RUNNING} more`] : []),
     ].map((line) => clip(harmless(line), columns - 1));
+  }
+
+  #stands({ key, state, attempt, executorId, startedAt, failure }: Step): string[] {
+    const seen = { state, attempt, executorId, startedMs: epochMs(startedAt), progress: 0, message: "" };
+    this.#steps.set(key, seen);
+    return [this.#line(key, seen, StepState.UNSPECIFIED, "", failure?.message ?? "")];
   }
 
   #moved(key: string, state: StepState, event: PlanEvent): string[] {
@@ -129,6 +137,9 @@ export class PlanView {
     }
     const leased = own && event.kind === "step.leased";
     const before = step.state;
+    // A lease is no news when the list of steps had it already.
+    const listed = RUNNING.has(before) || ENDED.has(before);
+    if (leased && listed && event.attempt <= step.attempt) return [];
     const next = leased ? StepState.LEASED : state;
     if (next === StepState.UNSPECIFIED || (next === before && !leased)) return [];
     const atMs = epochMs(event.at);

@@ -9,7 +9,7 @@ import type { Step } from "../../gen/maestro/v1/step_pb.ts";
 import { isoTime, systemClock } from "../support/clock.ts";
 import type { ServerClient } from "./client.ts";
 import { ExecutorNames } from "./executor-names.ts";
-import { follow } from "./follow.ts";
+import { follow, mayPass } from "./follow.ts";
 import type { CliIo } from "./io.ts";
 import { PlanView } from "./plan-view.ts";
 import { harmless } from "./table.ts";
@@ -34,20 +34,26 @@ export async function showPlan(
   const names = new ExecutorNames(client, io.signal);
   const view = new PlanView(names.of);
   const display = new Display(io, options, view);
-  // The cursor first: a move between the two is heard again, and makes no second line.
   const { plan } = await client.plans.getPlan({ planId }, { signal: io.signal });
-  const steps = await allSteps(client, planId, io.signal);
-  await names.learn(steps.map(({ executorId }) => executorId));
-  const over = plan !== undefined && epochMs(plan.finishedAt) !== undefined;
-  const now = view.begin(steps, options.fresh);
-  if (!over || options.fresh) for (const line of now) display.say(`${clockTime(systemClock.nowMs())}  ${line}`);
-  display.start();
+  let begun = false;
   try {
     for await (const followed of follow(client, planId, plan?.recordSequence ?? 0n, io.signal)) {
       switch (followed.kind) {
-        case "snapshot":
+        case "snapshot": {
+          // Only now is the server listening: a lease from before would be told by no event, and by no list from before either.
           view.plan(followed.plan);
+          const steps = await allSteps(client, planId, io.signal).catch((error: unknown) => {
+            if (io.signal.aborted || !mayPass(error)) throw error;
+          });
+          // The server went away in between: the stream breaks as well, and begins with a snapshot again.
+          if (steps === undefined) break;
+          await names.learn(steps.map(({ executorId }) => executorId));
+          const news = begun ? view.resume(steps) : view.begin(steps, options.fresh);
+          for (const line of news) display.say(`${clockTime(systemClock.nowMs())}  ${line}`);
+          if (!begun) display.start();
+          begun = true;
           break;
+        }
         case "event":
           await names.learn([followed.event.executorId]);
           for (const line of view.take(followed.event))

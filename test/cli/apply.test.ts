@@ -2,6 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { runCli } from "../../src/cli/cli.ts";
 import { Stage, planIn } from "./stage.ts";
 
 let stage: Stage;
@@ -149,6 +150,24 @@ test("--json says results as messages and --quiet nothing but the exit code", as
   ]);
   expect(quiet).toEqual({ code: 0, out: "", err: "" });
   expect(json.code).toBe(0);
+});
+
+test("on a terminal, lines go by above a display that is redrawn and gone at the end", async () => {
+  let out = "";
+  const code = await runCli(["apply", stage.file("live", TWO)], {
+    out: (text) => void (out += text),
+    err: (text) => void (out += text),
+    terminal: true,
+    columns: 60,
+    env: { MAESTRO_URL: stage.server.wideUrl },
+    signal: new AbortController().signal,
+  });
+  expect(code).toBe(0);
+  const drawn = out.split("\n").filter((line) => /^(\u001b\[\d+A\u001b\[J)?[█░]{24} [0-2]\/2 {2}/.test(line));
+  expect(drawn.length).toBeGreaterThan(0);
+  expect(Math.max(...drawn.map((line) => line.replace(/^\u001b.*J/, "").length))).toBeLessThan(60);
+  const [, after = ""] = out.split(/✓ second SUCCEEDED.*\n/);
+  expect(after).toMatch(/\u001b\[\d+A\u001b\[J[^█░]*COMPLETED in [^█░]*$/);
 });
 
 test("what the server refuses is said with reason and remedy, and nothing was begun", async () => {

@@ -9,6 +9,7 @@ import { makeDatabase } from "../support/database.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { maestro } from "./command.ts";
 import type { Running } from "./command.ts";
+import { Gate } from "./stage.ts";
 
 const READY =
   /^maestro ready on (http:\/\/127\.0\.0\.1:(\d+)) \(gRPC 127\.0\.0\.1:(\d+)\), org default, caller local, engine (embedded )?PostgreSQL \d+$/;
@@ -28,13 +29,17 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+function command(args: readonly string[], env: Readonly<Record<string, string>> = {}): Running {
+  const one = maestro(args, { env, cwd: folder });
+  running.push(one);
+  return one;
+}
+
 function serve(
   args: readonly string[],
   env: Readonly<Record<string, string>> = { DATABASE_URL: database.url },
 ): Running {
-  const one = maestro(["serve", ...args], { env, cwd: folder });
-  running.push(one);
-  return one;
+  return command(["serve", ...args], env);
 }
 
 test("says once where it listens on free ports and as whom, and ends in order on SIGTERM", async () => {
@@ -44,24 +49,43 @@ test("says once where it listens on free ports and as whom, and ends in order on
   const health = await fetch(`${url}/readyz`);
   expect(health.status).toBe(200);
 
-  // A stream that is open is told, and does not hold the server up.
-  const executor = maestro(["--server", url, "executor", "run", "--name", "stays"], { cwd: folder });
-  running.push(executor);
-  await executor.line(/^attached as exec_/);
   server.signal("SIGTERM");
   const { code, out, err } = await server.ended;
-  expect(code).toBe(0);
+  expect([code, err]).toEqual([0, ""]);
   expect(out.trimEnd().split("\n")).toEqual([expect.stringMatching(READY)]);
-  expect(err).toBe("");
+});
 
-  await executor.line(/^detached: /);
-  const again = serve(["--port", port ?? "", "--grpc-port", grpcPort ?? "", "--log-level", "warn"]);
+test("a restart under a running step: the step goes on, and so does who watches it", async () => {
+  const server = serve(["--port", "0", "--log-level", "warn"]);
+  const [, url = "", port = "", grpcPort = ""] = await server.line(READY);
+  const executor = command(["--server", url, "executor", "run", "--name", "stays"]);
+  await executor.line(/^attached as exec_/);
+  const gate = new Gate(join(folder, "gate"));
+  const file = join(folder, "plan.yaml");
+  const step = `{ capability: shell, input: { run: "${gate.wait}; echo done" } }`;
+  writeFileSync(file, `charter: { name: restart }\ngoal: { name: restart }\nsteps: { held: ${step} }\n`);
+  const watching = command(["--server", url, "apply", file]);
+  await executor.line(/^▶ plan_\w+ held /);
+  await watching.line(/▶ held LEASED by stays$/);
+
+  // Neither the executor nor the watch holds the server up.
+  server.signal("SIGTERM");
+  expect(await server.ended).toMatchObject({ code: 0, err: "" });
+  await Promise.all([executor.line(/^detached: /), watching.line(/the stream broke/)]);
+  const again = serve(["--port", port, "--grpc-port", grpcPort, "--log-level", "warn"]);
   await again.line(READY);
-  await executor.line(/^attached as exec_/, 2);
-  again.signal("SIGINT");
-  expect((await again.ended).code).toBe(0);
+  await executor.line(/^attached as exec_\w+, 1 leases carry on$/);
+  await gate.open();
+  const { code, out, err } = await watching.ended;
+  expect([code, err]).toEqual([0, ""]);
+  expect(out).toMatch(/; 1 of 1 steps succeeded;/);
+  expect(out.match(/▶ held LEASED/g)).toHaveLength(1);
+
   executor.signal("SIGTERM");
   expect((await executor.ended).code).toBe(0);
+  expect(executor.out.match(/^▶ /gm)).toHaveLength(1);
+  again.signal("SIGINT");
+  expect((await again.ended).code).toBe(0);
 });
 
 test("runs on the embedded engine when no database is named, in the folder of the environment", async () => {
