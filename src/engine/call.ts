@@ -19,7 +19,7 @@ export interface AdmitCall<Req> {
   readonly method: MethodSpec;
   readonly caller: Caller;
   /** Stage 1: the surface's own reading of the message: its size, its shape, and its values in our words. */
-  readonly decode: () => Decision<Req>;
+  readonly decode: () => Decision<Req> | Promise<Decision<Req>>;
   /** `Idempotency-Key` header; empty for none. */
   readonly keyHeader: string;
   /** Field of the message; empty for none. */

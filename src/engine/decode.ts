@@ -11,7 +11,7 @@ export interface Decoded<Req> {
   readonly key: string;
 }
 
-export function decode<Req>(call: AdmitCall<Req>): Decision<Decoded<Req>> {
+export async function decode<Req>(call: AdmitCall<Req>): Promise<Decision<Decoded<Req>>> {
   const { keyHeader, keyField } = call;
   if (keyHeader !== "" && keyField !== "" && keyHeader !== keyField) {
     return refused("IDEMPOTENCY_CONFLICT", "The Idempotency-Key header and the field idempotency_key differ.", {
@@ -30,6 +30,6 @@ export function decode<Req>(call: AdmitCall<Req>): Decision<Decoded<Req>> {
       ],
     });
   }
-  const request = call.decode();
+  const request = await call.decode();
   return request.ok ? { ok: true, value: { request: request.value, key } } : request;
 }

@@ -53,7 +53,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
   async function admit<Req>(call: AdmitCall<Req>): Promise<Decision<Admitted<Req>>> {
     const { method } = call;
     const operation = method.parts[0]?.operation ?? method.method;
-    const decoded = decode(call);
+    const decoded = await decode(call);
     // The caller is looked up even so: a bad shape is counted against whoever sent it.
     const identified = await identify.identify(call.caller);
     if (!identified.ok) {

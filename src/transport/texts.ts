@@ -1,7 +1,9 @@
-// What rules of fields cannot say of every text: no NUL character, no lone surrogate. Puts maps in order on the way, so that equal messages
-// have equal bytes, whichever order a client's map was written in. Compiled once per message type: it runs for every message.
-import { ScalarType } from "@bufbuild/protobuf";
+// What rules of fields cannot say of every text: no NUL character, no lone surrogate. Counts lists and maps as well, before anybody
+// judges what is in them: four megabytes hold millions of empty entries. Puts maps in order on the way, so that equal messages have
+// equal bytes, whichever order a client's map was written in. Compiled once per message type: it runs for every message.
+import { ScalarType, getOption, hasOption } from "@bufbuild/protobuf";
 import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
+import { field as fieldRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Violation } from "../domain/refusal.ts";
 
 type Fields = Record<string, unknown>;
@@ -13,6 +15,12 @@ export function checkTexts(schema: DescMessage, message: Message): readonly Viol
   const found: Violation[] = [];
   checkOf(schema)(message, "", found);
   return found;
+}
+
+/** Whether a list is longer than its field may be; what is in it is not looked at. */
+export function countOf(field: DescField, list: readonly unknown[]): readonly Violation[] {
+  const most = mostOf(field);
+  return list.length <= most ? [] : [tooMany(field.name, most, "repeated.max_items")];
 }
 
 function checkOf(schema: DescMessage): Check {
@@ -62,10 +70,11 @@ function visitOf(field: DescField): Visit | undefined {
           : field.listKind === "scalar" && field.scalar === ScalarType.STRING
             ? visitText
             : undefined;
-      if (visit === undefined) return undefined;
+      const most = mostOf(field);
       return (value, path, found) => {
         const list = value as readonly unknown[];
-        for (let i = 0; i < list.length; i++) visit(list[i], `${path}[${i}]`, found);
+        if (list.length > most) found.push(tooMany(path, most, "repeated.max_items"));
+        else if (visit !== undefined) for (let i = 0; i < list.length; i++) visit(list[i], `${path}[${i}]`, found);
       };
     }
     case "map": {
@@ -75,8 +84,14 @@ function visitOf(field: DescField): Visit | undefined {
           : field.mapKind === "scalar" && field.scalar === ScalarType.STRING
             ? visitText
             : undefined;
+      const most = mostOf(field);
       return (value, path, found) => {
-        for (const [key, member] of Object.entries(value as Fields)) {
+        const members = Object.entries(value as Fields);
+        if (members.length > most) {
+          found.push(tooMany(path, most, "map.max_pairs"));
+          return;
+        }
+        for (const [key, member] of members) {
           const place = `${path}[${JSON.stringify(key)}]`;
           visitText(key, place, found);
           visit?.(member, place, found);
@@ -84,6 +99,17 @@ function visitOf(field: DescField): Visit | undefined {
       };
     }
   }
+}
+
+/** Most entries that the contract allows. */
+function mostOf(field: DescField): number {
+  const rules = hasOption(field, fieldRules) ? getOption(field, fieldRules).type : undefined;
+  const most = rules?.case === "repeated" ? rules.value.maxItems : rules?.case === "map" ? rules.value.maxPairs : 0n;
+  return most === 0n ? Number.POSITIVE_INFINITY : Number(most);
+}
+
+function tooMany(field: string, most: number, rule: string): Violation {
+  return { field, description: `must have at most ${most} entries`, rule };
 }
 
 function visitMessage(schema: DescMessage): Visit {

@@ -69,7 +69,8 @@ export async function mended(response: UniversalServerResponse, refuse: Refuse):
   if (type.startsWith("application/connect+")) {
     return { ...response, body: lastFrame(body, endStreamFlag, (frame) => mendEnd(frame, refuse)) };
   }
-  if (response.status === 200) return response;
+  // Only a long error is packed, and connect-node's own are short.
+  if (response.status === 200 || type !== "application/json" || header.has("content-encoding")) return response;
   const chunks: Uint8Array[] = [];
   for await (const chunk of body) chunks.push(chunk);
   const bytes = Buffer.concat(chunks);

@@ -1,5 +1,12 @@
 // DispatchService.Attach: the bidirectional stream of an executor. Not here: what the dispatcher makes of it.
-import { AttachRequestSchema, DispatchService } from "../../../gen/maestro/v1/dispatch_service_pb.ts";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import {
+  AttachRequestSchema,
+  DispatchService,
+  HelloSchema,
+  OutcomesSchema,
+  RenewalsSchema,
+} from "../../../gen/maestro/v1/dispatch_service_pb.ts";
 import type { AttachRequest, AttachResponse, OutcomeAck } from "../../../gen/maestro/v1/dispatch_service_pb.ts";
 import { OutcomeSchema } from "../../../gen/maestro/v1/dispatch_pb.ts";
 import type { Outcome as WireOutcome } from "../../../gen/maestro/v1/dispatch_pb.ts";
@@ -14,12 +21,15 @@ import { refusalToWire } from "../mapping/refusal.ts";
 import { methodSpec } from "../operation-table.ts";
 import { bidi } from "../route.ts";
 import type { CallInfo, Route } from "../route.ts";
-import { validate } from "../validate.ts";
+import { countOf } from "../texts.ts";
+import { RENEWALS_EACH, validate, validateInSlices } from "../validate.ts";
 import { executorStream, welcome } from "./executor-stream.ts";
 import type { ExecutorMessage, ExecutorStream } from "./executor-stream.ts";
 import type { Kit } from "./kit.ts";
 
 const spec = methodSpec(DispatchService.method.attach);
+/** Outcomes that are judged in one turn of the event loop; an executor with that many slots is rare. */
+const OUTCOMES_AT_ONCE = 256;
 
 export function attachRoute(kit: Kit): Route {
   return bidi(DispatchService.method.attach, (requests, info) => attach(kit, requests, info));
@@ -107,12 +117,18 @@ async function take(
     return invalid({ field: "number", description: `must be ${number}`, rule: "attach.number" }).refusal;
   const { message } = request;
   if (message.case === "outcomes") {
-    const { good, bad } = outcomesOf(request, message.value.outcomes, "outcomes.outcomes");
+    const { outcomes } = message.value;
+    const many = countOf(OutcomesSchema.field.outcomes, outcomes);
+    if (many.length > 0) return invalid(...many.map((v) => ({ ...v, field: `outcomes.${v.field}` }))).refusal;
+    const { good, bad } = await outcomesOf(request, outcomes, "outcomes.outcomes");
     refuseOutcomes(stream, bad);
     if (good.length > 0) await attachment.outcomes(good);
     return null;
   }
-  const valid = validate(AttachRequestSchema, request);
+  const valid =
+    message.case === "renewals"
+      ? await validateInSlices(RenewalsSchema, message.value, { within: "renewals.", size: RENEWALS_EACH })
+      : validate(AttachRequestSchema, request);
   if (!valid.ok) return valid.refusal;
   switch (message.case) {
     case "renewals": {
@@ -136,7 +152,7 @@ async function take(
   }
 }
 
-function openingOf(request: AttachRequest | undefined): Decision<Opening> {
+async function openingOf(request: AttachRequest | undefined): Promise<Decision<Opening>> {
   if (request?.message.case !== "hello")
     return invalid({ field: "hello", description: "must come first", rule: "attach.hello" });
   if (request.number !== 1n) return invalid({ field: "number", description: "must be 1", rule: "attach.number" });
@@ -148,7 +164,9 @@ function openingOf(request: AttachRequest | undefined): Decision<Opening> {
   });
   if (!valid.ok) return valid;
   const problems = noProblems();
-  const { good, bad } = outcomesOf(undefined, hello.unsent, "hello.unsent");
+  const many = countOf(HelloSchema.field.unsent, hello.unsent);
+  if (many.length > 0) return invalid(...many.map((v) => ({ ...v, field: `hello.${v.field}` })));
+  const { good, bad } = await outcomesOf(undefined, hello.unsent, "hello.unsent");
   const parts = {
     spec: executorSpecOf(hello.spec),
     incarnation: hello.incarnation,
@@ -159,19 +177,20 @@ function openingOf(request: AttachRequest | undefined): Decision<Opening> {
 }
 
 /** Outcomes that can be read, and acknowledgements that refuse the others one by one. The whole is judged first: usually all of it is good. */
-function outcomesOf(
+async function outcomesOf(
   request: AttachRequest | undefined,
   wires: readonly WireOutcome[],
   field: string,
-): { readonly good: readonly Outcome[]; readonly bad: readonly OutcomeAck[] } {
-  if (request !== undefined && validate(AttachRequestSchema, request).ok) {
+): Promise<{ readonly good: readonly Outcome[]; readonly bad: readonly OutcomeAck[] }> {
+  if (request !== undefined && wires.length <= OUTCOMES_AT_ONCE && validate(AttachRequestSchema, request).ok) {
     const problems = noProblems();
     const outcomes = problems.judge(outcomesIn(problems, field, wires));
     if (outcomes.ok) return { good: outcomes.value, bad: [] };
   }
   const good: Outcome[] = [];
   const bad: OutcomeAck[] = [];
-  for (const wire of wires) {
+  for (const [i, wire] of wires.entries()) {
+    if (i % OUTCOMES_AT_ONCE === OUTCOMES_AT_ONCE - 1) await nextTurn();
     const valid = validate(OutcomeSchema, wire);
     const problems = noProblems();
     const outcomes: Decision<readonly Outcome[]> = valid.ok

@@ -16,7 +16,7 @@ import { methodSpec } from "../operation-table.ts";
 import type { PageTokens, SortKey } from "../page-token.ts";
 import { unary } from "../route.ts";
 import type { CallInfo, Route } from "../route.ts";
-import { validate } from "../validate.ts";
+import { validateInSlices } from "../validate.ts";
 import type { Operations } from "./operations.ts";
 
 export interface Kit {
@@ -76,8 +76,8 @@ export function operationRoute<I extends DescMessage, O extends DescMessage, Req
     return kit.pipeline.run<Req, Res, MessageShape<O>>({
       method: spec,
       ...callParts(method.input, message, info),
-      decode: () => {
-        const valid = validate(method.input, message);
+      decode: async () => {
+        const valid = await validateInSlices(method.input, message);
         if (!valid.ok) return valid;
         paging = pagingOf(kit.tokens, method, message, problems, limit);
         return problems.judge(parts.request(message, problems, paging));

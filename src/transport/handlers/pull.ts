@@ -24,7 +24,7 @@ import { durationMs } from "../mapping/time.ts";
 import { methodSpec } from "../operation-table.ts";
 import { unary } from "../route.ts";
 import type { CallInfo, Route } from "../route.ts";
-import { validate } from "../validate.ts";
+import { RENEWALS_EACH, validate, validateInSlices } from "../validate.ts";
 import { parted } from "./executor-stream.ts";
 import { callParts } from "./kit.ts";
 import type { Kit } from "./kit.ts";
@@ -131,8 +131,8 @@ function reportOutcomeRoute(kit: Kit): Route {
     const admitted = await kit.pipeline.admit({
       method: spec,
       ...callParts(ReportOutcomeRequestSchema, message, info),
-      decode: () => {
-        const valid = validate(ReportOutcomeRequestSchema, message);
+      decode: async () => {
+        const valid = await validateInSlices(ReportOutcomeRequestSchema, message);
         if (!valid.ok) return valid;
         const problems = noProblems();
         return problems.judge({
@@ -177,8 +177,8 @@ function renewLeasesRoute(kit: Kit): Route {
     const admitted = await kit.pipeline.admit({
       method: spec,
       ...callParts(RenewLeasesRequestSchema, message, info),
-      decode: () => {
-        const valid = validate(RenewLeasesRequestSchema, message);
+      decode: async () => {
+        const valid = await validateInSlices(RenewLeasesRequestSchema, message, { size: RENEWALS_EACH });
         if (!valid.ok) return valid;
         const problems = noProblems();
         return problems.judge({
