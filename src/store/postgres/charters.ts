@@ -8,7 +8,20 @@ import type { Session } from "./transaction.ts";
 
 const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 
-function charterOf(row: typeof charters.$inferSelect): Charter {
+const FIND =
+  "SELECT charter_id, name, revision, terms, digest, declared_ms, declared_by FROM maestro.charters WHERE org_id = $1";
+
+interface RawCharter {
+  readonly charter_id: string;
+  readonly name: string;
+  readonly revision: number;
+  readonly terms: string;
+  readonly digest: string;
+  readonly declared_ms: number;
+  readonly declared_by: string;
+}
+
+function charterOf(row: Omit<typeof charters.$inferSelect, "newest">): Charter {
   const { orgId, charterId, name, revision, terms, digest, declaredMs, declaredBy } = row;
   return { orgId, charterId, name, revision, terms: JSON.parse(terms) as CharterTerms, digest, declaredMs, declaredBy };
 }
@@ -23,15 +36,24 @@ export function createCharterRepository({ db, run }: Session): CharterRepository
   };
   return {
     find: async (orgId, nameOrId, revision) => {
-      const named = UUID.test(nameOrId)
-        ? eq(charters.charterId, nameOrId as Charter["charterId"])
-        : eq(charters.name, nameOrId);
-      const which = revision === undefined ? charters.newest : eq(charters.revision, revision);
-      const [row] = await db
-        .select()
-        .from(charters)
-        .where(and(eq(charters.orgId, orgId), named, which));
-      return row === undefined ? undefined : charterOf(row);
+      // Every new plan asks for its charter: the builder would cost it as much as the round trip.
+      const named = UUID.test(nameOrId) ? "charter_id = $2::uuid" : "name = $2";
+      const [row] = await run<RawCharter>(
+        `${FIND} AND ${named} AND ${revision === undefined ? "newest" : "revision = $3"}`,
+        revision === undefined ? [orgId, nameOrId] : [orgId, nameOrId, revision],
+      );
+      return row === undefined
+        ? undefined
+        : charterOf({
+            orgId,
+            charterId: row.charter_id as Charter["charterId"],
+            name: row.name,
+            revision: row.revision,
+            terms: row.terms,
+            digest: row.digest,
+            declaredMs: row.declared_ms,
+            declaredBy: row.declared_by,
+          });
     },
     lockByName: async (orgId, name) => {
       // An advisory lock, because there may be no row to lock yet. Read in a statement of its own: one that waits for a lock

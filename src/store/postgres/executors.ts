@@ -1,7 +1,8 @@
 // Executors and demand classes. Not here: which executors are connected, which is in their servers' memory.
-import { and, asc, eq, gt, lt } from "drizzle-orm";
+import { and, asc, eq, lt } from "drizzle-orm";
 import { INITIAL_TRUST } from "../../domain/executor.ts";
 import type { Demand, Executor } from "../../domain/executor.ts";
+import type { ExecutorId, SessionId } from "../../domain/id.ts";
 import type { ExecutorRepository } from "../ports/executors.ts";
 import { arrayLiteral, arraysOf } from "./columns.ts";
 import type { BulkColumn } from "./columns.ts";
@@ -20,6 +21,19 @@ const ADD_DEMANDS =
   "FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::float8[], $5::text[]) AS v(org_id, demand_id, capability, min_trust, labels) ORDER BY v.demand_id ON CONFLICT DO NOTHING";
 
 type Row = typeof executors.$inferSelect;
+
+// Every analysis of a graph asks for the executors: the builder would cost it as much as the round trip.
+const LIST =
+  "SELECT executor_id, name, capabilities, labels, slots, build_id, state, trust, session_id, registered_ms, last_seen_ms FROM maestro.executors " +
+  "WHERE org_id = $1 AND name > $2 ORDER BY name LIMIT $3";
+
+interface RawExecutor extends Pick<Row, "name" | "capabilities" | "labels" | "slots" | "state" | "trust"> {
+  readonly executor_id: string;
+  readonly build_id: string;
+  readonly session_id: string | null;
+  readonly registered_ms: number;
+  readonly last_seen_ms: number;
+}
 
 function executorOf(row: Row): Executor {
   const {
@@ -48,7 +62,7 @@ function executorOf(row: Row): Executor {
   };
 }
 
-export function createExecutorRepository({ db, send }: Session): ExecutorRepository {
+export function createExecutorRepository({ db, run, send }: Session): ExecutorRepository {
   return {
     register: async (orgId, executorId, spec, sessionId, nowMs) => {
       const renewed = {
@@ -76,15 +90,23 @@ export function createExecutorRepository({ db, send }: Session): ExecutorReposit
       return row === undefined ? undefined : executorOf(row);
     },
     list: async (orgId, page) => {
-      const [name] = (page.after ?? []) as [string?];
-      const after = name === undefined ? undefined : gt(executors.name, name);
-      const rows = await db
-        .select()
-        .from(executors)
-        .where(and(eq(executors.orgId, orgId), after))
-        .orderBy(asc(executors.name))
-        .limit(page.limit);
-      return rows.map(executorOf);
+      const [after = ""] = (page.after ?? []) as [string?];
+      return (await run<RawExecutor>(LIST, [orgId, after, page.limit])).map((raw) =>
+        executorOf({
+          orgId,
+          executorId: raw.executor_id as ExecutorId,
+          name: raw.name,
+          capabilities: raw.capabilities,
+          labels: raw.labels,
+          slots: raw.slots,
+          buildId: raw.build_id,
+          state: raw.state,
+          trust: raw.trust,
+          sessionId: raw.session_id as SessionId | null,
+          registeredMs: raw.registered_ms,
+          lastSeenMs: raw.last_seen_ms,
+        }),
+      );
     },
     setState: async (orgId, executorId, state) => {
       await db
