@@ -54,6 +54,7 @@ export class PullCall {
         signal.removeEventListener("abort", over);
         finish(assignments);
       };
+      if (signal.aborted) over();
     });
   }
 

@@ -21,8 +21,11 @@ import { INTERNAL_TEXT } from "./refusals.ts";
 
 /** Longest part of a parser's words that is passed on. */
 const WORDS = 400;
-/** What connect-node calls internal, although the sender alone can mend it. */
-const GARBAGE = /^(parse binary|decompression failed)/;
+/**
+ * What connect-node calls internal, or unimplemented, although the sender alone can mend it. Its `internal error` is what a query
+ * that is no base64 comes to; bugs of ours have words of their own.
+ */
+const GARBAGE = /^(parse binary|decompression failed|received compressed envelope|protocol error: |internal error$)/;
 /** Flags, and the length of what follows. */
 const ENVELOPE_HEAD = 5;
 
@@ -34,7 +37,7 @@ export function unreadable(error: ConnectError, method: DescMethod): Refusal | u
     const size = /^message size (\d+) /.exec(rawMessage)?.[1];
     return tooLarge(size === undefined ? null : Number(size));
   }
-  if (code !== Code.InvalidArgument && !(code === Code.Internal && GARBAGE.test(rawMessage))) return undefined;
+  if (code !== Code.InvalidArgument && !GARBAGE.test(rawMessage)) return undefined;
   return invalid({
     field: placeOf(rawMessage, method.input),
     description: `is not a readable message: ${rawMessage.slice(0, WORDS)}`,

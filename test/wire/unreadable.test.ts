@@ -148,6 +148,29 @@ describe("bytes that are no message", () => {
     }
   });
 
+  test.each([
+    ["no message at all", Buffer.alloc(0)],
+    ["two messages", Buffer.alloc(10)],
+    ["a flag that nobody knows", Buffer.from([7, 0, 0, 0, 0])],
+    ["packed in no way", Buffer.from([1, 0, 0, 0, 1, 0])],
+  ])("as %s are refused like any other", async (_, bytes) => {
+    const { body } = await post("application/grpc-web+proto", bytes);
+    expect(body.subarray(5).toString()).toMatch(/^grpc-status: 3\r$/m);
+    expect(body.subarray(5).toString()).toMatch(/^grpc-status-details-bin: /m);
+  });
+
+  test("in a query that is no base64, and as a stream without a message, are refused", async () => {
+    const query = `${server.wideUrl}/maestro.v1.PlanService/GetPlan?encoding=proto&base64=1&message=%25%25`;
+    const response = await fetch(query);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ code: "invalid_argument", details: [{}] });
+    const stream = await fetch(`${server.wideUrl}/maestro.v1.PlanService/WatchPlan`, {
+      method: "POST",
+      headers: { "content-type": "application/connect+json" },
+    });
+    expect(await stream.text()).toMatch(/"code":"invalid_argument".*"details":\[\{/);
+  });
+
   test("that say they are packed and are not, are answered", async () => {
     const packed = await post("application/proto", garbage, { "content-encoding": "gzip" });
     expect(packed.status).toBe(400);
