@@ -17,7 +17,7 @@ export type Run = <Row>(text: string, parameters?: readonly unknown[]) => Promis
 
 /**
  * Sends one statement of the transaction that gives no rows, and waits for nothing: statements run in order, so whatever
- * comes later sees what it did. When it fails, the transaction fails with its trouble, at the latest before COMMIT.
+ * comes later sees what it did. When it fails, the transaction fails with its trouble, at the latest instead of its COMMIT.
  */
 export type Send = (text: string, parameters?: readonly unknown[]) => void;
 
@@ -116,7 +116,6 @@ async function once<T>(
     let result: T;
     try {
       result = await work(sessionOn(connection, options.prepare, sent, signal));
-      await sent.succeed();
       signal?.throwIfAborted();
     } catch (error) {
       // Trouble that came first explains whatever followed.
@@ -128,7 +127,7 @@ async function once<T>(
       throw first;
     }
     signal?.removeEventListener("abort", callOff);
-    await commit(connection, sight.readOnly === true);
+    await commit(connection, sent, sight.readOnly === true);
     return result;
   } finally {
     signal?.removeEventListener("abort", callOff);
@@ -145,10 +144,13 @@ const SEE_AND_SET = Object.entries(sessionSettings).reduce(
   SEE,
 );
 
-async function commit(connection: Connection, readOnly: boolean): Promise<void> {
+async function commit(connection: Connection, sent: Sent, readOnly: boolean): Promise<void> {
+  // It goes out behind what nobody has waited for yet: when one of those fails, the server answers it with ROLLBACK.
+  const ended = connection.unsafe("COMMIT").execute();
   try {
-    const { command } = await connection.unsafe("COMMIT");
-    // The server answers COMMIT with ROLLBACK when a statement had failed, which somebody must have passed over.
+    const [{ command }] = await Promise.all([ended, sent.answered()]);
+    await sent.succeed();
+    // The server also answers with ROLLBACK when a statement had failed that somebody must have passed over.
     if (command !== "COMMIT") throw new Error(`a transaction ended with ${command}`);
   } catch (error) {
     if (!isConnectionLoss(error)) throw error;
@@ -159,6 +161,8 @@ async function commit(connection: Connection, readOnly: boolean): Promise<void> 
 /** Statements that nobody waits for one by one. */
 interface Sent {
   add(answer: Promise<unknown>): void;
+  /** Waits for all of them, whatever comes of them. */
+  answered(): Promise<unknown>;
   /** Waits for all of them; rejects with the trouble that came first. */
   succeed(): Promise<void>;
 }
@@ -173,6 +177,7 @@ function sentStatements(): Sent {
       });
       answered = Promise.all([answered, heard]);
     },
+    answered: () => answered,
     succeed: async () => {
       await answered;
       if (first !== undefined) throw first.trouble;
