@@ -55,7 +55,7 @@ test("says once where it listens on free ports and as whom, and ends in order on
   expect(out.trimEnd().split("\n")).toEqual([expect.stringMatching(READY)]);
 });
 
-test("a restart under a running step: the step goes on, and so does who watches it", async () => {
+test("a restart under a running step: the step goes on, and so does who watches it", { timeout: 60_000 }, async () => {
   const server = serve(["--port", "0", "--log-level", "warn"]);
   const [, url = "", port = "", grpcPort = ""] = await server.line(READY);
   const executor = command(["--server", url, "executor", "run", "--name", "stays"]);
@@ -117,6 +117,29 @@ test("lists every mistake of its settings, wherever they come from, and starts n
     expect(err).toMatch(what);
   expect(err.trimEnd().split("\n")).toHaveLength(6);
   expect(err).not.toContain("secret");
+});
+
+test("says that everybody needs a key, and how the first one is made while there is none", async () => {
+  const needed = ["--port", "0", "--require-auth", "--log-level", "warn"];
+  const keyless = serve(needed);
+  await keyless.line(/, an API key is needed and there is none: set MAESTRO_BOOTSTRAP_KEY to make the first, engine /);
+  keyless.signal("SIGTERM");
+  await keyless.ended;
+
+  const key = "0123456789abcdef0123456789abcdef";
+  const server = serve(needed, { DATABASE_URL: database.url, MAESTRO_BOOTSTRAP_KEY: key });
+  const [, url = ""] = await server.line(/^maestro ready on (\S+) .*, an API key is needed, engine /);
+  const whoAmI = (authorization: string) =>
+    fetch(`${url}/maestro.v1.IdentityService/WhoAmI`, {
+      method: "POST",
+      headers: { "content-type": "application/json", authorization },
+      body: "{}",
+    });
+  expect((await whoAmI("")).status).toBe(401);
+  expect(await (await whoAmI(`Bearer ${key}`)).json()).toMatchObject({ principal: "bootstrap" });
+  server.signal("SIGTERM");
+  const { out, err } = await server.ended;
+  expect(out + err).not.toContain(key);
 });
 
 test("says which port is taken", async () => {

@@ -101,7 +101,7 @@ test("npm start serves where the text says", async () => {
   expect((await server.ended).code).toBe(0);
 });
 
-test("the plan file is applied by the commands that follow it", async () => {
+test("the plan file is applied by the commands that follow it", { timeout: 60_000 }, async () => {
   writeFileSync(join(stage.folder, "plan.yaml"), only("yaml").text);
   writeFileSync(
     join(stage.folder, "package.json"),
@@ -125,39 +125,43 @@ test("the verbs that the text names are there", async () => {
   expect(bin).toHaveProperty("maestro");
 });
 
-test("the executor is at most 30 lines that compile, perform steps, refuse wrong ones for good, and drain on SIGTERM", async () => {
-  const { text } = only("ts");
-  expect(text.trimEnd().split("\n").length).toBeLessThanOrEqual(30);
-  expect(mistakesIn(text)).toEqual([]);
+test(
+  "the executor is at most 30 lines that compile, perform steps, refuse wrong ones for good, and drain on SIGTERM",
+  { timeout: 60_000 },
+  async () => {
+    const { text } = only("ts");
+    expect(text.trimEnd().split("\n").length).toBeLessThanOrEqual(30);
+    expect(mistakesIn(text)).toEqual([]);
 
-  const file = join(stage.folder, "executor.mts");
-  const here = text
-    .replace('"maestro/executor"', JSON.stringify(pathToFileURL(EXECUTOR).href))
-    .replace("http://127.0.0.1:8002", `http://${stage.server.grpcUrl}`);
-  expect(here).not.toContain("8002");
-  writeFileSync(file, here);
-  const executor = new Running([...NODE, file], { cwd: stage.folder });
-  running.push(executor);
-  const applied = await stage.run([
-    "apply",
-    stage.file(
-      "resizing",
-      `  small: { capability: resize, input: { image: cat.png, width: 640 } }
+    const file = join(stage.folder, "executor.mts");
+    const here = text
+      .replace('"maestro/executor"', JSON.stringify(pathToFileURL(EXECUTOR).href))
+      .replace("http://127.0.0.1:8002", `http://${stage.server.grpcUrl}`);
+    expect(here).not.toContain("8002");
+    writeFileSync(file, here);
+    const executor = new Running([...NODE, file], { cwd: stage.folder });
+    running.push(executor);
+    const applied = await stage.run([
+      "apply",
+      stage.file(
+        "resizing",
+        `  small: { capability: resize, input: { image: cat.png, width: 640 } }
   none: { capability: resize, input: { image: cat.png, width: 0 }, retry: { max: 5 }, on_failure: carry_on }
 `,
-    ),
-  ]);
-  expect(applied.out).toMatch(/✗ none FAILED.*: width must be positive$/m);
-  const planId = /plan_\w+/.exec(applied.out)?.[0] ?? "";
-  const { steps } = await stage.client.steps.listSteps({ planId });
-  const [small, none] = ["small", "none"].map((key) => steps.find((step) => step.key === key));
-  expect(small?.outputs?.value).toEqual({ case: "json", value: '{"image":"cat.png@640"}' });
-  expect(small?.usage?.moneyMicros).toBe(120n);
-  expect(none?.attempt).toBe(1);
-  expect((await stage.run(["logs", planId, "small"])).out).toBe("resizing cat.png to 640\n");
-  executor.signal("SIGTERM");
-  expect(await executor.ended).toEqual({ code: 0, out: "", err: "" });
-});
+      ),
+    ]);
+    expect(applied.out).toMatch(/✗ none FAILED.*: width must be positive$/m);
+    const planId = /plan_\w+/.exec(applied.out)?.[0] ?? "";
+    const { steps } = await stage.client.steps.listSteps({ planId });
+    const [small, none] = ["small", "none"].map((key) => steps.find((step) => step.key === key));
+    expect(small?.outputs?.value).toEqual({ case: "json", value: '{"image":"cat.png@640"}' });
+    expect(small?.usage?.moneyMicros).toBe(120n);
+    expect(none?.attempt).toBe(1);
+    expect((await stage.run(["logs", planId, "small"])).out).toBe("resizing cat.png to 640\n");
+    executor.signal("SIGTERM");
+    expect(await executor.ended).toEqual({ code: 0, out: "", err: "" });
+  },
+);
 
 /** What the compiler says of a snippet, in a project with the settings of this one. */
 function mistakesIn(text: string): string[] {
