@@ -1,8 +1,8 @@
 // Settings: where they come from, and that every mistake is said at once.
-import { mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { readConfig } from "../../src/config.ts";
 import type { Config, ConfigSources } from "../../src/config.ts";
 
@@ -17,8 +17,11 @@ function mistakes(sources: Partial<ConfigSources>): readonly string[] {
   return read.ok ? [] : read.mistakes;
 }
 
+const folder = mkdtempSync(join(tmpdir(), "maestro-config-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
 function file(name: string, text: string): string {
-  const path = join(mkdtempSync(join(tmpdir(), "maestro-config-")), name);
+  const path = join(folder, name);
   writeFileSync(path, text);
   return path;
 }
