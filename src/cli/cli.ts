@@ -77,7 +77,7 @@ function build(io: CliIo): Command {
     (plan: string, step: string | undefined) => explain(plan, step, context()),
   );
   command(program, "logs <plan> <step>", "print the lines of a step's newest attempt")
-    .option("-f, --follow", "go on until the attempt ends")
+    .option("-f, --follow", "go on until the step ends")
     .action((plan: string, step: string, { follow = false }: { follow?: boolean }) =>
       logs(plan, step, follow, context()),
     );

@@ -60,7 +60,7 @@ export function succeed(input: SuccessionInput): Succession {
     predecessors: predecessorsOf(fresh, input.rows),
     open: input.planState !== "SUSPENDED",
   });
-  const held = heldOver(built.steps, current);
+  const held = numberedOn(heldOver(built.steps, current), input.rows);
   const wiring = rewire(
     input,
     judged.staying,
@@ -136,6 +136,13 @@ function heldOver(built: readonly BuiltStep[], current: ReadonlyMap<string, Step
     const waiting = step.row.waitingOn > 0 ? {} : ({ state: "WAITING", orderKey: null, readyMs: null } as const);
     return { ...step, row: { ...step.row, heldBack: true, ...waiting } };
   });
+}
+
+/** The fencing numbers of a step go on over its rows: to whoever keeps (step, fencing) apart from the rest, they only grow. */
+function numberedOn(built: readonly BuiltStep[], rows: readonly StepRow[]): readonly BuiltStep[] {
+  const last = new Map<string, number>();
+  for (const { key, fencing } of rows) last.set(key, Math.max(fencing, last.get(key) ?? 0));
+  return built.map((step) => ({ ...step, row: { ...step.row, fencing: last.get(step.row.key) ?? 0 } }));
 }
 
 interface Wiring {

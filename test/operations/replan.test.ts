@@ -127,6 +127,15 @@ test("what runs unchanged carries on under its lease; what runs and changed is t
   expect(await bench.value(planGet, { planId })).toMatchObject({ state: "COMPLETED", stepsTotal: 3 });
 });
 
+test("fencing numbers of a step go on growing over its rows", async () => {
+  const planId = await planned([step("a"), step("b", ["a"])]);
+  await bench.perform(planId, "a");
+  const before = (await bench.rows(planId)).get("a")?.fencing ?? 0;
+  await replan(planId, { upsert: [step("a", [], { run: "again" })] });
+  await bench.perform(planId, "a");
+  expect((await bench.rows(planId)).get("a")?.fencing).toBeGreaterThan(before);
+});
+
 test("a row that waits for its predecessor is replaced by another re-plan without forgetting it", async () => {
   const planId = await planned([step("a")]);
   await bench.lease(planId, "a");

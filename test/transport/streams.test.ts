@@ -159,6 +159,22 @@ describe("executors that call", () => {
   });
 });
 
+describe("a log", () => {
+  test("that is followed waits for a step that has not begun, and ends with the step", async () => {
+    const planId = await plan("logged", ["late"]);
+    const heard = all(createClient(StepService, wide).tailLogs({ planId, step: "late", follow: true }));
+    const executor = attach(wide);
+    executor.say({ case: "hello", value: { spec: spec("logged", "logged"), incarnation: "one" } });
+    const { assignments } = await executor.hear("assignments");
+    const line = { stream: "stdout", text: "at last" };
+    const lease = assignments[0]?.lease;
+    executor.say({ case: "renewals", value: { renewals: [{ ...(lease && { lease }), lines: [line] }] } });
+    executor.say({ case: "outcomes", value: { outcomes: [success(assignments[0])] } });
+    expect((await heard).flatMap(({ lines }) => lines)).toMatchObject([line]);
+    executor.end();
+  });
+});
+
 describe("a watch", () => {
   test("resumes after a cursor without repeating or losing an event, and refuses one from the future", async () => {
     const executor = attach(wide);

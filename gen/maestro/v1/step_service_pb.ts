@@ -480,7 +480,7 @@ export type TailLogsRequest = Message<"maestro.v1.TailLogsRequest"> & {
   step: string;
 
   /**
-   * Go on until the attempt ends.
+   * Go on until the step ends.
    *
    * @generated from field: bool follow = 3;
    */
@@ -610,7 +610,7 @@ export const StepService: GenService<{
     output: typeof ReleaseStepResponseSchema;
   },
   /**
-   * Streams the kept lines of a step's newest attempt, and with `follow` new ones until it ends. Lines are kept in memory for running attempts, and the last ones durably with the outcome.
+   * Streams the kept lines of a step's newest attempt, and with `follow` those of this and later attempts until the step ends. Lines are kept in memory for running attempts, and the last ones durably with the outcome.
    * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, SLOW_READER, DRAINING.
    *
    * @generated from rpc maestro.v1.StepService.TailLogs

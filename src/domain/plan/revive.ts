@@ -114,7 +114,7 @@ function blocks(draft: PlanDraft, { from, regardless }: Parent, again: ReadonlyS
 function mayWaitAgain(row: StepRow): boolean {
   return (
     row.state === "PENDING" ||
-    (row.fencing === 0 && (row.state === "READY" || row.state === "WAITING" || row.state === "AWAITING_APPROVAL"))
+    (row.attempt === 0 && (row.state === "READY" || row.state === "WAITING" || row.state === "AWAITING_APPROVAL"))
   );
 }
 

@@ -1,8 +1,9 @@
-// StepService.TailLogs: kept lines of a step's newest attempt, and new ones until it ends.
+// StepService.TailLogs: kept lines of a step's newest attempt, and new ones until the step ends.
 import { StepService, TailLogsRequestSchema } from "../../../gen/maestro/v1/step_service_pb.ts";
 import type { TailLogsRequest, TailLogsResponse } from "../../../gen/maestro/v1/step_service_pb.ts";
 import type { LogLine } from "../../dispatch/dispatcher.ts";
 import { RefusedError, notFound, refusal } from "../../domain/refusal.ts";
+import { hasEnded } from "../../domain/step.ts";
 import { KEY_ENDED } from "../../engine/identify.ts";
 import { logLineToWire } from "../mapping/lease.ts";
 import { idIn, noProblems } from "../mapping/problems.ts";
@@ -84,8 +85,8 @@ async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncG
     let { state } = view.row;
     while (request.follow && !info.signal.aborted) {
       if (held.ended.aborted) throw new RefusedError(KEY_ENDED);
-      // What was said before the attempt's end was heard before it: the state is read first, the lines after it.
-      const over = state !== "LEASED" && state !== "STOPPING";
+      // What was said before the step's end was heard before it: the state is read first, the lines after it.
+      const over = hasEnded(state);
       const heard = waiting.take();
       for (let at = 0; at < heard.length; at += LINES) yield say(heard.slice(at, at + LINES), 0);
       if (waiting.tooSlow)
