@@ -1,5 +1,5 @@
 // `maestro apply` against a server and an executor in a process of its own. Not here: `--local`, see apply-local.test.ts.
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCli } from "../../src/cli/cli.ts";
@@ -95,6 +95,19 @@ test("a changed file whose plan is done has only what changed done again", async
   );
   expect([one?.attempts.length, two?.attempts.length]).toEqual([1, 2]);
   expect((await stage.run(["logs", planId, "second"])).out).toMatch(/^three$/m);
+});
+
+test("limits that a file changed are the plan's from then on: applied again, it changes nothing", async () => {
+  const file = stage.file("limits", TWO);
+  await stage.run(["apply", file]);
+  writeFileSync(
+    file,
+    readFileSync(file, "utf8").replace("{ name: limits }", "{ name: limits, budget: { tokens: 1000 } }"),
+  );
+  const changed = await stage.run(["apply", file]);
+  expect(changed.out).toMatch(/^re-planned plan_\w+ to version 2$/m);
+  const again = await stage.run(["apply", file]);
+  expect(again.out).toContain("nothing changed: ");
 });
 
 test("a mended file goes on where its plan failed", async () => {

@@ -154,7 +154,9 @@ async function replan(
   const kept = new Set(requests.steps.map(({ key }) => key));
   const remove = (await stepKeys(client, goal)).filter((key) => !kept.has(key));
   const { constraints } = requests.goal;
-  const limitsChanged = !equals(ConstraintsSchema, plainLimits(constraints), plainLimits(goal.spec?.constraints));
+  const { version: active } = await client.graphs.getGraph({ goalId: goal.goalId, version: activeVersion });
+  const limits = active?.constraints ?? goal.spec?.constraints;
+  const limitsChanged = !equals(ConstraintsSchema, plainLimits(constraints), plainLimits(limits));
   const patch = {
     planId,
     upsert: [...requests.steps],

@@ -22,6 +22,15 @@ export function constraintsOf(wire: WireConstraints | undefined): Constraints {
   };
 }
 
+export function constraintsToWire({ budget, deadlineMs, minTrust }: Constraints): WireConstraints {
+  return {
+    $typeName: "maestro.v1.Constraints",
+    budget: budgetToWire(budget, budget.currency),
+    deadline: optionalDuration(deadlineMs),
+    minTrust,
+  };
+}
+
 export function goalSpecIn(problems: Problems, field: string, wire: WireSpec | undefined): GoalSpec {
   return {
     name: wire?.name ?? "",
@@ -79,12 +88,7 @@ export function goalToWire(goal: GoalView): WireGoal {
       name: spec.name,
       intent: spec.intent,
       inputs: payloadToWire(spec.inputs),
-      constraints: {
-        $typeName: "maestro.v1.Constraints",
-        budget: budgetToWire(spec.constraints.budget, spec.constraints.budget.currency),
-        deadline: optionalDuration(spec.constraints.deadlineMs),
-        minTrust: spec.constraints.minTrust,
-      },
+      constraints: constraintsToWire(spec.constraints),
       labels: { ...spec.labels },
       attributes: Object.fromEntries(
         Object.entries(spec.attributes).map(([name, value]) => [name, attributeToWire(value)]),

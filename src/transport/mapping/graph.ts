@@ -8,6 +8,7 @@ import type {
 import type { Analysis, AnalysedEdge, Edge, GraphStep, GraphVersion } from "../../domain/graph.ts";
 import { goalOfPlan } from "../../domain/id.ts";
 import { amountsToWire } from "./amounts.ts";
+import { constraintsToWire } from "./goal.ts";
 import { idText } from "./problems.ts";
 import { definitionToWire } from "./step.ts";
 import { duration, timestamp } from "./time.ts";
@@ -26,6 +27,7 @@ export function graphVersionToWire(version: GraphVersion): WireVersion {
     edgeCount: version.edgeCount,
     analysis: version.analysis === null ? undefined : analysisToWire(version.analysis),
     createdAt: timestamp(version.createdMs),
+    ...(version.constraints !== null && { constraints: constraintsToWire(version.constraints) }),
   };
 }
 
