@@ -134,6 +134,7 @@ async function start(config: Config, log: Logger, undo: (() => Promise<unknown> 
     sessionId: () => session.id,
     keyLifeMs: KEY_LIFE_MS,
     committed: (news) => dispatcher.committed(news),
+    handover: (orgId) => dispatcher.handover(orgId),
   });
   const operations = allOperations(heavy, dispatcher, (keyId) => {
     // A key that was revoked here is not believed for a moment longer than its transaction.

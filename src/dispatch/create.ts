@@ -5,15 +5,20 @@ import { aftermath } from "./aftermath.ts";
 import { Batcher } from "./batcher.ts";
 import { Calls } from "./calls.ts";
 import type { ExecutorConnection } from "./connection.ts";
+import type { BatchInput } from "../store/ports/batches.ts";
+import type { PlanResult } from "./decide-batch.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 import { LeaseTable } from "./leases.ts";
 import { Listeners, Logs } from "./listeners.ts";
+import { CallHandover } from "./call-handover.ts";
 import { ExecutorBook } from "./parts.ts";
 import type { DispatcherOptions, Parts } from "./parts.ts";
 import { Streams } from "./streams.ts";
 import { Takers } from "./takers.ts";
 import { DispatchUpkeep } from "./upkeep.ts";
 import { Windows } from "./windows.ts";
+
+type Follow = (results: readonly PlanResult[], inputs: ReadonlyMap<string, BatchInput>, nowMs: number) => void;
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { store, session, ids, random, storeEpoch, log, clock } = options;
@@ -51,29 +56,32 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       fraction: () => random.fraction(),
     }),
     aftermath: (results, inputs, nowMs) => {
-      try {
-        aftermath(results, inputs, nowMs, {
-          leases,
-          windows,
-          listeners,
-          unknownDemands: learn,
-          sendStop: stop,
-          expectTimer: (dueMs) => {
-            upkeep.expectTimer(dueMs);
-          },
-          cascade: (orgId, planId) => {
-            batcher.push({ kind: "cascade", orgId, planId, deferrals: 0 });
-          },
-          poke: () => {
-            batcher.poke();
-          },
-        });
-      } catch (error) {
-        // The commit stands; whatever was not sent is found by grace timers and the refill scan.
-        log("aftermath.failed", { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
-      }
+      follow(results, inputs, nowMs);
     },
   });
+  const follow: Follow = (results, inputs, nowMs) => {
+    try {
+      aftermath(results, inputs, nowMs, {
+        leases,
+        windows,
+        listeners,
+        unknownDemands: learn,
+        sendStop: stop,
+        expectTimer: (dueMs) => {
+          upkeep.expectTimer(dueMs);
+        },
+        cascade: (orgId, planId) => {
+          batcher.push({ kind: "cascade", orgId, planId, deferrals: 0 });
+        },
+        poke: () => {
+          batcher.poke();
+        },
+      });
+    } catch (error) {
+      // The commit stands; whatever was not sent is found by grace timers and the refill scan.
+      log("aftermath.failed", { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    }
+  };
   const upkeep: DispatchUpkeep = new DispatchUpkeep({
     store,
     session,
@@ -122,6 +130,18 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     renew: async (principal, executorId, renewals, leaseMs) =>
       await calls.renew(principal, executorId, renewals, leaseMs),
     attach: async (hello, sink) => await streams.attach(hello, sink),
+    handover: (orgId) =>
+      new CallHandover({
+        orgId,
+        windows,
+        takers,
+        session,
+        batcher,
+        isDraining: () => parts.draining,
+        follow: (result, inputs) => {
+          follow([result], inputs, clock.nowMs());
+        },
+      }),
     committed: (news) => {
       for (const { orgId, planId } of news.wake ?? []) {
         if (listeners.has(planId)) listeners.moved(orgId, { planId, recordSeq: null, state: null });

@@ -13,11 +13,9 @@ import type { Limits } from "../domain/amounts.ts";
 import type { PlanVerdict } from "../store/ports/batches.ts";
 import { decideItem } from "./items.ts";
 import type { Effect, Item } from "./items.ts";
+import { takerFor } from "./takers.ts";
 import type { Taker } from "./takers.ts";
 import type { Windows } from "./windows.ts";
-
-/** Milliseconds by which a step that becomes ready in a batch may overtake older ready work of its window. */
-export const HANDOVER_MS = 5;
 
 /** What a plan's share came to, kept until the commit. */
 export interface PlanResult {
@@ -116,14 +114,7 @@ function handOver(draft: PlanDraft, options: ShareOptions, before: readonly Effe
     if (options.room.left <= 0) break;
     const row = draft.step(ordinal);
     if (row.orderKey === null) continue;
-    const window = options.windows.get(row.demandId);
-    const head = window?.head();
-    if (head !== undefined && row.orderKey - head.orderKey > HANDOVER_MS * 1_000) continue;
-    // A window that does not hold everything may hide older work.
-    if (window?.incomplete === true && head === undefined) continue;
-    const taker = options.takers.find(
-      (t) => t.keyFor === null && t.credit > 0 && window !== undefined && t.windows(options.windows).includes(window),
-    );
+    const taker = takerFor({ demandId: row.demandId, orderKey: row.orderKey }, options.windows, options.takers);
     if (taker === undefined) continue;
     taker.reserve();
     options.room.left -= 1;

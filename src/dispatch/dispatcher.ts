@@ -4,6 +4,7 @@ import type { ExecutorId, OrgId, PlanId, PlanRef, ReadyStep } from "../domain/id
 import type { Amounts } from "../domain/amounts.ts";
 import type { Assignment, LeaseRef, Outcome, Receipt } from "../domain/outcome.ts";
 import type { Payload } from "../domain/payload.ts";
+import type { HandoverOfCall } from "../domain/plan/handover.ts";
 import type { StopOrderDraft } from "../domain/plan/draft.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { StageNotes } from "../domain/record.ts";
@@ -143,6 +144,8 @@ export interface Dispatcher {
     signal: AbortSignal,
   ): Promise<Decision<Renewed>>;
   attach(hello: Hello, sink: StreamSink): Promise<Decision<Attachment>>;
+  /** Reservations for one call of an operation, see Handover. */
+  handover(orgId: OrgId): HandoverOfCall;
   /** Something was committed outside of the batches: tell watchers, offer what became ready, stop what is to stop. */
   committed(news: {
     readonly wake?: readonly PlanRef[];

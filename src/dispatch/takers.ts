@@ -1,11 +1,13 @@
 // Takers: whoever can be given steps now, a stream with credit or a waiting call. Not here: what they are given, see batcher.ts.
 import type { Executor } from "../domain/executor.ts";
-import type { OrgId } from "../domain/id.ts";
+import type { OrgId, ReadyStep } from "../domain/id.ts";
 import type { Assignment, LeaseRef } from "../domain/outcome.ts";
 import type { BatchKey } from "../store/ports/batches.ts";
 import type { Window } from "./window.ts";
 import type { Windows } from "./windows.ts";
 
+/** Milliseconds by which a step that becomes ready may overtake older ready work of its window. */
+export const HANDOVER_MS = 5;
 export class Taker {
   executor: Executor;
   readonly capabilities: readonly string[];
@@ -111,4 +113,19 @@ export class Takers {
   all(): readonly Taker[] {
     return [...this.#byOrg.values()].flat();
   }
+}
+
+/** Who could take the step at once without overtaking older work by more than the bound. */
+export function takerFor(
+  step: Pick<ReadyStep, "demandId" | "orderKey">,
+  windows: Windows,
+  takers: readonly Taker[],
+): Taker | undefined {
+  const window = windows.get(step.demandId);
+  if (window === undefined) return undefined;
+  const head = window.head();
+  if (head !== undefined && step.orderKey - head.orderKey > HANDOVER_MS * 1_000) return undefined;
+  // A window that does not hold everything may hide older work.
+  if (window.incomplete && head === undefined) return undefined;
+  return takers.find((t) => t.keyFor === null && t.credit > 0 && t.windows(windows).includes(window));
 }

@@ -1,6 +1,7 @@
 // What an operation is to the engine: a verb that loads, decides and saves in one transaction. Not here: the verbs, see operations/.
 import type { IdMaker, PlanRef, ReadyStep, RecordId, SessionId } from "../domain/id.ts";
 import type { StopOrderDraft } from "../domain/plan/draft.ts";
+import type { Handover, LeasedAtOnce } from "../domain/plan/handover.ts";
 import type { Principal } from "../domain/principal.ts";
 import type { RecordDraft, StageNotes } from "../domain/record.ts";
 import type { Decision } from "../domain/refusal.ts";
@@ -32,6 +33,7 @@ export interface OperationContext {
   readonly signal: AbortSignal;
   /** What the stages before had to say, for records that an operation writes itself. */
   readonly stages: StageNotes | null;
+  readonly handover: Handover;
 }
 
 /** What dispatch must hear after a commit. */
@@ -40,6 +42,8 @@ export interface News {
   readonly wake?: readonly PlanRef[];
   /** Steps that became ready: they go into the windows at once. Left out: the store is asked. */
   readonly ready?: readonly ReadyStep[];
+  /** Steps that were leased by reservations of this call. */
+  readonly leased?: readonly LeasedAtOnce[];
   /** Attempts that must be told to stop. */
   readonly stops?: readonly StopOrderDraft[];
 }

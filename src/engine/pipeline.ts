@@ -1,5 +1,6 @@
 // Runs the eight stages, in order, for every operation on every surface. Not here: what a stage does, see the file named after it.
-import type { IdMaker, SessionId } from "../domain/id.ts";
+import type { IdMaker, OrgId, SessionId } from "../domain/id.ts";
+import type { HandoverOfCall } from "../domain/plan/handover.ts";
 import type { Principal } from "../domain/principal.ts";
 import { refusal, refused } from "../domain/refusal.ts";
 import type { Decision, Refusal } from "../domain/refusal.ts";
@@ -34,6 +35,8 @@ export interface PipelineOptions {
   readonly keyLifeMs: number;
   /** Hears after a commit what dispatch must know. */
   readonly committed: (news: News) => void;
+  /** Reservations for one call of an operation. */
+  readonly handover: (orgId: OrgId) => HandoverOfCall;
 }
 
 export interface Pipeline {
@@ -90,6 +93,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       admissions.count(principal, call.method.parts[0]?.operation ?? call.method.method, place.refusal);
       return place;
     }
+    const handover = options.handover(principal.orgId);
     try {
       const context: OperationContext = {
         principal,
@@ -100,10 +104,12 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         traceparent: call.traceparent,
         signal: call.signal,
         stages: notes,
+        handover,
       };
       const { decision, done } = await invoke(options, call, admitted.value, context);
       if (done !== null) {
         done.afterCommit?.();
+        handover.settle(done.leased ?? []);
         if (done.wake !== undefined || done.ready !== undefined || done.stops !== undefined) options.committed(done);
       }
       if (!decision.ok && isCounted(decision.refusal)) {
@@ -111,6 +117,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       }
       return decision;
     } finally {
+      handover.end();
       place.value();
     }
   }

@@ -19,7 +19,7 @@ import { allotmentFits, holdsFit, meetsDeadline } from "./commit-limits.ts";
 import type { HeavyWork } from "./heavy-work.ts";
 import type { GoalAtHand } from "./goal-at-hand.ts";
 import type { Transition } from "./transition.ts";
-import { decideContext, decideOn, newsOf } from "./with-plan.ts";
+import { decideContext, decideOn, newsOf, readyAtOnce } from "./with-plan.ts";
 
 /** A refined version and the goal it is for. */
 export interface Candidate extends GoalAtHand {
@@ -121,7 +121,9 @@ export async function activate(
     await tx.plans.addSteps(orgId, planId, succession.added, succession.addedEdges);
   if (plan.activeVersion > 0) await tx.graphs.setState(orgId, planId, plan.activeVersion, "SUPERSEDED");
   await tx.graphs.setState(orgId, planId, version.version, "ACTIVE");
-  const { arrivals, settled, removed, rewired, readyAtOnce, added } = succession;
+  const { arrivals, settled, removed, rewired, readyAtOnce: atOnce, added } = succession;
+  const claims = context.handover.reserve(readyAtOnce(plan, added));
+  const claimed = new Set(claims.map(({ ordinal }) => ordinal));
   const command = {
     kind: "activate" as const,
     operation: wish.operation,
@@ -133,10 +135,12 @@ export async function activate(
     settled,
     removed,
     rewired,
-    readyAtOnce,
+    readyAtOnce: atOnce,
+    claims,
     traceparent: context.traceparent,
   };
-  const decision = await decideOn(tx, plan, command, await decideContext(tx, context));
+  const rows = added.map(({ row }) => row).filter(({ ordinal }) => claimed.has(ordinal));
+  const decision = await decideOn(tx, plan, command, await decideContext(tx, context), rows);
   // Rows are written by now: a refusal here must undo them.
   if (!decision.ok) throw new RefusedError(decision.refusal);
   await saveWith(tx, earlier, decision.value.changes);

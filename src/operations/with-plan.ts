@@ -1,6 +1,7 @@
 // Verbs on a plan that exists: lock, load, decide, save. Not here: the decisions, see domain/plan/.
 import type { Done, News, OperationContext } from "../engine/operation.ts";
-import type { PlanId } from "../domain/id.ts";
+import type { PlanId, ReadyStep } from "../domain/id.ts";
+import { payloadOf } from "../domain/payload.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { decidePlan } from "../domain/plan/decide.ts";
 import type { PlanCommand, PlanDecision } from "../domain/plan/decide.ts";
@@ -9,6 +10,7 @@ import type { BuiltStep } from "../domain/plan/rows.ts";
 import { MissingRows } from "../domain/plan/slice.ts";
 import { decided, notFound } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
+import type { StepRow } from "../domain/step.ts";
 import type { StepView } from "../store/ports/plans.ts";
 import type { Tx } from "../store/ports/store.ts";
 
@@ -30,14 +32,16 @@ export async function decideContext(tx: Tx, context: OperationContext): Promise<
   };
 }
 
-/** Decides one command on a locked plan, completing its slice until the decision has all it needs. Writes nothing. */
+/** Decides one command on a locked plan, completing its slice until the decision has all it needs; `rows` are known already. Writes nothing. */
 export async function decideOn(
   tx: Tx,
   plan: PlanRow,
   command: PlanCommand,
   context: DecideContext,
+  rows: readonly StepRow[] = [],
 ): Promise<Decision<PlanDecision>> {
   const slice = tx.plans.slice(plan);
+  for (const row of rows) slice.steps.set(row.ordinal, row);
   for (;;) {
     try {
       return decidePlan(slice, command, context);
@@ -49,12 +53,27 @@ export async function decideOn(
 }
 
 /** What dispatch must hear of a decision; `added` are rows that the commit brought besides. */
-export function newsOf({ changes, ready, stops }: PlanDecision, added: readonly BuiltStep[] = []): Required<News> {
-  const { orgId, planId } = changes.plan;
-  const atOnce = added.flatMap(({ row: { ordinal, demandId, orderKey } }) =>
+export function newsOf(
+  { changes, ready, stops, leased }: PlanDecision,
+  added: readonly BuiltStep[] = [],
+): Required<News> {
+  const { plan } = changes;
+  const { orgId, planId } = plan;
+  const taken = new Set(leased.map((row) => row.ordinal));
+  const inputs = new Map(added.map(({ row, input }) => [row.ordinal, input?.text ?? null]));
+  return {
+    wake: [{ orgId, planId }],
+    ready: [...readyAtOnce(plan, added).filter((step) => !taken.has(step.ordinal)), ...ready],
+    leased: leased.map((row) => ({ plan, row, input: payloadOf(inputs.get(row.ordinal) ?? null) })),
+    stops,
+  };
+}
+
+/** Rows that the commit brought and that go into the ready set with it. */
+export function readyAtOnce({ orgId, planId }: PlanRow, added: readonly BuiltStep[]): readonly ReadyStep[] {
+  return added.flatMap(({ row: { ordinal, demandId, orderKey } }) =>
     orderKey === null ? [] : [{ orgId, planId, ordinal, demandId, orderKey }],
   );
-  return { wake: [{ orgId, planId }], ready: [...atOnce, ...ready], stops };
 }
 
 /** Locks the plan, decides the command, saves what it changed. */

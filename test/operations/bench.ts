@@ -70,6 +70,7 @@ export async function openBench(): Promise<Bench> {
     return {
       principal,
       stages: null,
+      handover: { reserve: () => [] },
       sessionId,
       storeEpoch: 1,
       ids: { uuid: newId },

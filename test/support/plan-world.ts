@@ -118,6 +118,7 @@ export class PlanWorld extends PlanStore {
       removed: succession.removed,
       rewired: succession.rewired,
       readyAtOnce: succession.readyAtOnce,
+      claims: [],
       traceparent: "",
     });
     if (!decision.ok) {

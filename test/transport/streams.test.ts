@@ -85,6 +85,23 @@ describe.each(Object.keys(listeners))("an executor's stream on %s", (name) => {
     await expect(stream.hear("goodbye")).rejects.toThrow("ended");
   });
 
+  test("is handed the first step by the commit itself when it waits for such steps", async () => {
+    const stream = attach(transport());
+    stream.say({ case: "hello", value: { spec: spec(`waits-${lane}`, `wait-${lane}`), incarnation: "one" } });
+    // The first plan brings its kind of work; from then on the server knows that nothing older waits.
+    for (const round of [1, 2, 3]) {
+      const planId = await plan(`wait-${lane}`, ["only"]);
+      const { assignments } = await stream.hear("assignments");
+      stream.say({ case: "outcomes", value: { outcomes: [success(assignments[0])] } });
+      await stream.hear("acks");
+      const { attempts } = await createClient(StepService, wide).listAttempts({ planId, step: "only" });
+      expect(attempts).toHaveLength(1);
+      if (round > 1) expect(attempts[0]?.leasedAt).toEqual(assignments[0]?.readyAt);
+      expect(assignments[0]?.input?.value.value).toBe(JSON.stringify({ key: "only" }));
+    }
+    stream.end();
+  });
+
   test("refuses one unreadable outcome and takes the others", async () => {
     const stream = attach(transport());
     stream.say({ case: "hello", value: { spec: spec(`picky-${lane}`, `pick-${lane}`), incarnation: "one" } });

@@ -12,6 +12,8 @@ import { hasEnded, hasNotBegun, STEP_FLAGS } from "../step.ts";
 import type { StepRow } from "../step.ts";
 import type { PlanDraft } from "./draft.ts";
 import { beginEnding, maybeFinish, stop, undoNext, withdrawApprovals } from "./ending.ts";
+import { claim } from "./lease.ts";
+import type { Claim } from "./lease.ts";
 import { makeReady, requeue, unpark } from "./queue.ts";
 import { arrive, CASCADE_LIMIT, settleDependents, withdraw } from "./ready.ts";
 import { reviveStep } from "./revive.ts";
@@ -232,6 +234,8 @@ export interface Activation {
   readonly rewired: readonly { readonly ordinal: number; readonly waitingOn: number }[];
   /** New rows that are READY already; the counters need no look at each. */
   readonly readyAtOnce: number;
+  /** For some of the new rows that are READY already, executors that wait for them. */
+  readonly claims: readonly Claim[];
   readonly traceparent: string;
 }
 
@@ -287,6 +291,7 @@ export function activate(draft: PlanDraft, activation: Activation): Outcome {
   if (undo) undoNext(draft);
   // More may be authorised than before.
   if (plan.state === "ACTIVE") unpark(draft);
+  for (const wanted of activation.claims) claim(draft, wanted);
   maybeFinish(draft);
   return undefined;
 }

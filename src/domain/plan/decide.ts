@@ -18,10 +18,12 @@ import type { Activation, Ratification } from "./control.ts";
 import { PlanDraft } from "./draft.ts";
 import type { DecideContext, StopOrderDraft } from "./draft.ts";
 import { maybeFinish, sweep } from "./ending.ts";
+import type { Claim } from "./lease.ts";
 import { makeReady } from "./queue.ts";
 import { settleDependents } from "./ready.ts";
 import { MissingRows } from "./slice.ts";
 import type { PlanChanges, PlanSlice } from "./slice.ts";
+import type { StepRow } from "../step.ts";
 
 export type PlanCommand =
   | { readonly kind: "suspend" | "resume"; readonly reason: string }
@@ -46,6 +48,8 @@ export interface PlanDecision {
   readonly stops: readonly StopOrderDraft[];
   /** Steps that became ready, for the windows. */
   readonly ready: readonly ReadyStep[];
+  /** Rows that were leased by the claims of an activation. */
+  readonly leased: readonly StepRow[];
   /** For request-ratification. */
   readonly approvalId: ApprovalId | null;
 }
@@ -90,7 +94,13 @@ export function decidePlan(slice: PlanSlice, command: PlanCommand, context: Deci
   }
   if (no !== undefined) return { ok: false, refusal: no };
   draft.record(operationOf(command), bodyOf(draft, command, approvalId), { id: recordId });
-  return decided({ changes: draft.changes(), recordId, stops: draft.stops, ready: readySteps(draft), approvalId });
+  const leased = command.kind === "activate" ? leasedBy(draft, command.claims) : [];
+  const ready = readySteps(draft);
+  return decided({ changes: draft.changes(), recordId, stops: draft.stops, ready, leased, approvalId });
+}
+
+function leasedBy(draft: PlanDraft, claims: readonly Claim[]): readonly StepRow[] {
+  return claims.map(({ ordinal }) => draft.step(ordinal)).filter((row) => row.state === "LEASED");
 }
 
 /** Steps that are in the ready set as the draft leaves them, of those that became ready in it. */
