@@ -30,16 +30,20 @@ export class ItemQueue {
     return true;
   }
 
-  /** Puts items back that a batch could not carry out; never refused, since they were admitted before. */
+  /** Puts items back that a batch could not carry out, before those that came meanwhile and in their order; never refused, since they were admitted before. */
   unshift(items: readonly Item[]): void {
+    const blocks = new Map<OrgId, Item[]>();
     for (const item of items) {
-      const list = this.#byOrg.get(item.orgId);
-      if (list === undefined) {
-        this.#byOrg.set(item.orgId, [item]);
-        this.#order.push(item.orgId);
-      } else list.unshift(item);
-      this.#size += 1;
+      const block = blocks.get(item.orgId);
+      if (block === undefined) blocks.set(item.orgId, [item]);
+      else block.push(item);
     }
+    for (const [orgId, block] of blocks) {
+      const list = this.#byOrg.get(orgId);
+      if (list === undefined) this.#order.push(orgId);
+      this.#byOrg.set(orgId, list === undefined ? block : [...block, ...list]);
+    }
+    this.#size += items.length;
   }
 
   /** Takes up to `limit` items whose plans are not busy, a quantum an org in turn; items of one plan keep their order. */

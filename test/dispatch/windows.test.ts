@@ -114,4 +114,16 @@ describe("the queue of items", () => {
     queue.unshift([item(1, 1)]);
     expect(queue.take(10, new Set()).map((i) => i.planId)).toEqual([plan(1), plan(3)]);
   });
+
+  it("puts several back in the order they came in", () => {
+    const queue = new ItemQueue();
+    const [first, second, third] = [item(1, 1), item(1, 2), item(1, 3)];
+    for (const one of [first, second]) queue.push(one);
+    const taken = queue.take(10, new Set());
+    queue.push(third);
+    queue.unshift(taken);
+    expect(queue.size).toBe(3);
+    expect(queue.take(10, new Set())).toEqual([first, second, third]);
+    expect(queue.size).toBe(0);
+  });
 });
