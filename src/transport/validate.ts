@@ -5,6 +5,7 @@ import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator } from "@bufbuild/protovalidate";
 import { invalid } from "../domain/refusal.ts";
 import type { Decision, Violation } from "../domain/refusal.ts";
+import { isPlainlyValid } from "./plain-rules.ts";
 import { checkTexts, countOf } from "./texts.ts";
 
 /** Violations that are named in one refusal; a long list of bad steps would make the answer larger than the request. */
@@ -84,6 +85,7 @@ function placed(violations: readonly Violation[], within: string): readonly Viol
 function violationsOf(schema: DescMessage, message: Message): readonly Violation[] {
   const texts = checkTexts(schema, message);
   if (texts.length > 0) return texts.slice(0, NAMED);
+  if (isPlainlyValid(schema, message)) return [];
   const result = validator.validate(schema, message);
   switch (result.kind) {
     case "valid":
