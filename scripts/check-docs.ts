@@ -1,5 +1,5 @@
-// Checks what no other tool does: links of the documents lead to files and headings that exist, every source file opens
-// by saying what lives in it, no file is too long, and no SQL file reads the transaction's clock.
+// Checks what no other tool does: links of the documents lead to files and headings that exist, every source file opens by
+// saying what lives in it and names files that exist, none is too long, and no SQL file reads the transaction's clock.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -7,11 +7,18 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const MAX_LINES = 400;
 const MAX_OPENING_LINES = 3;
+/** A path that ends like one of our files, or in a slash; not the end of an address or of a package's name. */
+const MENTION =
+  /(?<![\w@:/.-])(?:\.{1,2}\/)*[\w*-][\w.*-]*(?:\/[\w.*-]+)*(?:\.(?:[cm]?[jt]s|sql|py|md|proto|yaml)\b|\/(?![\w*]))/g;
+/** Folders that a fresh checkout does not have. */
+const PRODUCED = ["dist/", "demo-out/", "build/"];
 const DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 
 const problems = [
   ...checkDocuments(),
-  ...["src", "test", "scripts"].flatMap(files).flatMap((path) => [...checkOpening(path), ...checkLength(path)]),
+  ...["src", "test", "scripts"]
+    .flatMap(files)
+    .flatMap((path) => [...checkOpening(path), ...checkMentions(path), ...checkLength(path)]),
   ...files("src").flatMap(checkSqlClock),
 ];
 for (const problem of problems) console.error(problem);
@@ -69,21 +76,51 @@ function proseLines(markdown: string): { readonly text: string; readonly number:
 
 /** The first comment of a file, of one to three lines, in whatever way its language writes comments. */
 function checkOpening(path: string): string[] {
-  const marker = openingMarker(path);
-  if (marker === undefined) return [];
-  const lines = read(path).split("\n");
-  const from = lines[0]?.startsWith("#!") === true ? 1 : 0;
-  // Python has a place for it, and a convention of its own for its length.
-  if (path.endsWith(".py") && lines[from]?.startsWith('"""') === true) return [];
-  const length = lines.slice(from).findIndex((line) => !line.startsWith(marker));
-  if (length === 0) return [`${path}:${from + 1}: opens without saying what lives here`];
-  if (length > MAX_OPENING_LINES)
-    return [`${path}:${from + 1}: opens with ${length} lines, more than ${MAX_OPENING_LINES}`];
+  const opening = openingOf(path);
+  if (opening === undefined) return [];
+  const { from, lines } = opening;
+  if (lines.length === 0) return [`${path}:${from + 1}: opens without saying what lives here`];
+  if (lines.length > MAX_OPENING_LINES)
+    return [`${path}:${from + 1}: opens with ${lines.length} lines, more than ${MAX_OPENING_LINES}`];
   return [];
 }
 
+/** Files and folders that an opening names, such as `plan/ready.ts` or `graph/`: beside the file, or from a folder above it. */
+function checkMentions(path: string): string[] {
+  const { from, lines } = openingOf(path) ?? { from: 0, lines: [] };
+  return lines.flatMap((line, index) =>
+    [...line.matchAll(MENTION)].flatMap(([name]) =>
+      folders(dirname(path), name).some((folder) => isThere(join(folder, name)))
+        ? []
+        : [`${path}:${from + index + 1}: names ${name}, which is not there`],
+    ),
+  );
+}
+
+/** Where a mentioned name may start: with dots beside the file only, else in any folder above it too. */
+function folders(folder: string, name: string): string[] {
+  return folder === "." || name.startsWith(".") ? [folder] : [folder, ...folders(dirname(folder), name)];
+}
+
+function isThere(path: string): boolean {
+  const [known = ""] = path.split("*");
+  return PRODUCED.includes(path) || existsSync(join(root, known));
+}
+
+/** Undefined when the file need not have one. */
+function openingOf(path: string): { readonly from: number; readonly lines: readonly string[] } | undefined {
+  const marker = openingMarker(path);
+  if (marker === undefined) return undefined;
+  const lines = read(path).split("\n");
+  const from = lines[0]?.startsWith("#!") === true ? 1 : 0;
+  // Python has a place for it, and a convention of its own for its length.
+  if (path.endsWith(".py") && lines[from]?.startsWith('"""') === true) return undefined;
+  const length = lines.slice(from).findIndex((line) => !line.startsWith(marker));
+  return { from, lines: lines.slice(from, from + length) };
+}
+
 function openingMarker(path: string): string | undefined {
-  if (/\.(ts|js)$/.test(path)) return "//";
+  if (/\.[cm]?[jt]s$/.test(path)) return "//";
   if (path.endsWith(".sql")) return "--";
   return path.endsWith(".py") ? "#" : undefined;
 }

@@ -6,6 +6,7 @@ import { allOperations } from "./app-operations.ts";
 import type { Config } from "./config.ts";
 import { createDispatcher } from "./dispatch/create.ts";
 import { SILENCE_MS } from "./dispatch/connection.ts";
+import { KEY_LIFETIME_MS } from "./dispatch/keys.ts";
 import { ServerSession } from "./dispatch/session.ts";
 import type { IdMaker, OrgId } from "./domain/id.ts";
 import { DEFAULT_ORG } from "./domain/principal.ts";
@@ -50,7 +51,6 @@ export interface App {
   close(): Promise<void>;
 }
 
-const KEY_LIFE_MS = 24 * 3_600_000;
 const HOUSEKEEPING_MS = 1_000;
 const RARE_MS = 60_000;
 /** How long open calls may take to end. */
@@ -132,7 +132,7 @@ async function start(config: Config, log: Logger, undo: (() => Promise<unknown> 
     storeEpoch,
     account: createAccount(),
     sessionId: () => session.id,
-    keyLifeMs: KEY_LIFE_MS,
+    keyLifeMs: KEY_LIFETIME_MS,
     committed: (news) => dispatcher.committed(news),
     handover: (orgId) => dispatcher.handover(orgId),
   });

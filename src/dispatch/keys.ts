@@ -4,6 +4,7 @@ import type { OrgId } from "../domain/id.ts";
 import type { EarlierCall, IdempotentCall } from "../store/ports/idempotency.ts";
 import type { Store } from "../store/ports/store.ts";
 
+/** How long an answer is kept for repeats of its call, of operations too. */
 export const KEY_LIFETIME_MS = 86_400_000;
 
 interface Question {

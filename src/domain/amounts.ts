@@ -50,10 +50,6 @@ export function beyond(a: Amounts, bound: Amounts): Amounts {
   return each((d) => Math.max(0, a[d] - bound[d]));
 }
 
-export function isNothing(a: Amounts): boolean {
-  return a.tokens === 0 && a.moneyMicros === 0 && a.wallMs === 0 && a.energyMillijoules === 0;
-}
-
 /** The tighter of two limits, dimension by dimension. */
 export function tighter(a: Limits, b: Limits): Limits {
   return {

@@ -1,4 +1,4 @@
-// A charter: the standing mandate of goals. Not here: how its terms reach a plan, see plan/activate.ts.
+// A charter: the standing mandate of goals. Not here: how its terms reach a plan, see goal.ts.
 import type { Budget } from "./amounts.ts";
 import type { CharterId, OrgId } from "./id.ts";
 

@@ -15,6 +15,12 @@ export const GRAPH_TRANSITIONS: Readonly<Record<GraphState, readonly GraphState[
   REJECTED: [],
 };
 
+/** The state to set; which way versions go is never the caller's choice, so anything else is a bug. */
+export function movedVersion(from: GraphState, to: GraphState): GraphState {
+  if (!GRAPH_TRANSITIONS[from].includes(to)) throw new Error(`graph version: ${from} may not become ${to}`);
+  return to;
+}
+
 export type EdgeKind = "EXPLICIT" | "VALUE" | "ARTIFACT";
 
 export interface Edge {

@@ -2,6 +2,7 @@
 // composite and the approval. Not here: what becomes of each row, see transition.ts.
 import type { News, OperationContext } from "../engine/operation.ts";
 import { digestOf } from "../domain/canonical.ts";
+import { movedVersion } from "../domain/graph.ts";
 import type { AnalysedEdge, GraphStep, GraphVersion } from "../domain/graph.ts";
 import { effectiveConstraints } from "../domain/goal.ts";
 import type { Constraints, Goal } from "../domain/goal.ts";
@@ -120,7 +121,7 @@ export async function activate(
   if (succession.added.length + succession.addedEdges.length > 0)
     await tx.plans.addSteps(orgId, planId, succession.added, succession.addedEdges);
   if (plan.activeVersion > 0) await tx.graphs.setState(orgId, planId, plan.activeVersion, "SUPERSEDED");
-  await tx.graphs.setState(orgId, planId, version.version, "ACTIVE");
+  await tx.graphs.setState(orgId, planId, version.version, movedVersion(version.state, "ACTIVE"));
   const { arrivals, settled, removed, rewired, readyAtOnce: atOnce, added } = succession;
   const claims = context.handover.reserve(readyAtOnce(plan, added));
   const claimed = new Set(claims.map(({ ordinal }) => ordinal));
@@ -180,7 +181,7 @@ async function requestRatification(
   const decision = await decideOn(tx, plan, command, await decideContext(tx, context));
   if (!decision.ok) throw new RefusedError(decision.refusal);
   if (version.state !== "AWAITING_RATIFICATION")
-    await tx.graphs.setState(orgId, planId, version.version, "AWAITING_RATIFICATION");
+    await tx.graphs.setState(orgId, planId, version.version, movedVersion(version.state, "AWAITING_RATIFICATION"));
   await saveWith(tx, earlier, decision.value.changes);
   return {
     plan: decision.value.changes.plan,

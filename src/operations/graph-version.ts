@@ -1,5 +1,6 @@
 // Writing graph versions: new ones, and steps of those that are open. Not here: what they are made from, see refine-goal.ts.
 import type { OperationContext } from "../engine/operation.ts";
+import { movedVersion } from "../domain/graph.ts";
 import type { AnalysedEdge, GraphStep, GraphVersion } from "../domain/graph.ts";
 import { definitionText, fingerprint } from "../domain/graph/fingerprint.ts";
 import type { Constraints, Goal } from "../domain/goal.ts";
@@ -128,7 +129,7 @@ export async function addVersion(
 export function refinedVersion(open: GraphVersion, graph: RefinedGraph): GraphVersion {
   return {
     ...open,
-    state: "REFINED",
+    state: movedVersion(open.state, "REFINED"),
     digest: graph.digest,
     stepCount: graph.steps.length,
     edgeCount: graph.edges.length,

@@ -1,5 +1,5 @@
 // What becomes of each row when a graph version takes the active one's place: which stay, which are replaced, dropped or
-// rewired, and the rows and edges that are new. Pure. Not here: carrying it out, see activate-version.ts.
+// rewired, and the rows and edges that are new. Pure. Not here: carrying it out, see commit-version.ts.
 import { demandOf } from "../domain/demand.ts";
 import type { Demand } from "../domain/executor.ts";
 import type { GraphStep } from "../domain/graph.ts";

@@ -1,5 +1,5 @@
 // From the active version to the next: how they differ, and what that does to the rows. Pure, and too slow for the event
-// loop when graphs are large. Not here: carrying it out, see activate-version.ts.
+// loop when graphs are large. Not here: carrying it out, see commit-version.ts.
 import { diff } from "../domain/graph/diff.ts";
 import type { ComparedGraph, GraphDiff, StepDifference } from "../domain/graph/diff.ts";
 import { progressOf } from "./step-fate.ts";

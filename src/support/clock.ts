@@ -18,9 +18,3 @@ export const systemClock: Clock = {
 export function isoTime(epochMs: number): string {
   return new Date(epochMs).toISOString();
 }
-
-/** Milliseconds since the epoch of an RFC 3339 text, or undefined if it is none. */
-export function parseIsoTime(text: string): number | undefined {
-  const epochMs = Date.parse(text);
-  return Number.isNaN(epochMs) ? undefined : epochMs;
-}

@@ -1,4 +1,4 @@
-// The randomness port, and the only place that draws random numbers. Not here: ids, see ids.ts.
+// The randomness port, and the only place that draws random numbers. Not here: ids, see typeid.ts.
 import { randomFillSync } from "node:crypto";
 
 /** Where code that needs chance gets it from. */

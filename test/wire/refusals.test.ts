@@ -1,4 +1,4 @@
-// Every reason of refusal.proto, over the wire, with the metadata that its comment promises. Not here: everything that gives a reason.
+// Every reason of proto/maestro/v1/refusal.proto, over the wire, with the metadata that its comment promises. Not here: everything that gives a reason.
 import { readFileSync } from "node:fs";
 import { createClient } from "@connectrpc/connect";
 import type { Transport } from "@connectrpc/connect";

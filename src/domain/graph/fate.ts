@@ -1,6 +1,5 @@
 // What becomes of each step when one graph version takes another's place. Not here: what differs (diff.ts), and making it
 // happen (plan/).
-import { hasNotBegun } from "../step.ts";
 import type { StepState } from "../step.ts";
 
 export type StepFate =
@@ -30,9 +29,4 @@ export function fateOf(change: Change, progress: StepProgress | undefined): Step
   if (running) return "STOPPED";
   if (done) return progress.compensable ? "COMPENSATED" : "NOT_COMPENSABLE";
   return change === "CHANGED" ? "RERUN" : "DROPPED";
-}
-
-/** Whether a step runs after the change though its version ran or was done before. */
-export function runsAgain(change: Change, progress: StepProgress | undefined): boolean {
-  return change === "CHANGED" && progress !== undefined && !hasNotBegun(progress.state);
 }

@@ -9,9 +9,6 @@ export interface BulkColumn<Row> {
   readonly value: (row: Row) => unknown;
 }
 
-/** Types of key columns that hot statements join on; always the full key, so that a plan of another org never matches. */
-export const PLAN_KEY = "org_id, plan_id";
-
 /** One array per column: unnest beats VALUES lists, which make one prepared statement per size. */
 export function arraysOf<Row>(columns: readonly BulkColumn<Row>[], rows: readonly Row[]): string[] {
   return columns.map((c) =>

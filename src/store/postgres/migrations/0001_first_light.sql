@@ -1,5 +1,5 @@
--- The first schema. What every column means stands in ../schema/*.ts; why the keys, indexes and policies have
--- this form stands in ../README.md. Times are epoch milliseconds, order keys epoch microseconds, money micros.
+-- The first schema. What every column means stands in ../schema/*.ts; why keys, indexes and policies have their form stands
+-- beside them here. Times are epoch milliseconds, order keys epoch microseconds, money micros.
 
 CREATE FUNCTION maestro.clock() RETURNS timestamptz LANGUAGE sql VOLATILE PARALLEL SAFE
   AS $$ SELECT clock_timestamp() $$;
