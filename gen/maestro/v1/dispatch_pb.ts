@@ -243,7 +243,7 @@ export type Outcome = Message<"maestro.v1.Outcome"> & {
   artifacts: ArtifactRef[];
 
   /**
-   * When it really began, by the executor's clock; for the credit trace.
+   * When it really began, by the executor's clock. Taken and not kept: the credit trace goes by when the lease began.
    *
    * @generated from field: google.protobuf.Timestamp started_at = 8;
    */
@@ -376,7 +376,7 @@ export type Renewal = Message<"maestro.v1.Renewal"> & {
   message: string;
 
   /**
-   * Used so far.
+   * Used so far. Taken and not kept: what counts is the outcome's, and the hold covers what runs.
    *
    * @generated from field: maestro.v1.Amounts usage = 4;
    */

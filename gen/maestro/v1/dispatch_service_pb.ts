@@ -104,7 +104,7 @@ export type Hello = Message<"maestro.v1.Hello"> & {
   spec?: ExecutorSpec | undefined;
 
   /**
-   * Chosen at random when the process started; tells a restart from a reconnect.
+   * Chosen at random when the process started. What is carried on is judged by `held` alone: a process that restarted lists nothing.
    *
    * @generated from field: string incarnation = 2;
    */
