@@ -46,6 +46,7 @@ export async function invoke<Req, Res, Answer>(
       signal: call.signal,
       // A dry run writes nothing, but it locks what it looks at.
       readOnly: !mayWrite,
+      inTurn: true,
     });
   try {
     return await run();

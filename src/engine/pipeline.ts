@@ -4,7 +4,7 @@ import type { HandoverOfCall } from "../domain/plan/handover.ts";
 import type { Principal } from "../domain/principal.ts";
 import { refusal, refused } from "../domain/refusal.ts";
 import type { Decision, Refusal } from "../domain/refusal.ts";
-import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.ts";
+import { CommitUnknownError, StoreBusyError, StoreUnavailableError } from "../store/ports/store.ts";
 import type { Store, Tx } from "../store/ports/store.ts";
 import type { Clock } from "../support/clock.ts";
 import type { Random } from "../support/random.ts";
@@ -129,7 +129,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     read: (principal, work, signal) =>
       answeringTrouble(async () => ({
         ok: true,
-        value: await store.transaction([principal.orgId], work, { signal, readOnly: true }),
+        value: await store.transaction([principal.orgId], work, { signal, readOnly: true, inTurn: true }),
       })),
   };
 }
@@ -139,6 +139,7 @@ async function answeringTrouble<T>(work: () => Promise<Decision<T>>): Promise<De
   try {
     return await work();
   } catch (error) {
+    if (error instanceof StoreBusyError) return { ok: false, refusal: STORE_BUSY };
     if (error instanceof StoreUnavailableError) return { ok: false, refusal: STORE_AWAY };
     if (error instanceof CommitUnknownError) {
       return refused(
@@ -155,6 +156,11 @@ async function answeringTrouble<T>(work: () => Promise<Decision<T>>): Promise<De
   }
 }
 
+const STORE_BUSY = refusal("UNAVAILABLE", "Others hold what the call needs; nothing was changed.", {
+  rule: "store.busy",
+  retryAfterMs: 1_000,
+  remedy: "Send it again.",
+});
 const STORE_AWAY = refusal("UNAVAILABLE", "The store is away; nothing was changed.", {
   rule: "store.away",
   retryAfterMs: 1_000,

@@ -30,14 +30,17 @@ export interface Tx {
 export interface Store {
   /**
    * Runs `work` in one READ COMMITTED transaction that sees only `orgs`, and commits when it returns.
-   * Whatever `work` throws rolls it back and is thrown again (RefusedError included). Deadlocks, serialization failures
-   * and lock time-outs are retried up to 3 times: `work` must be repeatable. When the database is away, or `signal`
-   * fires, StoreUnavailableError or the abort reason is thrown. A COMMIT with unknown result throws CommitUnknownError.
+   * Whatever `work` throws rolls it back and is thrown again (RefusedError included). Deadlocks and serialization failures
+   * are retried up to 3 times: `work` must be repeatable. When the database is away, or `signal` fires, StoreUnavailableError
+   * or the abort reason is thrown; StoreBusyError when somebody else held a row for too long. A COMMIT with unknown result
+   * throws CommitUnknownError.
+   *
+   * With `inTurn` no org has more than half of the connections at once; its further calls wait for their turn without one.
    */
   transaction<T>(
     orgs: readonly OrgId[],
     work: (tx: Tx) => Promise<T>,
-    options?: { readonly signal?: AbortSignal; readonly readOnly?: boolean },
+    options?: { readonly signal?: AbortSignal; readonly readOnly?: boolean; readonly inTurn?: boolean },
   ): Promise<T>;
   /** What works without an org: sessions, credentials, standing scans. */
   readonly platform: PlatformStore;
@@ -49,6 +52,9 @@ export interface Store {
 
 /** The database is away, refuses connections, or is out of space. Nothing was changed. */
 export class StoreUnavailableError extends Error {}
+
+/** Other transactions hold what this one needs. Nothing was changed; it may go through in a moment. */
+export class StoreBusyError extends StoreUnavailableError {}
 
 /** The connection broke while COMMIT was under way: the effect may or may not be there. */
 export class CommitUnknownError extends Error {}

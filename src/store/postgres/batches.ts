@@ -17,6 +17,7 @@ import type { RawPlan } from "./plan-rows.ts";
 import { addChildren, completeSlice, emptySlice } from "./slice.ts";
 import { STEP_SELECT_OF_PLAN, stepRowOfPlan } from "./step-rows.ts";
 import type { RawStepOfPlan } from "./step-rows.ts";
+import { seeText } from "./transaction.ts";
 import { sendChanges } from "./write-changes.ts";
 import { sendKeys } from "./write-keys.ts";
 
@@ -28,7 +29,6 @@ const TEXT = {
   lock: lockText("SKIP LOCKED"),
   lockWaiting: lockText(""),
   exist: `SELECT p.org_id, p.plan_id FROM maestro.plans p JOIN ${KEYS} USING (org_id, plan_id)`,
-  orgs: "SELECT set_config('maestro.orgs', $1, true)",
   clock: "SELECT maestro.clock_ms() AS now",
 };
 
@@ -69,12 +69,16 @@ const READS = {
 /** Rounds that a decision may ask for more; a decision that never has enough is a bug. */
 const ROUNDS = 64;
 
-export function createBatchStore(client: Client): BatchStore {
+export function createBatchStore(
+  client: Client,
+  settings: { readonly prepare: boolean; readonly lockMs?: number } = { prepare: true },
+): BatchStore {
+  const see = seeText(settings);
   return {
     run: async (plans, decide, options) => {
       const connection = await client.reserve(options.signal);
       try {
-        return await runOn(connection, plans, decide, options);
+        return await runOn(connection, see, plans, decide, options);
       } finally {
         connection.release();
       }
@@ -84,6 +88,7 @@ export function createBatchStore(client: Client): BatchStore {
 
 async function runOn(
   connection: Connection,
+  see: string,
   plans: readonly BatchPlan[],
   decide: (slice: PlanSlice, nowMs: number) => PlanVerdict,
   options: Parameters<BatchStore["run"]>[2],
@@ -94,7 +99,7 @@ async function runOn(
     })) as unknown as readonly Row[];
   let committing = false;
   try {
-    const { slices, nowMs } = await load(run, plans, options.wait);
+    const { slices, nowMs } = await load(run, see, plans, options.wait);
     const changes: PlanChanges[] = [];
     const leased: Leased[] = [];
     for (const slice of slices.values()) {
@@ -151,6 +156,7 @@ type Run = <Row>(text: string, parameters: readonly unknown[]) => Promise<readon
 /** First round trip: begin, lock, clock and load go out together; rows of plans that were not locked are passed over. */
 async function load(
   run: Run,
+  see: string,
   plans: readonly BatchPlan[],
   wait: boolean,
 ): Promise<{ readonly slices: Map<PlanId, PlanSlice>; readonly nowMs: number }> {
@@ -163,7 +169,7 @@ async function load(
     rows.length === 0 ? Promise.resolve([]) : run<Row>(statement.text, placedArrays(ids, statement.columns, rows));
   const sent = [
     run("BEGIN", []),
-    run(TEXT.orgs, [`{${orgs.join(",")}}`]),
+    run(see, [`{${orgs.join(",")}}`, ""]),
     run<RawPlan>(wait ? TEXT.lockWaiting : TEXT.lock, [...ids]),
     run<{ now: number }>(TEXT.clock, []),
     read<RawStepOfPlan & Place, { readonly ordinal: number }>(

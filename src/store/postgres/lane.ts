@@ -12,6 +12,8 @@ export interface LaneOptions {
   /** How long opening a connection may take, ms. */
   readonly connectMs?: number;
   readonly applicationName?: string;
+  /** How long a statement may wait for a lock, ms. */
+  readonly lockMs?: number;
 }
 
 /** One connection, lent. Statements may be sent without waiting for each other; they run in order. */
@@ -21,14 +23,16 @@ export type Connection = postgres.ReservedSql & {
 };
 
 /** Bounds on what a transaction may take, ms: a forgotten one must not hold a plan for ever. */
-export const sessionSettings = {
-  statement_timeout: "60000",
-  lock_timeout: "10000",
-  idle_in_transaction_session_timeout: "30000",
-  // Measured: with the default of 4 a plan of ten thousand steps is scanned instead of looked up.
-  random_page_cost: "1.1",
-  jit: "off",
-} as const;
+export function settingsOf({ lockMs = 10_000 }: { readonly lockMs?: number }): Readonly<Record<string, string>> {
+  return {
+    statement_timeout: "60000",
+    lock_timeout: String(lockMs),
+    idle_in_transaction_session_timeout: "30000",
+    // Measured: with the default of 4 a plan of ten thousand steps is scanned instead of looked up.
+    random_page_cost: "1.1",
+    jit: "off",
+  };
+}
 
 /** A driver's client with one connection, used until that breaks and then thrown away. */
 export interface Lane {
@@ -63,7 +67,7 @@ export function openLane(options: LaneOptions, onGone: () => void): Lane {
       types: wireTypes,
       connection: {
         application_name: options.applicationName ?? "maestro",
-        ...(options.prepare === false ? {} : (sessionSettings as unknown as Record<string, string>)),
+        ...(options.prepare === false ? {} : settingsOf(options)),
       },
       onnotice: () => undefined,
       onclose: () => {

@@ -29,15 +29,28 @@ export const READY_STEPS =
 /** Comes before every order key. */
 const FIRST_KEY = "-9223372036854775808";
 
-export function createPlatformStore(options: TransactionOptions): PlatformStore {
-  const platform = async <T>(work: (session: Session) => Promise<T>): Promise<T> =>
-    inTransaction(options, { orgs: [], platform: true }, work);
-  const within = async <T>(orgs: readonly OrgId[], work: (session: Session) => Promise<T>): Promise<T> =>
-    inTransaction(options, { orgs: [...new Set(orgs)], readOnly: true }, work);
+/** Connections by what must not wait for what. */
+export interface PlatformConnections {
+  /** Shared with operations: what callers cause. */
+  readonly operations: TransactionOptions;
+  /** The server's session, which must be renewed whatever else goes on. */
+  readonly session: TransactionOptions;
+  /** Standing scans. */
+  readonly scans: TransactionOptions;
+}
+
+export function createPlatformStore(connections: PlatformConnections): PlatformStore {
+  const on =
+    (options: TransactionOptions): Platform =>
+    async (work) =>
+      inTransaction(options, { orgs: [], platform: true }, work);
+  const platform = on(connections.scans);
+  const within: Within = async (orgs, work) =>
+    inTransaction(connections.scans, { orgs: [...new Set(orgs)], readOnly: true }, work);
 
   return {
     installation: () =>
-      platform(async ({ db }) => {
+      on(connections.session)(async ({ db }) => {
         const [row] = await db.select().from(installation);
         if (row === undefined) throw new Error("the installation has no row");
         return { installationId: row.installationId, storeEpoch: row.storeEpoch };
@@ -54,7 +67,7 @@ export function createPlatformStore(options: TransactionOptions): PlatformStore 
       }),
     orgs: () => platform(({ db }) => db.select().from(orgTable).orderBy(asc(orgTable.name))),
     findKey: (secretDigest) =>
-      platform(async ({ db }) => {
+      on(connections.operations)(async ({ db }) => {
         const [row] = await db.select().from(apiKeys).where(eq(apiKeys.secretDigest, secretDigest));
         return row === undefined ? undefined : apiKeyOf(row);
       }),
@@ -66,7 +79,7 @@ export function createPlatformStore(options: TransactionOptions): PlatformStore 
           .where(and(isNotNull(apiKeys.revokedMs), gte(apiKeys.revokedMs, ms)));
         return rows.map(({ keyId }) => keyId);
       }),
-    ...sessions(platform),
+    ...sessions(on(connections.session), platform),
     ...scans(platform, within),
   };
 }
@@ -76,6 +89,7 @@ type Platform = <T>(work: (session: Session) => Promise<T>) => Promise<T>;
 /** Sessions live by the database's clock, so that servers need not agree on the time. */
 function sessions(
   platform: Platform,
+  scans: Platform,
 ): Pick<PlatformStore, "openSession" | "renewSession" | "endSession" | "lapsedSessions" | "forgetSession"> {
   const info = (sessionId: SessionId, rows: readonly { readonly expires_ms: number }[]): SessionInfo | undefined =>
     rows[0] === undefined ? undefined : { sessionId, expiresMs: rows[0].expires_ms };
@@ -109,7 +123,7 @@ function sessions(
       );
     },
     lapsedSessions: async () => {
-      const rows = await platform(({ run }) =>
+      const rows = await scans(({ run }) =>
         run<{ session_id: string }>(
           "SELECT session_id FROM maestro.server_sessions WHERE ended_ms IS NOT NULL OR expires_ms <= maestro.clock_ms() ORDER BY expires_ms",
         ),
@@ -118,7 +132,7 @@ function sessions(
     },
     forgetSession: async (sessionId) => {
       // Only a session that cannot come back: it may have been renewed since it was listed.
-      await platform(({ run }) =>
+      await scans(({ run }) =>
         run(
           "DELETE FROM maestro.server_sessions WHERE session_id = $1 AND (ended_ms IS NOT NULL OR expires_ms <= maestro.clock_ms())",
           [sessionId],

@@ -17,12 +17,16 @@ import { createPlatformStore } from "./platform.ts";
 import { createRecordRepository } from "./records.ts";
 import { inTransaction } from "./transaction.ts";
 import type { Session, TransactionOptions } from "./transaction.ts";
+import { createTurns } from "./turns.ts";
 
 export interface StoreOptions {
   readonly url: string;
   /** Straight to the server, for migrations, when `url` names a pooler. */
   readonly directUrl?: string;
-  /** Most connections for operations; batches have half as many of their own, so that neither waits for the other. */
+  /**
+   * Most connections for operations. Batches have half as many of their own, the server's session has one and its standing
+   * scans two, so that none waits for another.
+   */
   readonly poolSize?: number;
   /** False behind a pooler in transaction mode. */
   readonly prepare?: boolean;
@@ -31,25 +35,42 @@ export interface StoreOptions {
   readonly random: Random;
 }
 
+/** An operation that waits for a row longer than this is answered that others hold it, ms: meanwhile it keeps a connection. */
+const OPERATION_LOCK_MS = 3_000;
+/** How long a call may wait for its org's turn, ms. */
+const TURN_MS = 10_000;
+
 /** Migrates the database and opens the store. Throws MigrationError or StoreUnavailableError. */
 export async function createPostgresStore(options: StoreOptions): Promise<Store> {
   const { url, poolSize = 10, prepare = true, log, random } = options;
   await migrate({ url: options.directUrl ?? url, log });
-  const client = openClient({ url, poolSize, prepare });
-  const batchClient = openClient({
-    url,
-    poolSize: Math.max(2, Math.ceil(poolSize / 2)),
+  const half = Math.ceil(poolSize / 2);
+  const open = (size: number, lockMs: number, of = ""): TransactionOptions => ({
+    client: openClient({ url, poolSize: size, prepare, lockMs, applicationName: `maestro${of}` }),
+    random,
     prepare,
-    applicationName: "maestro batches",
+    lockMs,
+    log,
   });
-  const transactions: TransactionOptions = { client, random, prepare, log };
+  const operations = open(poolSize, OPERATION_LOCK_MS);
+  const session = open(1, OPERATION_LOCK_MS, " session");
+  const scans = open(2, OPERATION_LOCK_MS, " scans");
+  const batchClient = openClient({ url, poolSize: Math.max(2, half), prepare, applicationName: "maestro batches" });
+  const turns = createTurns({ each: half, waitMs: TURN_MS });
   return {
-    transaction: (orgs, work, { signal, readOnly = false } = {}) =>
-      inTransaction(transactions, { orgs, readOnly }, (session) => work(txOn(session, options)), signal),
-    platform: createPlatformStore(transactions),
-    batches: createBatchStore(batchClient),
+    transaction: async (orgs, work, { signal, readOnly = false, inTurn = false } = {}) => {
+      const [org] = orgs;
+      const endTurn = inTurn && org !== undefined ? await turns.take(org, signal) : undefined;
+      try {
+        return await inTransaction(operations, { orgs, readOnly }, (session) => work(txOn(session, options)), signal);
+      } finally {
+        endTurn?.();
+      }
+    },
+    platform: createPlatformStore({ operations, session, scans }),
+    batches: createBatchStore(batchClient, { prepare }),
     close: async () => {
-      await Promise.all([client.end(), batchClient.end()]);
+      await Promise.all([operations, session, scans].map(({ client }) => client.end()).concat(batchClient.end()));
     },
   };
 }

@@ -5,12 +5,12 @@ import type { PostgresJsDatabase } from "drizzle-orm/postgres-js";
 import type postgres from "postgres";
 import type { OrgId } from "../../domain/id.ts";
 import type { Random } from "../../support/random.ts";
-import { CommitUnknownError } from "../ports/store.ts";
+import { CommitUnknownError, StoreBusyError } from "../ports/store.ts";
 import { reasonOf } from "./connection.ts";
 import type { Client } from "./connection.ts";
-import { sessionSettings } from "./lane.ts";
+import { settingsOf } from "./lane.ts";
 import type { Connection } from "./lane.ts";
-import { isConnectionLoss, isPassing, toStoreTrouble } from "./trouble.ts";
+import { isConnectionLoss, isLockTimeout, isPassing, toStoreTrouble } from "./trouble.ts";
 
 /** Runs one statement of the transaction and gives its rows; array parameters are texts made by arrayLiteral. */
 export type Run = <Row>(text: string, parameters?: readonly unknown[]) => Promise<readonly Row[]>;
@@ -43,6 +43,8 @@ export interface TransactionOptions {
   readonly client: Client;
   readonly random: Random;
   readonly prepare: boolean;
+  /** How long a statement may wait for a lock, ms; as the client's connections were opened. */
+  readonly lockMs: number;
   readonly log: (line: string) => void;
 }
 
@@ -63,7 +65,9 @@ export async function inTransaction<T>(
       return await once(options, sight, work, signal);
     } catch (error) {
       if (signal?.aborted === true && !(error instanceof CommitUnknownError)) throw reasonOf(signal);
-      const trouble = toStoreTrouble(error);
+      const trouble = isLockTimeout(error)
+        ? new StoreBusyError("another transaction holds what this one needs")
+        : toStoreTrouble(error);
       if (trouble !== error)
         options.log(error instanceof Error ? `${trouble.message}: ${said(error)}` : trouble.message);
       if (!isPassing(error) || tries === TRIES) throw trouble;
@@ -106,11 +110,9 @@ async function once<T>(
     );
     sent.add(
       connection
-        .unsafe(
-          options.prepare ? SEE : SEE_AND_SET,
-          [`{${sight.orgs.join(",")}}`, sight.platform === true ? "on" : ""],
-          { prepare: options.prepare },
-        )
+        .unsafe(seeText(options), [`{${sight.orgs.join(",")}}`, sight.platform === true ? "on" : ""], {
+          prepare: options.prepare,
+        })
         .execute(),
     );
     let result: T;
@@ -123,7 +125,10 @@ async function once<T>(
         () => error,
         (trouble: unknown) => trouble,
       );
-      await connection.unsafe("ROLLBACK").catch(() => undefined);
+      // The connection may stand in a failed transaction; one that cannot be rolled back is of no use to anybody.
+      await connection.unsafe("ROLLBACK").catch(() => {
+        connection.discard();
+      });
       throw first;
     }
     signal?.removeEventListener("abort", callOff);
@@ -138,11 +143,16 @@ async function once<T>(
 
 // A setting made with `true` ends with the transaction.
 const SEE = "SELECT set_config('maestro.orgs', $1, true), set_config('maestro.platform', $2, true)";
-// Behind a pooler a connection keeps nothing between transactions, so each brings its own bounds.
-const SEE_AND_SET = Object.entries(sessionSettings).reduce(
-  (text, [name, value]) => `${text}, set_config('${name}', '${value}', true)`,
-  SEE,
-);
+
+/** Says what a transaction sees: its orgs as an array literal, and `on` or nothing for the platform. */
+export function seeText({ prepare, lockMs }: { readonly prepare: boolean; readonly lockMs?: number }): string {
+  if (prepare) return SEE;
+  // Behind a pooler a connection keeps nothing between transactions, so each brings its own bounds.
+  return Object.entries(settingsOf(lockMs === undefined ? {} : { lockMs })).reduce(
+    (text, [name, value]) => `${text}, set_config('${name}', '${value}', true)`,
+    SEE,
+  );
+}
 
 async function commit(connection: Connection, sent: Sent, readOnly: boolean): Promise<void> {
   // It goes out behind what nobody has waited for yet: when one of those fails, the server answers it with ROLLBACK.

@@ -24,7 +24,7 @@ const lost =
 const ended = /^(08...|57P0.|25P03)$/;
 // 53 out of memory, disk or connections; 58 the server's own I/O; 57014 took longer than it may; 28 and 3D no login.
 const away = /^(53...|58...|57014|28...|3D000)$/;
-const passing = new Set(["40001", "40P01", "55P03"]);
+const passing = new Set(["40001", "40P01"]);
 
 /** The driver's error below what the query builder wraps around it: the wrapper repeats statement and parameters. */
 function root(error: unknown): unknown {
@@ -43,9 +43,14 @@ export function isConnectionLoss(error: unknown): boolean {
   return lost.test(code) || ended.test(code);
 }
 
-/** Deadlock, serialization failure or lock time-out: the same transaction may well succeed when it is tried again. */
+/** Deadlock or serialization failure: the same transaction may well succeed when it is tried again. */
 export function isPassing(error: unknown): boolean {
   return passing.has(codeOf(root(error)));
+}
+
+/** It waited for a lock as long as it may. Not tried again: the connection is better used by somebody else. */
+export function isLockTimeout(error: unknown): boolean {
+  return codeOf(root(error)) === "55P03";
 }
 
 /** What the store throws instead of a driver's error. Other errors come back as they are. */
