@@ -7,6 +7,7 @@ import { connectTo } from "../src/cli/client.ts";
 import { INTERRUPTED } from "../src/cli/io.ts";
 import { Child } from "./demo/child.ts";
 import { Fleet } from "./demo/fleet.ts";
+import { brokenPromises } from "./demo/promises.ts";
 import { writeReport } from "./demo/report.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -65,17 +66,23 @@ The plan did not succeed. Look next:
     if (planId === undefined || kill === undefined)
       throw new Error(`no executor was killed: step ${VICTIM_STEP} never ran`);
     const client = connectTo(wideUrl, undefined);
+    let broken: readonly string[];
     try {
-      await writeReport(
+      const report = await writeReport(
         client,
         { planId, kill, firstStepMs: fleet.firstStepMs - startedMs, file: join(out, "report.json"), startedMs },
         say,
       );
+      broken = brokenPromises(report, out);
     } finally {
       client.close();
     }
     const trace = new Child(root, ["--server", wideUrl, "trace", planId], "inherit");
     await trace.exited;
+    if (broken.length > 0) {
+      for (const promise of broken) console.error(`demo: a promise is broken: ${promise}`);
+      return 1;
+    }
     say(`
 Look next:
   demo-out/report.json   steps, executors, attempts, fencing numbers around the kill, cost

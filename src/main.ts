@@ -1,6 +1,16 @@
 #!/usr/bin/env node
 // The process: hands arguments, environment, terminal and signals to the command line, and ends with its exit code.
-import { runCli } from "./cli/cli.ts";
+import { createRequire } from "node:module";
+
+const { engines } = createRequire(import.meta.url)("maestro/package.json") as { readonly engines: { node: string } };
+const [needed = 0, neededMinor = 0] = engines.node.replace(/^>=/, "").split(".").map(Number);
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+if (major < needed || (major === needed && minor < neededMinor)) {
+  process.stderr.write(`Maestro needs Node ${needed}.${neededMinor} or newer; this is ${process.version}.\n`);
+  process.exit(2);
+}
+// Only now: an older Node fails while it loads what the command imports, and says why in words that help nobody.
+const { runCli } = await import("./cli/cli.ts");
 
 /** What keeps a process alive after its command is done is a bug, and gets no longer than this. */
 const LINGER_MS = 2_000;
