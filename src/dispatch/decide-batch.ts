@@ -4,12 +4,15 @@ import type { SessionId } from "../domain/id.ts";
 import { PlanDraft } from "../domain/plan/draft.ts";
 import type { DecideContext, StopOrderDraft } from "../domain/plan/draft.ts";
 import { readySteps } from "../domain/plan/decide.ts";
+import { consumedKeys } from "../domain/plan/resolve.ts";
 import { MissingRows } from "../domain/plan/slice.ts";
 import type { Needs, PlanSlice } from "../domain/plan/slice.ts";
 import { remaining } from "../domain/plan.ts";
 import type { PlanRow } from "../domain/plan.ts";
-import type { ReadyStep } from "../domain/id.ts";
+import type { PlanId, ReadyStep } from "../domain/id.ts";
 import type { Limits } from "../domain/amounts.ts";
+import { has, hasEnded, STEP_FLAGS } from "../domain/step.ts";
+import type { StepRow } from "../domain/step.ts";
 import type { PlanVerdict } from "../store/ports/batches.ts";
 import { decideItem } from "./items.ts";
 import type { Effect, Item } from "./items.ts";
@@ -37,6 +40,8 @@ export interface ShareOptions {
   readonly windows: Windows;
   /** Takers that could be handed a step of this plan's org now, in turn. */
   readonly takers: readonly Taker[];
+  /** A claim of this step is a bug: it is not handed over either. */
+  readonly isAside: (planId: PlanId, ordinal: number) => boolean;
   /** Steps that the batch may still lease. */
   readonly room: { left: number };
 }
@@ -53,12 +58,11 @@ export function decideShare(
   const effects: Effect[] = [];
   try {
     for (const item of items) effects.push(...decideItem(draft, item, options.sessionId));
-    effects.push(...handOver(draft, options, effects));
+    handOver(draft, options, effects);
   } catch (error) {
-    if (error instanceof MissingRows) {
-      giveBack({ effects }, options);
-      return { verdict: { kind: "needs", needs: alsoFor(items, error.needs) }, result: undefined };
-    }
+    giveBack({ effects }, options);
+    if (error instanceof MissingRows)
+      return { verdict: { kind: "needs", needs: alsoFor(items, slice, error.needs) }, result: undefined };
     throw error;
   }
   const result: PlanResult = {
@@ -95,29 +99,47 @@ function later(draft: PlanDraft): Pick<PlanResult, "nextTimerMs" | "cascade"> {
   };
 }
 
-/** Definitions are asked for all failures of the batch at once, not one round trip each. */
-function alsoFor(items: readonly Item[], needs: Needs): Needs {
-  if (needs.definitions === undefined) return needs;
-  const failures = items.flatMap((item) => {
-    if (item.kind === "loss") return [item.ordinal];
-    return item.kind === "outcome" && item.outcome.result.kind !== "success" ? [item.outcome.lease.ordinal] : [];
+/** What one item asks for is asked for all items of the batch at once, not one round trip each. */
+function alsoFor(items: readonly Item[], slice: PlanSlice, needs: Needs): Needs {
+  const reported = items.flatMap((item) => {
+    if (item.kind === "loss") return [{ ordinal: item.ordinal, failed: true }];
+    if (item.kind !== "outcome") return [];
+    return [{ ordinal: item.outcome.lease.ordinal, failed: item.outcome.result.kind !== "success" }];
   });
-  return { ...needs, definitions: [...new Set([...needs.definitions, ...failures])] };
+  const childrenOf = reported.map(({ ordinal }) => ordinal).filter((ordinal) => !slice.children.has(ordinal));
+  const definitions = reported.flatMap(({ ordinal, failed }) => [
+    ...(failed ? [ordinal] : []),
+    ...(slice.children.get(ordinal) ?? []).map(({ to }) => to).filter((to) => isDynamic(slice.steps.get(to))),
+  ]);
+  const results = [...slice.definitions.values()].flatMap(consumedKeys).filter((key) => !slice.results.has(key));
+  const united = <T>(asked: readonly T[], more: readonly T[]): readonly T[] => [...new Set([...asked, ...more])];
+  return {
+    ...needs,
+    ...(needs.childrenOf !== undefined && { childrenOf: united(needs.childrenOf, childrenOf) }),
+    ...(needs.definitions !== undefined && {
+      definitions: united(
+        needs.definitions,
+        definitions.filter((ordinal) => !slice.definitions.has(ordinal)),
+      ),
+    }),
+    ...(needs.results !== undefined && { results: united(needs.results, results) }),
+  };
+}
+
+function isDynamic(row: StepRow | undefined): boolean {
+  return row !== undefined && has(row.flags, STEP_FLAGS.DYNAMIC) && !hasEnded(row.state);
 }
 
 /** Leases what became ready to takers that can serve it, as long as that overtakes nobody by more than the bound. */
-function handOver(draft: PlanDraft, options: ShareOptions, before: readonly Effect[]): readonly Effect[] {
-  const freed = before.filter((e) => e.kind === "ended").length;
-  if (options.takers.length === 0 || (draft.ready.length === 0 && freed === 0)) return [];
-  const effects: Effect[] = [];
+function handOver(draft: PlanDraft, options: ShareOptions, effects: Effect[]): void {
+  const freed = effects.filter((e) => e.kind === "ended").length;
+  if (options.takers.length === 0 || (draft.ready.length === 0 && freed === 0)) return;
   for (const ordinal of [...draft.ready]) {
     if (options.room.left <= 0) break;
     const row = draft.step(ordinal);
-    if (row.orderKey === null) continue;
+    if (row.orderKey === null || options.isAside(draft.plan.planId, ordinal)) continue;
     const taker = takerFor({ demandId: row.demandId, orderKey: row.orderKey }, options.windows, options.takers);
     if (taker === undefined) continue;
-    taker.reserve();
-    options.room.left -= 1;
     const item: Item = {
       kind: "claim",
       orgId: draft.plan.orgId,
@@ -128,13 +150,13 @@ function handOver(draft: PlanDraft, options: ShareOptions, before: readonly Effe
       handover: true,
     };
     for (const effect of decideItem(draft, item, options.sessionId)) {
-      if (effect.kind === "not-leased") {
-        taker.release();
-        options.room.left += 1;
-      } else effects.push(effect);
+      if (effect.kind === "not-leased") continue;
+      effects.push(effect);
+      if (effect.kind !== "leased") continue;
+      taker.reserve();
+      options.room.left -= 1;
     }
   }
-  return effects;
 }
 
 /** Credit that handovers of an abandoned try had taken. Claims from windows keep theirs: they are part of the items. */

@@ -16,6 +16,7 @@ import { claim } from "./lease.ts";
 import type { Claim } from "./lease.ts";
 import { makeReady, requeue, unpark } from "./queue.ts";
 import { arrive, CASCADE_LIMIT, settleDependents, withdraw } from "./ready.ts";
+import { foresee } from "./resolve.ts";
 import { reviveStep } from "./revive.ts";
 import { MissingRows } from "./slice.ts";
 
@@ -168,7 +169,7 @@ export function release(draft: PlanDraft, ordinal: number): Outcome {
   const row = draft.step(ordinal);
   if (!row.heldBack) return conflict("step", row.key, row.state, `Step ${row.key} is not held.`);
   draft.patch(ordinal, { heldBack: false });
-  if (row.state === "WAITING") settleArrival(draft, ordinal);
+  if (row.state === "WAITING") settleArrivals(draft, [ordinal]);
   maybeFinish(draft);
   return undefined;
 }
@@ -283,10 +284,10 @@ export function activate(draft: PlanDraft, activation: Activation): Outcome {
   for (const { ordinal, waitingOn } of activation.rewired) {
     if (draft.step(ordinal).state === "PENDING") draft.patch(ordinal, { waitingOn });
   }
-  for (const ordinal of activation.arrivals) settleArrival(draft, ordinal);
-  for (const { ordinal, waitingOn } of activation.rewired) {
-    if (waitingOn === 0 && draft.step(ordinal).state === "PENDING") settleArrival(draft, ordinal);
-  }
+  const rewired = activation.rewired.filter(
+    ({ ordinal, waitingOn }) => waitingOn === 0 && draft.step(ordinal).state === "PENDING",
+  );
+  settleArrivals(draft, [...activation.arrivals, ...rewired.map(({ ordinal }) => ordinal)]);
   settleDependents(draft, activation.settled);
   if (undo) undoNext(draft);
   // More may be authorised than before.
@@ -329,9 +330,12 @@ function drop(draft: PlanDraft, row: StepRow): boolean {
   return row.state === "SUCCEEDED";
 }
 
-function settleArrival(draft: PlanDraft, ordinal: number): void {
-  if (hasEnded(draft.step(ordinal).state)) return;
-  if (arrive(draft, ordinal) === "ended") settleDependents(draft, [ordinal]);
+function settleArrivals(draft: PlanDraft, ordinals: readonly number[]): void {
+  foresee(draft, ordinals);
+  settleDependents(
+    draft,
+    ordinals.filter((ordinal) => !hasEnded(draft.step(ordinal).state) && arrive(draft, ordinal) === "ended"),
+  );
 }
 
 export interface Ratification {

@@ -124,9 +124,14 @@ export class PlanDraft {
     return this.slice.goal;
   }
 
+  /** Of these keys, the ones whose results must be asked for. */
+  unknownResults(keys: readonly string[]): readonly string[] {
+    return keys.filter((key) => !this.#results.has(key) && !this.slice.results.has(key));
+  }
+
   /** Results of steps by key, as this decision leaves them. */
   results(keys: readonly string[]): ReadonlyMap<string, StepResult> {
-    const missing = keys.filter((key) => !this.#results.has(key) && !this.slice.results.has(key));
+    const missing = this.unknownResults(keys);
     if (missing.length > 0) throw new MissingRows({ results: missing });
     const found = new Map<string, StepResult>();
     for (const key of keys) {

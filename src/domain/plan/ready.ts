@@ -9,15 +9,15 @@ import type { PlanDraft } from "./draft.ts";
 import { beginEnding } from "./ending.ts";
 import { endFailed, failsPlan } from "./failure.ts";
 import { makeReady } from "./queue.ts";
-import { resolveStep } from "./resolve.ts";
+import { foresee, resolveStep } from "./resolve.ts";
 import { MissingRows } from "./slice.ts";
 import type { ChildEdge } from "./slice.ts";
 
 /** Steps that one transaction may move by a cascade; the rest is a durable work row. */
 export const CASCADE_LIMIT = 1_000;
 
-/** Levels that one transaction follows: each is asked of the store anew, and decisions may ask only so often. */
-const LEVELS_LIMIT = 32;
+/** Levels that one transaction follows: each asks the store up to three times, and decisions may ask only so often. */
+const LEVELS_LIMIT = 16;
 
 /** Whether an ended step lets a dependent go on. */
 export function allows(parent: StepRow, regardless: boolean): boolean {
@@ -50,6 +50,7 @@ export function settleDependents(
       return;
     }
     loadChildren(draft, chunk);
+    foresee(draft, arriving(draft, chunk));
     const next: number[] = [];
     const rest = (index: number): readonly number[] => [...frontier.slice(index), ...next];
     for (const [index, ordinal] of chunk.entries()) {
@@ -150,6 +151,15 @@ function loadChildren(draft: PlanDraft, frontier: readonly number[]): void {
   );
   if (parentsMissing.length + edgesMissing.length + rowsMissing.length > 0)
     throw new MissingRows({ childrenOf: edgesMissing, steps: [...parentsMissing, ...rowsMissing] });
+}
+
+/** Dependents that may wait for nothing more once these have ended. */
+function arriving(draft: PlanDraft, frontier: readonly number[]): readonly number[] {
+  const left = new Map<number, number>();
+  for (const ordinal of frontier) {
+    for (const { to } of draft.children(ordinal)) left.set(to, (left.get(to) ?? draft.step(to).waitingOn) - 1);
+  }
+  return [...left].filter(([ordinal, waits]) => waits <= 0 && !hasEnded(draft.step(ordinal).state)).map(([o]) => o);
 }
 
 function leaveRest(draft: PlanDraft, frontier: readonly number[], from: number | null): void {

@@ -7,22 +7,48 @@ import { digestOfText } from "../canonical.ts";
 import type { Failure } from "../outcome.ts";
 import { INLINE_LIMIT_BYTES, payloadText } from "../payload.ts";
 import type { Payload } from "../payload.ts";
-import type { Compensation, StepRow } from "../step.ts";
+import { has, STEP_FLAGS } from "../step.ts";
+import type { Compensation, StepDefinition, StepRow } from "../step.ts";
 import type { PlanDraft } from "./draft.ts";
+import { MissingRows } from "./slice.ts";
 
 export type Resolved =
   { readonly kind: "ready" } | { readonly kind: "skip" } | { readonly kind: "failed"; readonly failure: Failure };
+
+const consumed = new WeakMap<StepDefinition, readonly string[]>();
+
+/** Keys of the steps whose results the condition and the input refer to. */
+export function consumedKeys(definition: StepDefinition): readonly string[] {
+  let keys = consumed.get(definition);
+  if (keys === undefined) {
+    const { condition, input } = definition;
+    keys = referencedSteps(condition === "" ? [] : [condition], input?.kind === "json" ? input.text : "");
+    consumed.set(definition, keys);
+  }
+  return keys;
+}
+
+/**
+ * Asks at once for everything that resolving these steps takes: a decision that found it out step by step would be made
+ * again for each of them.
+ */
+export function foresee(draft: PlanDraft, ordinals: readonly number[]): void {
+  const { slice } = draft;
+  const dynamic = ordinals.filter((ordinal) => has(draft.step(ordinal).flags, STEP_FLAGS.DYNAMIC));
+  if (dynamic.length === 0) return;
+  const definitions = dynamic.filter((ordinal) => !slice.definitions.has(ordinal));
+  if (definitions.length > 0 || slice.goal === null)
+    throw new MissingRows({ definitions, ...(slice.goal === null && { goal: true }) });
+  const keys = new Set(dynamic.flatMap((ordinal) => consumedKeys(draft.definition(ordinal))));
+  const results = draft.unknownResults([...keys]);
+  if (results.length > 0) throw new MissingRows({ results });
+}
 
 /** Evaluates the condition, resolves the input, checks it against its schema, and keeps it for the lease. */
 export function resolveStep(draft: PlanDraft, row: StepRow): Resolved {
   const definition = draft.definition(row.ordinal);
   const inputText = definition.input?.kind === "json" ? definition.input.text : null;
-  const keys = [
-    ...new Set([
-      ...referencedSteps(definition.condition === "" ? [] : [definition.condition]),
-      ...(inputText === null ? [] : referencedSteps([], inputText)),
-    ]),
-  ];
+  const keys = consumedKeys(definition);
   const context = contextOf(draft, keys);
   if (definition.condition !== "") {
     const answer = evaluateCondition(definition.condition, context);
@@ -41,12 +67,12 @@ export function resolveStep(draft: PlanDraft, row: StepRow): Resolved {
     const checked = conforms(definition.inputSchema, input?.kind === "json" ? input.text : "null");
     if (!checked.ok) return failed("SCHEMA", `input does not satisfy input_schema: ${checked.message}`);
   }
-  const consumed = keys.map((key) => `${key}=${context.digests.get(key) ?? ""}`).sort();
+  const used = keys.map((key) => `${key}=${context.digests.get(key) ?? ""}`).sort();
   draft.setInput({
     ordinal: row.ordinal,
     undoing: false,
     input: payloadText(input),
-    effectiveDigest: digestOfText(`${payloadText(input) ?? ""}\n${consumed.join("\n")}`),
+    effectiveDigest: digestOfText(`${payloadText(input) ?? ""}\n${used.join("\n")}`),
   });
   return { kind: "ready" };
 }

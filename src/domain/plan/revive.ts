@@ -6,6 +6,7 @@ import type { StepRow } from "../step.ts";
 import type { PlanDraft } from "./draft.ts";
 import { failsPlan } from "./failure.ts";
 import { allows, arrive, settleDependents, withdraw } from "./ready.ts";
+import { foresee } from "./resolve.ts";
 import { MissingRows } from "./slice.ts";
 
 interface Parent {
@@ -72,11 +73,15 @@ export function reviveStep(draft: PlanDraft, ordinal: number): Refusal | undefin
       ...(revived.has(row.ordinal) ? { failures: 0 } : {}),
     });
   }
-  for (const each of revived) {
+  const arrivals = [...revived].filter((each) => {
     const row = draft.step(each);
-    if (row.state === "PENDING" && row.waitingOn === 0 && arrive(draft, each) === "ended")
-      settleDependents(draft, [each]);
-  }
+    return row.state === "PENDING" && row.waitingOn === 0;
+  });
+  foresee(draft, arrivals);
+  settleDependents(
+    draft,
+    arrivals.filter((each) => draft.step(each).state === "PENDING" && arrive(draft, each) === "ended"),
+  );
   return undefined;
 }
 
