@@ -7,7 +7,8 @@ import type { Store, Tx } from "../store/ports/store.ts";
 import type { Clock } from "../support/clock.ts";
 import { isCounted } from "./admissions.ts";
 import type { Admitted, EngineCall } from "./call.ts";
-import type { Done, OperationContext } from "./operation.ts";
+import type { LargeWorkOfCall } from "./large-work.ts";
+import type { Done, Later, OperationContext } from "./operation.ts";
 import { recordEffect, recordRefusal } from "./record.ts";
 
 export interface InvokeOptions {
@@ -27,6 +28,7 @@ export async function invoke<Req, Res, Answer>(
   call: EngineCall<Req, Res, Answer>,
   admitted: Admitted<Req>,
   context: OperationContext,
+  largeWork: LargeWorkOfCall,
 ): Promise<Invoked<Answer, Res>> {
   const { principal, key } = admitted;
   const mayWrite = call.method.parts.some((part) => part.writes);
@@ -41,13 +43,19 @@ export async function invoke<Req, Res, Answer>(
           bodyDigest: call.bodyDigest(),
         }
       : null;
-  const run = (): Promise<Invoked<Answer, Res>> =>
+  const once = (): Promise<Invoked<Answer, Res> | Later<Res>> =>
     options.store.transaction([principal.orgId], (tx) => attempt(options, tx, call, admitted, context, kept, writes), {
       signal: call.signal,
       // A dry run writes nothing, but it locks what it looks at.
       readOnly: !mayWrite,
       inTurn: true,
     });
+  const run = async (): Promise<Invoked<Answer, Res>> => {
+    const result = await largeWork.run(once);
+    if (!("later" in result)) return result;
+    const decision = await largeWork.run(result.later);
+    return { decision: decision.ok ? { ok: true, value: call.answer(decision.value) } : decision, done: null };
+  };
   try {
     return await run();
   } catch (error) {
@@ -73,7 +81,7 @@ async function attempt<Req, Res, Answer>(
   context: OperationContext,
   kept: IdempotentCall | null,
   writes: boolean,
-): Promise<Invoked<Answer, Res>> {
+): Promise<Invoked<Answer, Res> | Later<Res>> {
   if (kept !== null) {
     // The transaction's own time is read after the locks, which come later; a key's life is a matter of hours.
     const earlier = await tx.idempotency.begin(kept, clock.nowMs(), keyLifeMs);
@@ -94,6 +102,7 @@ async function attempt<Req, Res, Answer>(
     return { decision: { ok: false, refusal }, done: null };
   }
   const done = result.value;
+  if ("later" in done) return done;
   if (writes && done.journal !== undefined) await recordEffect(tx, principal, context.sessionId, done.journal, notes);
   const answer = call.answer(done.value);
   if (kept !== null) await tx.idempotency.finish(kept, { answer: call.encode(answer) });

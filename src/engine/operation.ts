@@ -21,6 +21,12 @@ export interface OperationSpec {
   readonly writes: boolean;
 }
 
+/** Said before a computation that takes long. */
+export interface LargeWork {
+  /** Throws what ends the transaction when too much is under way already: the engine then begins the call anew, in its turn. */
+  begin(): void;
+}
+
 export interface OperationContext {
   readonly principal: Principal;
   /** This server's session: the journal stream that records without a plan go to. */
@@ -34,6 +40,7 @@ export interface OperationContext {
   /** What the stages before had to say, for records that an operation writes itself. */
   readonly stages: StageNotes | null;
   readonly handover: Handover;
+  readonly largeWork: LargeWork;
 }
 
 /** What dispatch must hear after a commit. */
@@ -59,8 +66,17 @@ export interface Done<T> extends News {
   readonly afterCommit?: () => void;
 }
 
+/** A read whose answer is worked out after its transaction, so that nothing is held meanwhile. */
+export interface Later<T> {
+  readonly later: () => Promise<Decision<T>>;
+}
+
 /**
  * A verb. It must be repeatable (the transaction may be tried again) and must decide before its first write:
  * a returned refusal lets the engine record it in the same transaction.
  */
-export type Operation<Req, Res> = (tx: Tx, request: Req, context: OperationContext) => Promise<Decision<Done<Res>>>;
+export type Operation<Req, Res> = (
+  tx: Tx,
+  request: Req,
+  context: OperationContext,
+) => Promise<Decision<Done<Res> | Later<Res>>>;

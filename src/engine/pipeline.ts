@@ -16,6 +16,7 @@ import type { AdmitCall, Admitted, EngineCall } from "./call.ts";
 import { decode } from "./decode.ts";
 import type { Identify } from "./identify.ts";
 import { invoke } from "./invoke.ts";
+import { createLargeWorkPlaces } from "./large-work.ts";
 import type { News, OperationContext } from "./operation.ts";
 import { policy } from "./policy.ts";
 import { treaty } from "./treaty.ts";
@@ -52,6 +53,7 @@ export interface Pipeline {
 
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { store, identify, account, admissions } = options;
+  const placesForLargeWork = createLargeWorkPlaces();
 
   async function admit<Req>(call: AdmitCall<Req>): Promise<Decision<Admitted<Req>>> {
     const { method } = call;
@@ -94,6 +96,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       return place;
     }
     const handover = options.handover(principal.orgId);
+    const largeWork = placesForLargeWork(principal.orgId, call.signal);
     try {
       const context: OperationContext = {
         principal,
@@ -105,8 +108,9 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         signal: call.signal,
         stages: notes,
         handover,
+        largeWork,
       };
-      const { decision, done } = await invoke(options, call, admitted.value, context);
+      const { decision, done } = await invoke(options, call, admitted.value, context, largeWork);
       if (done !== null) {
         done.afterCommit?.();
         handover.settle(done.leased ?? []);
@@ -117,6 +121,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       }
       return decision;
     } finally {
+      largeWork.end();
       handover.end();
       place.value();
     }

@@ -240,7 +240,7 @@ export async function transitionOf(
     rows: [...slice.steps.values()],
     rowEdges,
   };
-  return heavy.transition(input, context.signal);
+  return heavy.transition(input, context);
 }
 
 /** A version with its steps, edges and analysis. */

@@ -6,13 +6,12 @@ import type { PlanId } from "../domain/id.ts";
 import type { Failure } from "../domain/outcome.ts";
 import { planHasEnded } from "../domain/plan.ts";
 import type { PlanRow } from "../domain/plan.ts";
-import { notFound, refused } from "../domain/refusal.ts";
+import { decided, notFound, refused } from "../domain/refusal.ts";
 import { hasEnded } from "../domain/step.ts";
 import type { StepRow } from "../domain/step.ts";
 import type { Tx } from "../store/ports/store.ts";
-import { allPages } from "./all-pages.ts";
-import { read } from "./done.ts";
 import { mapGently } from "./gently.ts";
+import { executorsOf } from "./goal-at-hand.ts";
 import type { HeavyWork } from "./heavy-work.ts";
 
 export interface CreditTraceRequest {
@@ -74,17 +73,18 @@ export function creditTrace(heavy: HeavyWork): Operation<CreditTraceRequest, Cre
       planned: await plannedSteps(tx, plan),
       failures: await failuresWithoutAttempt(tx, plan, steps),
     };
-    const trace = await heavy.credit(input, context.signal);
-    if (trace === undefined) return notFound("step", step);
-    const executors = await allPages(
-      (page) => tx.executors.list(orgId, page),
-      (e) => [e.spec.name],
-    );
-    const wanted = new Set<string>(trace.executors.map((e) => e.executorId));
-    const names = new Map(
-      executors.filter((e) => wanted.has(e.executorId)).map((e) => [e.executorId as string, e.spec.name]),
-    );
-    return read({ trace, names });
+    const executors = await executorsOf(tx, orgId);
+    return decided({
+      later: async () => {
+        const trace = await heavy.credit(input, context);
+        if (trace === undefined) return notFound("step", step);
+        const wanted = new Set<string>(trace.executors.map((e) => e.executorId));
+        const names = new Map(
+          executors.filter((e) => wanted.has(e.executorId)).map((e) => [e.executorId as string, e.spec.name]),
+        );
+        return decided({ trace, names });
+      },
+    });
   };
 }
 

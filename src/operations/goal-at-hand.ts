@@ -74,7 +74,7 @@ export async function analyseFor(
     minTrust,
     executors: executors.map(({ spec, trust }) => ({ spec, trust })),
   };
-  return heavy.refine(input, context.signal);
+  return heavy.refine(input, context);
 }
 
 /** The goal as lists show it. */

@@ -75,7 +75,7 @@ export function graphDiff(heavy: HeavyWork): Operation<GraphDiffRequest, GraphDi
               rows: [],
               rowEdges: [],
             },
-            context.signal,
+            context,
           );
     if (diff === null) throw new Error("two versions were compared without a difference");
     const after = page.after?.[0] ?? null;

@@ -5,6 +5,7 @@ import { traceCredit } from "../domain/credit/trace.ts";
 import type { CreditTrace } from "../domain/credit/trace.ts";
 import { decided, refusal, RefusedError } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
+import type { OperationContext } from "../engine/operation.ts";
 import { join, memoryOf, slice } from "../support/sliced-json.ts";
 import type { Sliced } from "../support/sliced-json.ts";
 import { workerPool, WorkerPoolFullError } from "../support/worker-pool.ts";
@@ -16,10 +17,13 @@ import type { RefinedGraph, RefineInput } from "./refine-steps.ts";
 import { transition } from "./transition.ts";
 import type { Transition, TransitionInput } from "./transition.ts";
 
+/** The call that something is computed for. */
+export type CallAtHand = Pick<OperationContext, "signal" | "largeWork">;
+
 export interface HeavyWork {
-  refine(input: RefineInput, signal: AbortSignal): Promise<Decision<RefinedGraph>>;
-  transition(input: TransitionInput, signal: AbortSignal): Promise<Transition>;
-  credit(input: CreditInput, signal: AbortSignal): Promise<CreditTrace | undefined>;
+  refine(input: RefineInput, call: CallAtHand): Promise<Decision<RefinedGraph>>;
+  transition(input: TransitionInput, call: CallAtHand): Promise<Transition>;
+  credit(input: CreditInput, call: CallAtHand): Promise<CreditTrace | undefined>;
   /** Ends the threads. */
   close(): Promise<void>;
 }
@@ -33,20 +37,25 @@ export function heavyWork(threads = 1): HeavyWork {
     size: threads,
     queueLimit: 64,
   });
-  const inThread = <T extends HeavyTask>(task: T, input: Input<T>, signal: AbortSignal): Promise<Output<T>> =>
+  const inThread = <T extends HeavyTask>(task: T, input: Input<T>, { signal }: CallAtHand): Promise<Output<T>> =>
     runInThread(pool, task, input, signal);
   return {
-    refine: async (input, signal) => {
+    refine: async (input, call) => {
       if (input.steps.length <= INLINE_STEPS) return refineSteps(input);
-      const graph = await inThread("refine", input, signal);
+      call.largeWork.begin();
+      const graph = await inThread("refine", input, call);
       return graph.ok ? decided(await unpackGraph(graph.value)) : graph;
     },
-    transition: async (input, signal) =>
-      input.after.steps.length + input.rows.length <= INLINE_STEPS
-        ? transition(input)
-        : inThread("transition", await packTransition(input), signal),
-    credit: async (input, signal) =>
-      input.steps.length <= INLINE_STEPS ? traceCredit(input) : inThread("credit", input, signal),
+    transition: async (input, call) => {
+      if (input.after.steps.length + input.rows.length <= INLINE_STEPS) return transition(input);
+      call.largeWork.begin();
+      return inThread("transition", await packTransition(input), call);
+    },
+    credit: async (input, call) => {
+      if (input.steps.length <= INLINE_STEPS) return traceCredit(input);
+      call.largeWork.begin();
+      return inThread("credit", input, call);
+    },
     close: () => pool.close(),
   };
 }

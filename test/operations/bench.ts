@@ -71,6 +71,7 @@ export async function openBench(): Promise<Bench> {
       principal,
       stages: null,
       handover: { reserve: () => [] },
+      largeWork: { begin: () => undefined },
       sessionId,
       storeEpoch: 1,
       ids: { uuid: newId },
@@ -81,13 +82,17 @@ export async function openBench(): Promise<Bench> {
   };
   const run: Bench["run"] = async (operation, request, as = context()) => {
     try {
-      return await store.transaction([org.orgId], async (tx) => {
+      const result = await store.transaction([org.orgId], async (tx) => {
         const decision = await operation(tx, request, as);
         if (!decision.ok) return { refusal: decision.refusal };
+        if ("later" in decision.value) return decision.value;
         if (decision.value.journal !== undefined)
           await tx.records.appendJournal(org.orgId, sessionId, [decision.value.journal], await tx.nowMs());
         return { done: decision.value };
       });
+      if (!("later" in result)) return result;
+      const decision = await result.later();
+      return decision.ok ? { done: { value: decision.value, recordId: null } } : { refusal: decision.refusal };
     } catch (trouble) {
       if (trouble instanceof RefusedError) return { refusal: trouble.refusal };
       throw trouble;

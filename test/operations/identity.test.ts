@@ -80,7 +80,7 @@ test("an org is made with a key that may do everything in it", async () => {
   const as = { ...context, principal: { ...context.principal, orgId: home.orgId } };
   const create = (name: string) => store.transaction([home.orgId], (tx) => identityCreateOrg(tx, { name }, as));
   const made = await create("branch");
-  if (!made.ok) throw new Error(made.refusal.explanation);
+  if (!made.ok || !("value" in made.value)) throw new Error("no org was made");
   const { org, key, secret } = made.value.value;
   expect(await store.platform.findKey(createHash("sha256").update(secret).digest())).toMatchObject({
     orgId: org.orgId,

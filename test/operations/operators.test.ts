@@ -279,6 +279,10 @@ test("credit is traced for a leg that has ended", async () => {
   await bench.lease(planId, "b");
   await bench.finish(planId, "b", failure("broken"));
   expect(await bench.value(planGet, { planId })).toMatchObject({ state: "COMPLETED" });
+  const found = await bench.it.store.transaction([bench.org.orgId], (tx) =>
+    creditTrace(bench.heavy)(tx, { planId, step: "" }, bench.context()),
+  );
+  expect(found.ok && "later" in found.value, "it is worked out when its transaction is over").toBe(true);
   const { trace } = await bench.value(creditTrace(bench.heavy), { planId, step: "" });
   expect(trace.criticalPath).toEqual(["a", "b"]);
   expect(trace.rootCauses).toMatchObject([
