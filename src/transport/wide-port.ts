@@ -141,6 +141,8 @@ function connectHandler({ routes, turnAway, onBug }: WidePortOptions): Serve {
     readMaxBytes: MESSAGE_LIMIT_BYTES,
     writeMaxBytes: MESSAGE_LIMIT_BYTES,
     compressMinBytes: 16_384,
+    // A limit that is spelt wrong would be no limit.
+    jsonOptions: { ignoreUnknownFields: false },
   });
   for (const route of routes) mount(router, route, { turnAway, onBug });
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));

@@ -196,3 +196,20 @@ test.each(["the wide port", "the fast lane"])(
     expect(refusal?.reason).toBe(RefusalReason.TOO_LARGE);
   },
 );
+
+describe("JSON that says what the contract does not know", () => {
+  test.each([
+    ["a field", { name: "odd", terms: { budgett: { tokens: "5" } } }, "budgett"],
+    ["a word", { name: "odd", terms: { staleRule: "STALE_RULE_FOO" } }, "STALE_RULE_FOO"],
+  ])("is refused by name: %s", async (_, body, named) => {
+    const response = await fetch(`${server.wideUrl}/maestro.v1.MaestroService/DeclareCharter`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    expect(response.status).toBe(400);
+    expect(JSON.stringify(await response.json())).toContain(named);
+    const read = createClient(CharterService, createConnectTransport({ baseUrl: server.wideUrl, httpVersion: "1.1" }));
+    expect((await refused(read.getCharter({ charter: "odd" }))).code).toBe(5);
+  });
+});
