@@ -1,19 +1,21 @@
 // Makes batches as soon as a writer is free, runs them, and hands their results on after the commit. Not here: what the
 // results set in motion (aftermath), the windows and takers themselves.
-import type { OrgId, PlanId, PlanRef, SessionId } from "../domain/id.ts";
-import type { LeaseRef } from "../domain/outcome.ts";
+import type { OrgId, PlanId, SessionId } from "../domain/id.ts";
 import { refusal } from "../domain/refusal.ts";
-import { BatchRejectedError } from "../store/ports/batches.ts";
-import type { BatchInput, BatchKey, BatchPlan, BatchStore } from "../store/ports/batches.ts";
+import { BatchContendedError, BatchRejectedError } from "../store/ports/batches.ts";
+import type { BatchInput, BatchStore } from "../store/ports/batches.ts";
 import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.ts";
 import type { DecideContext } from "../domain/plan/draft.ts";
 import { decideShare } from "./decide-batch.ts";
 import type { PlanResult } from "./decide-batch.ts";
 import { ClaimPicker } from "./claim-picker.ts";
-import { refuseItem, rowsOf } from "./items.ts";
+import { BUG, ordinalOf, refuseItem } from "./items.ts";
 import type { Item } from "./items.ts";
 import { ItemQueue, ORG_LIMIT } from "./queue.ts";
+import { SetAside } from "./set-aside.ts";
+import { byPlanOf, handoversOf, keysOf, planKey, plansOf } from "./shares.ts";
 import type { Taker, Takers } from "./takers.ts";
+import type { Clock } from "../support/clock.ts";
 import type { Windows } from "./windows.ts";
 
 /** Items of a batch: above this the event loop's delay breaks its bound. */
@@ -26,12 +28,24 @@ const FULL = refusal("OVERLOADED", "Too many outcomes of this org are waiting.",
   retryAfterMs: 1_000,
 });
 
+const GOING_DOWN = refusal("DRAINING", "The server is going down.");
+
+/** Items that make a batch together and with no others. */
+interface OwnBatch {
+  readonly items: readonly Item[];
+  /** Waits for the locks of its plans. */
+  readonly wait: boolean;
+  /** Hands nothing over: when it fails, it is an item of its own that fails. */
+  readonly plain: boolean;
+}
+
 export interface BatcherOptions {
   readonly store: BatchStore;
   readonly writers: number;
   readonly windows: Windows;
   readonly takers: Takers;
   readonly session: { readonly id: SessionId; mayCommit(): boolean };
+  readonly clock: Pick<Clock, "monotonicMs">;
   readonly contextAt: (nowMs: number) => DecideContext;
   /** A taker with credit found its windows empty. */
   readonly hungry: (taker: Taker) => void;
@@ -45,20 +59,33 @@ export class Batcher {
   readonly #queue = new ItemQueue();
   readonly #picker: ClaimPicker;
   readonly #busy = new Set<PlanId>();
+  readonly #aside: SetAside;
+  readonly #own: OwnBatch[] = [];
   #running = 0;
+  /** Of those, the ones that wait for locks. */
+  #waitingForLocks = 0;
   #scheduled = false;
   #stopping = false;
+  #drained = false;
   #pausedUntil: NodeJS.Timeout | undefined;
   #outages = 0;
   #idle: (() => void)[] = [];
 
   constructor(options: BatcherOptions) {
     this.#options = options;
-    this.#picker = new ClaimPicker(options);
+    this.#aside = new SetAside(options.clock);
+    this.#picker = new ClaimPicker({ ...options, isAside: this.isAside });
   }
 
-  /** Queues an item; a full queue refuses it at once. */
+  /** A claim of this step is a bug: not now. */
+  readonly isAside = (planId: PlanId, ordinal: number): boolean => this.#aside.has("claim", planId, ordinal);
+
+  /** Queues an item; a full queue refuses it at once, and so does one that is drained. */
   push(item: Item): void {
+    if (this.#drained || this.#aside.holds(item)) {
+      refuseItem(item, this.#drained ? GOING_DOWN : BUG);
+      return;
+    }
     if (!this.#queue.push(item)) {
       refuseItem(item, FULL);
       return;
@@ -77,7 +104,7 @@ export class Batcher {
   }
 
   get waiting(): number {
-    return this.#queue.size;
+    return this.#own.reduce((sum, own) => sum + own.items.length, this.#queue.size);
   }
 
   /** Something may be possible now: items came, credit or ready steps. Coalesced to one look per turn of the event loop. */
@@ -90,26 +117,28 @@ export class Batcher {
     });
   }
 
-  /** No new claims; resolves when all items are through. */
+  /** No new claims; resolves when all items are through, or cannot get through. */
   async drain(): Promise<void> {
     this.#stopping = true;
     this.poke();
-    while (this.#running > 0 || (this.#queue.size > 0 && !this.storeIsAway)) {
+    while (this.#running > 0 || (this.waiting > 0 && !this.storeIsAway && this.#options.session.mayCommit())) {
       await new Promise<void>((resolve) => {
         this.#idle.push(resolve);
         this.poke();
       });
     }
     clearTimeout(this.#pausedUntil);
-    for (const item of this.#queue.drain()) refuseItem(item, refusal("DRAINING", "The server is going down."));
+    this.#pausedUntil = undefined;
+    this.#drained = true;
+    const left = this.#own.splice(0).flatMap((own) => own.items);
+    for (const item of [...left, ...this.#queue.drain()]) refuseItem(item, GOING_DOWN);
   }
 
   #pump(): void {
     while (this.#running < this.#options.writers && this.#options.session.mayCommit()) {
-      const items = this.#queue.take(BATCH_ITEMS, this.#busy);
-      if (!this.#stopping) items.push(...this.#picker.pick(BATCH_ITEMS - items.length, this.#busy));
-      if (items.length === 0) break;
-      void this.#carryOut(items, false);
+      const next = this.#nextOwn() ?? this.#nextMixed();
+      if (next === undefined) break;
+      void this.#carryOut(next);
     }
     if (this.#running === 0) {
       const idle = this.#idle;
@@ -118,37 +147,57 @@ export class Batcher {
     }
   }
 
-  async #carryOut(items: readonly Item[], wait: boolean): Promise<void> {
-    const byPlan = new Map<string, Item[]>();
-    for (const item of items) {
-      const list = byPlan.get(planKey(item));
-      if (list === undefined) byPlan.set(planKey(item), [item]);
-      else list.push(item);
+  /** The first batch of its own whose plans are in no batch; one writer at least is kept from waiting for locks. */
+  #nextOwn(): OwnBatch | undefined {
+    if (this.#own.length === 0) return undefined;
+    const passed = new Set(this.#busy);
+    const mayWait = this.#waitingForLocks < Math.max(1, this.#options.writers - 1);
+    for (const [i, own] of this.#own.entries()) {
+      if ((mayWait || !own.wait) && own.items.every((item) => !passed.has(item.planId))) {
+        this.#own.splice(i, 1);
+        return own;
+      }
+      for (const item of own.items) passed.add(item.planId);
     }
+    return undefined;
+  }
+
+  #nextMixed(): OwnBatch | undefined {
+    // Items of a plan keep their order: what came later stays behind its batch of its own.
+    const busy =
+      this.#own.length === 0
+        ? this.#busy
+        : new Set([...this.#busy, ...this.#own.flatMap((own) => own.items.map((item) => item.planId))]);
+    const items = this.#queue.take(BATCH_ITEMS, busy);
+    if (!this.#stopping) items.push(...this.#picker.pick(BATCH_ITEMS - items.length, busy));
+    return items.length === 0 ? undefined : { items, wait: false, plain: false };
+  }
+
+  async #carryOut(own: OwnBatch): Promise<void> {
+    let { items } = own;
     for (const item of items) this.#busy.add(item.planId);
     this.#running += 1;
+    if (own.wait) this.#waitingForLocks += 1;
     const results = new Map<PlanId, PlanResult>();
     try {
-      await this.#run(byPlan, results, wait);
+      await this.#run(own, results);
     } catch (error) {
       const handovers = handoversOf(results);
       // Whether they are leased is as unknown as the commit: they are asked for again and adopted. Otherwise they never were.
       if (error instanceof CommitUnknownError) items = [...items, ...handovers];
       else for (const { taker } of handovers) taker.release();
-      this.#afterTrouble(error, items);
+      this.#afterTrouble(error, { ...own, items });
     } finally {
       this.#running -= 1;
+      if (own.wait) this.#waitingForLocks -= 1;
       for (const item of items) this.#busy.delete(item.planId);
       this.poke();
     }
   }
 
-  async #run(
-    byPlan: ReadonlyMap<string, readonly Item[]>,
-    results: Map<PlanId, PlanResult>,
-    wait: boolean,
-  ): Promise<void> {
+  async #run({ items, wait, plain }: OwnBatch, results: Map<PlanId, PlanResult>): Promise<void> {
     const { store, session, windows, takers, contextAt } = this.#options;
+    const byPlan = byPlanOf(items);
     const room = { left: BATCH_ITEMS };
     let context: DecideContext | undefined;
     const turns = new Map<OrgId, readonly Taker[]>();
@@ -159,17 +208,19 @@ export class Batcher {
         if (context?.nowMs !== nowMs) context = contextAt(nowMs);
         let turn = turns.get(orgId);
         if (turn === undefined) {
-          turn = this.#stopping ? [] : takers.inTurn(orgId);
+          turn = this.#stopping || plain ? [] : takers.inTurn(orgId);
           turns.set(orgId, turn);
         }
+        const previous = results.get(planId);
+        // What it took is given back; a decision that throws must not leave it to be given back again.
+        results.delete(planId);
         const { verdict, result } = decideShare(
           slice,
           byPlan.get(planKey(slice.plan)) ?? [],
-          { context, sessionId: session.id, windows, takers: turn, room },
-          results.get(planId),
+          { context, sessionId: session.id, windows, takers: turn, isAside: this.isAside, room },
+          previous,
         );
-        if (result === undefined) results.delete(planId);
-        else results.set(planId, result);
+        if (result !== undefined) results.set(planId, result);
         return verdict;
       },
       { wait, keys: () => keysOf(byPlan, results) },
@@ -177,11 +228,8 @@ export class Batcher {
     this.#outages = 0;
     this.#options.aftermath([...results.values()], answer.inputs, answer.nowMs);
     for (const plan of answer.missing) {
-      for (const item of byPlan.get(planKey(plan)) ?? [])
-        refuseItem(
-          item,
-          refusal("NOT_FOUND", "There is no such plan.", { metadata: { kind: "plan", id: plan.planId } }),
-        );
+      const no = refusal("NOT_FOUND", "There is no such plan.", { metadata: { kind: "plan", id: plan.planId } });
+      for (const item of byPlan.get(planKey(plan)) ?? []) refuseItem(item, no);
     }
     for (const plan of answer.skipped) this.#defer(byPlan.get(planKey(plan)) ?? []);
   }
@@ -198,17 +246,22 @@ export class Batcher {
       return true;
     });
     if (patient.length === 0) return;
-    if (patient.some((item) => item.deferrals > DEFERRALS)) setImmediate(() => void this.#carryOut(patient, true));
+    if (patient.some((item) => item.deferrals > DEFERRALS))
+      this.#own.push({ items: patient, wait: true, plain: false });
     else this.#queue.unshift(patient);
   }
 
-  #afterTrouble(error: unknown, items: readonly Item[]): void {
+  #afterTrouble(error: unknown, own: OwnBatch): void {
+    const { items } = own;
     if (error instanceof CommitUnknownError) {
       this.#options.log("batch.commit_unknown", { items: items.length });
       for (const item of items) item.again = true;
       this.#pause(items);
     } else if (error instanceof StoreUnavailableError) {
       this.#pause(items);
+    } else if (error instanceof BatchContendedError) {
+      this.#options.log("batch.contended", { items: items.length, error: error.message });
+      for (const share of byPlanOf(items).values()) this.#defer(share);
     } else if (items.length > 1) {
       // One of them is poison: halves find it in a few rounds.
       this.#options.log("batch.bisected", {
@@ -217,27 +270,23 @@ export class Batcher {
         error: String(error),
       });
       const middle = items.length >> 1;
-      void this.#inTurn([items.slice(0, middle), items.slice(middle)]);
-    } else {
-      for (const item of items) {
-        this.#options.log("item.set_aside", {
-          kind: item.kind,
-          plan: item.planId,
-          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
-        });
-        refuseItem(
-          item,
-          refusal("INVALID_REQUEST", "This could not be carried out; it was set aside and logged.", {
-            stage: "INVOKE",
-            rule: "internal",
-          }),
-        );
-      }
-    }
+      for (const half of [items.slice(0, middle), items.slice(middle)])
+        this.#own.push({ items: half, wait: false, plain: true });
+    } else if (!own.plain) {
+      // Or what was handed over with it.
+      this.#own.push({ items, wait: own.wait, plain: true });
+    } else for (const item of items) this.#setAside(item, error);
   }
 
-  async #inTurn(halves: readonly (readonly Item[])[]): Promise<void> {
-    for (const half of halves) if (half.length > 0) await this.#carryOut(half, true);
+  #setAside(item: Item, error: unknown): void {
+    this.#options.log("item.set_aside", {
+      kind: item.kind,
+      plan: item.planId,
+      step: ordinalOf(item),
+      forMs: this.#aside.add(item),
+      error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    refuseItem(item, BUG);
   }
 
   /** A claim that came to nothing for no fault of the step: it goes back to its window. */
@@ -262,80 +311,4 @@ export class Batcher {
       this.poke();
     }, waitMs);
   }
-}
-
-/** What a batch that failed had handed over on its own account, as claims. */
-function handoversOf(results: ReadonlyMap<PlanId, PlanResult>): Extract<Item, { kind: "claim" }>[] {
-  return [...results.values()].flatMap(({ plan, effects }) =>
-    effects.flatMap((effect) =>
-      effect.kind === "leased" && effect.handedOver
-        ? [
-            {
-              kind: "claim" as const,
-              orgId: plan.orgId,
-              planId: plan.planId,
-              deferrals: 0,
-              ordinal: effect.row.ordinal,
-              taker: effect.taker,
-              handover: false,
-            },
-          ]
-        : [],
-    ),
-  );
-}
-
-/** Idempotency keys of the calls whose effects the batch carries. */
-function keysOf(
-  byPlan: ReadonlyMap<string, readonly Item[]>,
-  results: ReadonlyMap<PlanId, PlanResult>,
-): readonly BatchKey[] {
-  const keys: BatchKey[] = [];
-  const leased = new Map<Taker, LeaseRef[]>();
-  for (const { effects } of results.values()) {
-    for (const effect of effects) {
-      if (effect.kind !== "leased" || effect.taker.keyFor === null) continue;
-      const list = leased.get(effect.taker) ?? [];
-      list.push({
-        planId: effect.row.planId,
-        step: effect.row.key,
-        ordinal: effect.row.ordinal,
-        fencing: effect.row.fencing,
-      });
-      leased.set(effect.taker, list);
-    }
-  }
-  for (const [taker, leases] of leased) if (taker.keyFor !== null) keys.push(taker.keyFor(leases));
-  const seen = new Set<string>();
-  for (const items of byPlan.values()) {
-    for (const item of items) {
-      if (item.kind !== "outcome" || item.key === undefined) continue;
-      const { orgId, principal, key } = item.key.call;
-      const id = `${orgId}/${principal}/${key}`;
-      if (!seen.has(id)) keys.push(item.key);
-      seen.add(id);
-    }
-  }
-  return keys;
-}
-
-/** Org and plan: an id that another org names must never meet the plan's own items. */
-function planKey(plan: PlanRef): string {
-  return `${plan.orgId}/${plan.planId}`;
-}
-
-function plansOf(byPlan: ReadonlyMap<string, readonly Item[]>): readonly BatchPlan[] {
-  const plans: BatchPlan[] = [];
-  for (const items of byPlan.values()) {
-    const [first] = items;
-    if (first === undefined) continue;
-    const rows = items.map(rowsOf);
-    plans.push({
-      orgId: first.orgId,
-      planId: first.planId,
-      ordinals: [...new Set(rows.flatMap((r) => r.ordinals))],
-      childrenOf: [...new Set(rows.flatMap((r) => r.childrenOf))],
-    });
-  }
-  return plans;
 }

@@ -21,7 +21,7 @@ export interface CallHandoverOptions {
   readonly windows: Windows;
   readonly takers: Takers;
   readonly session: Pick<ServerSession, "id" | "mayCommit">;
-  readonly batcher: Pick<Batcher, "push">;
+  readonly batcher: Pick<Batcher, "push" | "isAside">;
   readonly isDraining: () => boolean;
   readonly follow: (result: PlanResult, inputs: ReadonlyMap<string, BatchInput>) => void;
 }
@@ -41,12 +41,13 @@ export class CallHandover implements HandoverOfCall {
   }
 
   reserve(steps: readonly ReadyStep[]): readonly Claim[] {
-    const { orgId, windows, takers, session, isDraining } = this.#options;
+    const { orgId, windows, takers, session, batcher, isDraining } = this.#options;
     if (isDraining() || !session.mayCommit()) return [];
     const turn = takers.inTurn(orgId);
     const claims: Claim[] = [];
     for (const step of steps) {
       if (claims.length === STEPS_LIMIT) break;
+      if (batcher.isAside(step.planId, step.ordinal)) continue;
       const taker = takerFor(step, windows, turn);
       if (taker === undefined) continue;
       taker.reserve();

@@ -5,10 +5,11 @@ import type { Assignment, LeaseRef, Outcome, Receipt } from "../domain/outcome.t
 import { payloadText } from "../domain/payload.ts";
 import type { Principal } from "../domain/principal.ts";
 import { decided, refused } from "../domain/refusal.ts";
-import type { Decision } from "../domain/refusal.ts";
+import type { Decision, Refusal } from "../domain/refusal.ts";
 import type { BatchKey } from "../store/ports/batches.ts";
 import type { IdempotentCall } from "../store/ports/idempotency.ts";
 import type { CallKey, NextCall, Renewed, RenewalReport, Reporter } from "./dispatcher.ts";
+import { BUG } from "./items.ts";
 import type { RenewState } from "./items.ts";
 import { KEY_LIFETIME_MS, KeyBook } from "./keys.ts";
 import { pushOutcome, takeProgress } from "./parts.ts";
@@ -126,7 +127,7 @@ export class Calls {
     key: BatchKey | undefined,
     signal: AbortSignal,
   ): Promise<readonly Decision<Receipt>[]> {
-    return await Promise.all(
+    const results = await Promise.all(
       outcomes.map(
         async (outcome) =>
           await new Promise<Decision<Receipt>>((resolve) => {
@@ -145,6 +146,11 @@ export class Calls {
           }),
       ),
     );
+    // In a list the others must hear what became of theirs.
+    const [only] = results;
+    if (results.length === 1 && only?.ok === false && only.refusal === BUG)
+      throw new Error("the outcome could not be carried out");
+    return results;
   }
 
   async renew(
@@ -156,7 +162,7 @@ export class Calls {
     if (this.#parts.batcher.storeIsAway) return AWAY;
     const states = await Promise.all(
       renewals.map(async (renewal) => {
-        const state = await new Promise<RenewState>((done) => {
+        const { state, no } = await new Promise<{ state: RenewState; no: Refusal | undefined }>((resolve) => {
           const checkpoint = renewal.checkpoint === null ? null : payloadText(renewal.checkpoint);
           this.#parts.batcher.push({
             kind: "renew",
@@ -167,18 +173,27 @@ export class Calls {
             executorId,
             leaseMs,
             checkpoint,
-            done,
+            done: (now, refused) => {
+              resolve({ state: now, no: refused });
+            },
           });
         });
         const entry = this.#parts.leases.get(renewal.lease.planId, renewal.lease.ordinal, renewal.lease.fencing);
-        if (entry !== undefined && state !== "lost") entry.leaseUntilMs = this.#parts.options.clock.nowMs() + leaseMs;
+        if (entry !== undefined && state !== "lost" && state !== "unknown")
+          entry.leaseUntilMs = this.#parts.options.clock.nowMs() + leaseMs;
         if (state !== "lost") takeProgress(this.#parts, principal.orgId, executorId, renewal);
-        return { state, lease: renewal.lease };
+        return { state, no, lease: renewal.lease };
       }),
     );
+    // Renewing is repeatable: what could not be said of one lease is asked for again with all.
+    const unsaid = states.filter((s) => s.state === "unknown");
+    const passing = unsaid.find((s) => s.no !== BUG)?.no;
+    if (passing !== undefined) return { ok: false, refusal: passing };
+    if (unsaid.length === states.length) throw new Error("none of the leases could be renewed");
     const of = (wanted: RenewState): readonly LeaseRef[] =>
       states.filter((s) => s.state === wanted).map((s) => s.lease);
-    return decided({ renewed: of("renewed"), lost: of("lost"), stopping: of("stopping") });
+    // Beside others that were renewed, one that fails by a bug of ours is not called lost: its attempt goes on.
+    return decided({ renewed: [...of("renewed"), ...of("unknown")], lost: of("lost"), stopping: of("stopping") });
   }
 }
 

@@ -1,5 +1,5 @@
 // Which ready step goes to which taker: fair between orgs, oldest first within them. Not here: leasing them, which is a batch.
-import type { PlanId } from "../domain/id.ts";
+import type { PlanId, ReadyStep } from "../domain/id.ts";
 import type { Item } from "./items.ts";
 import type { Taker, Takers } from "./takers.ts";
 import type { Window } from "./window.ts";
@@ -10,6 +10,8 @@ export interface PickerOptions {
   readonly takers: Takers;
   /** A taker with credit found its windows empty. */
   readonly hungry: (taker: Taker) => void;
+  /** It is not to be claimed now; a scan brings it again. */
+  readonly isAside: (planId: PlanId, ordinal: number) => boolean;
 }
 
 /** Steps that an org may take in its turn. */
@@ -58,21 +60,10 @@ export class ClaimPicker {
     return claims;
   }
 
-  /** The oldest step for a taker, of a plan that no batch is busy with. */
   #next(taker: Taker, busy: ReadonlySet<PlanId>, disturbed: Set<Window>): Item | undefined {
-    let best: Window | undefined;
-    let bestKey = Number.POSITIVE_INFINITY;
-    for (const window of taker.windows(this.#options.windows)) {
-      let head = window.head();
-      for (; head !== undefined && busy.has(head.planId); head = window.head()) {
-        disturbed.add(window);
-        window.setAside();
-      }
-      if (head === undefined || head.orderKey >= bestKey) continue;
-      best = window;
-      bestKey = head.orderKey;
-    }
-    const step = best?.take();
+    let step = this.#oldest(taker, busy, disturbed);
+    while (step !== undefined && this.#options.isAside(step.planId, step.ordinal))
+      step = this.#oldest(taker, busy, disturbed);
     if (step === undefined) return undefined;
     taker.reserve();
     return {
@@ -85,5 +76,22 @@ export class ClaimPicker {
       handover: false,
       from: step,
     };
+  }
+
+  /** The oldest step for a taker, of a plan that no batch is busy with. */
+  #oldest(taker: Taker, busy: ReadonlySet<PlanId>, disturbed: Set<Window>): ReadyStep | undefined {
+    let best: Window | undefined;
+    let bestKey = Number.POSITIVE_INFINITY;
+    for (const window of taker.windows(this.#options.windows)) {
+      let head = window.head();
+      for (; head !== undefined && busy.has(head.planId); head = window.head()) {
+        disturbed.add(window);
+        window.setAside();
+      }
+      if (head === undefined || head.orderKey >= bestKey) continue;
+      best = window;
+      bestKey = head.orderKey;
+    }
+    return best?.take();
   }
 }

@@ -42,6 +42,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     windows,
     takers,
     session,
+    clock,
     log,
     hungry: (taker) => {
       upkeep.refillSoon(taker);

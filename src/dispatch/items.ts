@@ -8,12 +8,14 @@ import { claim, loseLease } from "../domain/plan/lease.ts";
 import { isLive } from "../domain/plan/live.ts";
 import { report } from "../domain/plan/report.ts";
 import type { StageNotes } from "../domain/record.ts";
+import { refusal } from "../domain/refusal.ts";
 import type { Decision, Refusal } from "../domain/refusal.ts";
 import type { StepRow } from "../domain/step.ts";
 import type { BatchKey } from "../store/ports/batches.ts";
 import type { Taker } from "./takers.ts";
 
-export type RenewState = "renewed" | "lost" | "stopping";
+/** Unknown: nothing can be said of the lease now. Whoever holds it goes on, and asks again. */
+export type RenewState = "renewed" | "lost" | "stopping" | "unknown";
 
 interface ItemBase {
   readonly orgId: OrgId;
@@ -43,14 +45,20 @@ export type Item = ItemBase &
         /** The entry of the window that it was taken from. */ readonly from?: ReadyStep;
         /** Only hands out again what was leased under this number. */ readonly recall?: number;
       }
-    | { readonly kind: "loss"; readonly ordinal: number; readonly fencing: number; readonly failure: Failure }
+    | {
+        readonly kind: "loss";
+        readonly ordinal: number;
+        readonly fencing: number;
+        readonly failure: Failure;
+        /** It could not be carried out: the lease stands. */ readonly refused: (no: Refusal) => void;
+      }
     /** A lease of a lapsed session: adopted when calls keep it alive, lost otherwise. */
     | { readonly kind: "sweep"; readonly ordinal: number; readonly fencing: number; readonly done: () => void }
     | {
         readonly kind: "rehome";
         readonly lease: LeaseRef;
         readonly executorId: ExecutorId;
-        readonly done: (row: StepRow | null) => void;
+        /** Null when the lease is lost. */ readonly done: (row: StepRow | null | "unknown") => void;
       }
     | {
         readonly kind: "renew";
@@ -58,7 +66,7 @@ export type Item = ItemBase &
         readonly executorId: ExecutorId;
         readonly leaseMs: number | null;
         readonly checkpoint: string | null;
-        readonly done: (state: RenewState) => void;
+        readonly done: (state: RenewState, no?: Refusal) => void;
       }
     | { readonly kind: "wake"; readonly ordinal: number }
     | { readonly kind: "cascade" }
@@ -202,17 +210,33 @@ export function rowsOf(item: Item): { readonly ordinals: readonly number[]; read
   }
 }
 
-/** Answers an item that could not be carried out. */
+/** The step that an item is about; 0 for the plan as a whole. */
+export function ordinalOf(item: Item): number {
+  if (item.kind === "outcome") return item.outcome.lease.ordinal;
+  if (item.kind === "rehome" || item.kind === "renew") return item.lease.ordinal;
+  return item.kind === "cascade" || item.kind === "overdue" ? 0 : item.ordinal;
+}
+
+/** A bug of ours, where there is no call of its own that could fail with it. */
+export const BUG: Refusal = refusal("UNAVAILABLE", "Something went wrong in the server; its log says what.", {
+  rule: "internal",
+  lifter: "NOBODY",
+  retryable: false,
+});
+
+/** Answers an item that could not be carried out. That nothing can be said of a lease does not mean that it is lost. */
 export function refuseItem(item: Item, no: Refusal): void {
+  // Without its plan there is no lease either.
+  const gone = no.reason === "NOT_FOUND";
   switch (item.kind) {
     case "outcome":
       item.done({ ok: false, refusal: no });
       return;
     case "rehome":
-      item.done(null);
+      item.done(gone ? null : "unknown");
       return;
     case "renew":
-      item.done("lost");
+      item.done(gone ? "lost" : "unknown", no);
       return;
     case "sweep":
       item.done();
@@ -221,6 +245,8 @@ export function refuseItem(item: Item, no: Refusal): void {
       item.taker.release();
       return;
     case "loss":
+      item.refused(no);
+      return;
     case "wake":
     case "cascade":
     case "overdue":

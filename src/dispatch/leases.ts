@@ -1,7 +1,7 @@
 // The lease table: leases that this server's session holds, with who is to be told and when their time is up. Memory only;
 // the rows are the truth. Not here: ending a lease, which is an item for a batch.
 import type { ExecutorId, OrgId, PlanId } from "../domain/id.ts";
-import type { LeaseRef } from "../domain/outcome.ts";
+import type { Failure, LeaseRef } from "../domain/outcome.ts";
 import type { StepRow } from "../domain/step.ts";
 
 export interface LeaseEntry {
@@ -16,10 +16,14 @@ export interface LeaseEntry {
   stopBeforeMs: number | null;
   /** An item that ends it is under way. */
   ending: boolean;
+  /** Why it is to end, after an item that should have ended it could not be carried out; it is tried again. */
+  overdue: Failure | null;
   /** When its checkpoint was last written. */
   checkpointMs: number;
   /** Checkpoint that waits for its turn. */
   pendingCheckpoint: string | null;
+  /** An item that writes its checkpoint is under way. */
+  writing: boolean;
 }
 
 export class LeaseTable {
@@ -41,8 +45,10 @@ export class LeaseTable {
       leaseUntilMs: row.leaseUntilMs,
       stopBeforeMs: null,
       ending: false,
+      overdue: null,
       checkpointMs: 0,
       pendingCheckpoint: null,
+      writing: false,
     };
     this.#entries.set(key, entry);
     const keys = this.#byExecutor.get(row.executorId) ?? new Set();

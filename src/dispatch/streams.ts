@@ -130,7 +130,7 @@ export class Streams {
     }
     const states = await Promise.all(
       hello.held.map(async (lease) => {
-        const row = await new Promise<StepRow | null>((done) => {
+        const row = await new Promise<StepRow | null | "unknown">((done) => {
           this.#parts.batcher.push({
             kind: "rehome",
             orgId,
@@ -144,14 +144,20 @@ export class Streams {
         return { lease, row };
       }),
     );
-    for (const { row } of states)
-      if (row?.state === "STOPPING")
+    for (const { row, lease } of states) {
+      if (row === null || row === "unknown") continue;
+      // Its executor is back with it: what was said against it does not hold any longer.
+      const entry = this.#parts.leases.get(lease.planId, lease.ordinal, lease.fencing);
+      if (entry !== undefined) entry.overdue = null;
+      if (row.state === "STOPPING")
         this.tellStop(
           executorId,
           { planId: row.planId, step: row.key, ordinal: row.ordinal, fencing: row.fencing },
           "told to stop while it was away",
           true,
         );
+    }
+    // Of whom nothing can be said now carries on: its outcome will tell.
     return {
       resumed: states.filter((s) => s.row !== null).map((s) => s.lease),
       lost: states.filter((s) => s.row === null).map((s) => s.lease),

@@ -7,6 +7,7 @@ import type { Clock } from "../support/clock.ts";
 import type { Batcher } from "./batcher.ts";
 import { HEARTBEAT_MS, SILENCE_MS } from "./connection.ts";
 import type { ExecutorConnection } from "./connection.ts";
+import { LeaseKeeper } from "./lease-keeper.ts";
 import type { LeaseEntry, LeaseTable } from "./leases.ts";
 import { RENEW_EVERY_MS } from "./session.ts";
 import type { ServerSession } from "./session.ts";
@@ -49,6 +50,7 @@ const STEPS_EACH = 2_048;
 export class DispatchUpkeep {
   readonly stopGraceMs = STOP_GRACE_MS;
   readonly #o: UpkeepOptions;
+  readonly #keeper: LeaseKeeper;
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #demands = new Map<OrgId, Promise<void>>();
   readonly #hungry = new Set<Window>();
@@ -67,6 +69,7 @@ export class DispatchUpkeep {
 
   constructor(options: UpkeepOptions) {
     this.#o = options;
+    this.#keeper = new LeaseKeeper(options);
   }
 
   async start(): Promise<void> {
@@ -185,18 +188,11 @@ export class DispatchUpkeep {
   }
 
   loseLease(entry: LeaseEntry, message: string, errorClass: ErrorClass = "LOST"): void {
-    if (entry.ending) return;
-    entry.ending = true;
-    const { planId, ordinal, fencing } = entry.lease;
-    this.#o.batcher.push({
-      kind: "loss",
-      orgId: entry.orgId,
-      planId,
-      deferrals: 0,
-      ordinal,
-      fencing,
-      failure: { errorClass, message, details: "" },
-    });
+    this.#keeper.lose(entry, { errorClass, message, details: "" });
+  }
+
+  writeCheckpoint(entry: LeaseEntry): void {
+    this.#keeper.writeCheckpoint(entry);
   }
 
   /** The grace of a broken stream is over: unless its executor attached again, its leases are lost. */
@@ -214,24 +210,6 @@ export class DispatchUpkeep {
       .catch(() => undefined);
   }
 
-  writeCheckpoint(entry: LeaseEntry): void {
-    const { pendingCheckpoint, lease } = entry;
-    if (pendingCheckpoint === null) return;
-    entry.pendingCheckpoint = null;
-    entry.checkpointMs = this.#o.clock.monotonicMs();
-    this.#o.batcher.push({
-      kind: "renew",
-      orgId: entry.orgId,
-      planId: lease.planId,
-      deferrals: 0,
-      lease,
-      executorId: entry.executorId,
-      leaseMs: null,
-      checkpoint: pendingCheckpoint,
-      done: () => undefined,
-    });
-  }
-
   async #load(orgId: OrgId): Promise<void> {
     this.#o.windows.learn(
       await this.#o.store.transaction([orgId], async (tx) => await tx.executors.demands(orgId), { readOnly: true }),
@@ -245,36 +223,15 @@ export class DispatchUpkeep {
       const anew = await this.#o.session.renew();
       if (anew) {
         this.#o.log("session.renewed_anew", { session: this.#o.session.id });
-        this.#takeOver();
+        this.#keeper.sessionIsNew();
       }
+      this.#keeper.bringHome();
       this.#o.batcher.storeAnswers();
     } catch {
       // The store is away; the session stops committing by itself and the next tick tries again.
     } finally {
       this.#renewing = false;
       this.#o.batcher.poke();
-    }
-  }
-
-  /** Leases of the session that lapsed are ours still, unless somebody swept them. */
-  #takeOver(): void {
-    for (const entry of this.#o.leases.all()) {
-      const { lease } = entry;
-      this.#o.batcher.push({
-        kind: "renew",
-        orgId: entry.orgId,
-        planId: lease.planId,
-        deferrals: 0,
-        lease,
-        executorId: entry.executorId,
-        leaseMs: null,
-        checkpoint: null,
-        done: (state) => {
-          if (state !== "lost") return;
-          this.#o.leases.remove(lease.planId, lease.ordinal, lease.fencing);
-          this.#o.stopLease(entry, "the lease was lost while the server could not reach its store");
-        },
-      });
     }
   }
 
@@ -286,7 +243,8 @@ export class DispatchUpkeep {
     this.#watchedMs = atMs;
     for (const entry of leases.all()) {
       if (entry.ending) continue;
-      if (entry.deadlineMs <= nowMs) {
+      if (entry.overdue !== null) this.#keeper.lose(entry, entry.overdue);
+      else if (entry.deadlineMs <= nowMs) {
         this.loseLease(entry, "the attempt took longer than it may", "TIMEOUT");
         this.#o.stopLease(entry, "its time is up");
       } else if (entry.leaseUntilMs !== null && entry.leaseUntilMs <= nowMs)

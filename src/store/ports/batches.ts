@@ -64,7 +64,8 @@ export interface BatchStore {
    * (again, with a completed slice, while it answers `needs`), writes all changes and commits.
    * `keys` is asked after the last decision.
    * `decide` must be pure: when the transaction is retried it is called anew. Throws what the store throws;
-   * a constraint violation or a bad value throws BatchRejectedError, upon which the caller bisects.
+   * a constraint violation or a bad value throws BatchRejectedError, upon which the caller bisects; a deadlock or a lock
+   * that did not come in time throws BatchContendedError.
    */
   run(
     plans: readonly BatchPlan[],
@@ -72,6 +73,9 @@ export interface BatchStore {
     options: { readonly wait: boolean; readonly keys?: () => readonly BatchKey[]; readonly signal?: AbortSignal },
   ): Promise<BatchResult>;
 }
+
+/** Another transaction was in the way for too long; the same batch may well succeed later. */
+export class BatchContendedError extends Error {}
 
 /** The database refused what a batch wrote: a bug, or poison in one item. */
 export class BatchRejectedError extends Error {}

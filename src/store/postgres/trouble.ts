@@ -1,7 +1,7 @@
 // What can go wrong between us and the database, as typed errors without the database's own words.
 // Not here: refusals, which are the domain's, and retrying, see transaction.ts.
 import { DrizzleQueryError } from "drizzle-orm";
-import { BatchRejectedError } from "../ports/batches.ts";
+import { BatchContendedError, BatchRejectedError } from "../ports/batches.ts";
 import { CommitUnknownError, StoreUnavailableError } from "../ports/store.ts";
 
 /** The database refused a statement. Names of constraints are ours, so they may be said; its message may quote data. */
@@ -68,9 +68,10 @@ export function toStoreTrouble(error: unknown): Error {
   return new StatementError(code, constraint);
 }
 
-/** The same for a batch: data that the database does not take (SQLSTATE 22 and 23) rejects the batch. */
+/** The same for a batch: data that the database does not take (SQLSTATE 22 and 23) rejects it, others' locks put it off. */
 export function toBatchTrouble(error: unknown): Error {
   const trouble = toStoreTrouble(error);
-  if (!(trouble instanceof StatementError) || !/^2[23]/.test(trouble.code)) return trouble;
-  return new BatchRejectedError(trouble.message);
+  if (!(trouble instanceof StatementError)) return trouble;
+  if (passing.has(trouble.code)) return new BatchContendedError(trouble.message);
+  return /^2[23]/.test(trouble.code) ? new BatchRejectedError(trouble.message) : trouble;
 }
