@@ -8,7 +8,7 @@ import type { StoredRecord } from "../../domain/record.ts";
 import type { StepRow } from "../../domain/step.ts";
 import { amountColumns } from "./columns.ts";
 import type { BulkColumn } from "./columns.ts";
-import { placedDelete, placedInsert, placedUpdate } from "./placed.ts";
+import { placedDelete, placedInsert, placedUpdate, TEXTS } from "./placed.ts";
 import { PLAN_HOT, PLAN_RARE } from "./plan-rows.ts";
 import { STEP_HOT, STEP_ORDINAL, STEP_RARE } from "./step-rows.ts";
 
@@ -31,7 +31,7 @@ const ATTEMPTS: readonly BulkColumn<Attempt>[] = [
   { name: "leased_ms", type: "bigint", value: (it) => it.leasedMs },
   { name: "ended_ms", type: "bigint", value: (it) => it.endedMs },
   { name: "ready_ms", type: "bigint", value: (it) => it.readyMs },
-  { name: "outputs", type: "text", value: (it) => payloadText(it.outputs) },
+  { name: "outputs", type: TEXTS, value: (it) => payloadText(it.outputs) },
   { name: "outputs_digest", type: "text", value: (it) => it.outputsDigest },
   { name: "body_digest", type: "bytea", value: (it) => it.bodyDigest },
   ...amountColumns<Attempt>("hold", (it) => it.hold),
@@ -57,8 +57,8 @@ const RECORDS: readonly BulkColumn<StoredRecord>[] = [
   { name: "record_id", type: "uuid", value: (it) => it.recordId },
   { name: "kind", type: "text", value: (it) => it.kind },
   { name: "at_ms", type: "bigint", value: (it) => it.atMs },
-  { name: "header", type: "text", value: (it) => it.header },
-  { name: "body", type: "text", value: (it) => it.body },
+  { name: "header", type: TEXTS, value: (it) => it.header },
+  { name: "body", type: TEXTS, value: (it) => it.body },
   { name: "payload_commitment", type: "bytea", value: (it) => it.payloadCommitment },
   { name: "header_salt", type: "bytea", value: (it) => it.headerSalt },
   { name: "body_salt", type: "bytea", value: (it) => it.bodySalt },
@@ -68,7 +68,7 @@ const RECORDS: readonly BulkColumn<StoredRecord>[] = [
 const INPUTS: readonly BulkColumn<ResolvedInput>[] = [
   { name: "ordinal", type: "int", value: (it) => it.ordinal },
   { name: "undoing", type: "boolean", value: (it) => it.undoing },
-  { name: "input", type: "text", value: (it) => it.input },
+  { name: "input", type: TEXTS, value: (it) => it.input },
   { name: "effective_digest", type: "text", value: (it) => it.effectiveDigest },
 ];
 
