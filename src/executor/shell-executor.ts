@@ -4,8 +4,8 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { systemClock } from "../support/clock.ts";
 import type { Clock } from "../support/clock.ts";
 import { INLINE_BYTES } from "./convert.ts";
-import { Executor, PermanentError, Refuse, TransientError } from "./executor.ts";
-import type { ExecutorOptions, Step, StepContext } from "./executor.ts";
+import { Executor, Interruption, PermanentError, Refuse, TransientError } from "./executor.ts";
+import type { ExecutorOptions, InterruptionCause, Step, StepContext } from "./executor.ts";
 import { runCommand } from "./shell/command.ts";
 import type { CommandResult } from "./shell/command.ts";
 import { parseCommandSpec } from "./shell/spec.ts";
@@ -59,7 +59,8 @@ async function performCommand(step: Step, context: StepContext, clock: Clock): P
   });
   if (result.reason === "exited" && result.exitCode === 0 && result.outputsError === undefined)
     return outputsOf(result);
-  throw failureOf(result);
+  const why: unknown = context.signal.reason;
+  throw failureOf(result, why instanceof Interruption ? why.cause : "stopped");
 }
 
 /** What a command gets to know of its step. */
@@ -83,11 +84,19 @@ function outputsOf({ exitCode, stdoutTail, stderrTail, outputs = {} }: CommandRe
   return Buffer.byteLength(JSON.stringify(all)) <= INLINE_BYTES ? all : { exit_code: exitCode, ...own };
 }
 
-function failureOf(result: CommandResult): Error {
+/** Why a command was ended before it ended by itself. */
+const ENDED: Readonly<Record<InterruptionCause, string>> = {
+  stopped: "its step was stopped",
+  lost: "the lease of its step was lost",
+  deadline: "the step's timeout was up",
+  shutdown: "its executor was told to end at once",
+};
+
+function failureOf(result: CommandResult, cause: InterruptionCause): Error {
   const { reason, exitCode, signal, spawnError, outputsError, stdoutTail, stderrTail, wallMs, cpuMs, maxRssBytes } =
     result;
   const details = {
-    reason,
+    reason: reason === "cancelled" && cause === "deadline" ? "timeout" : reason,
     exit_code: exitCode,
     signal,
     stdout: stdoutTail,
@@ -97,8 +106,10 @@ function failureOf(result: CommandResult): Error {
     ...(maxRssBytes !== undefined && { max_rss_bytes: maxRssBytes }),
   };
   if (spawnError !== undefined) return new PermanentError(spawnError, details);
-  if (reason === "timeout") return new TransientError(`the command was ended after its ${wallMs} ms`, details);
-  if (reason === "cancelled") return new TransientError("the command was ended because its step was stopped", details);
+  if (reason === "timeout")
+    return new TransientError(`the command was ended after ${wallMs} ms: its own time limit was up`, details);
+  if (reason === "cancelled")
+    return new TransientError(`the command was ended after ${wallMs} ms: ${ENDED[cause]}`, details);
   if (exitCode === 0) return new PermanentError(outputsError ?? "the command failed", details);
   const how = signal === null ? `with exit code ${exitCode ?? "unknown"}` : `by signal ${signal}`;
   return new TransientError(`the command ended ${how}${lastWords(stderrTail, stdoutTail)}`, details);

@@ -1,5 +1,6 @@
 // The shell executor against a foreign peer, with real commands. Not here: commands as such, see the shell's own tests.
 import { create } from "@bufbuild/protobuf";
+import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { Assignment, Outcome } from "../../gen/maestro/v1/dispatch_pb.ts";
 import { PayloadSchema } from "../../gen/maestro/v1/payload_pb.ts";
@@ -7,6 +8,7 @@ import { ErrorClass } from "../../gen/maestro/v1/step_pb.ts";
 import type { Executor } from "../../src/executor/executor.ts";
 import { readProcess } from "../../src/executor/shell/process-table.ts";
 import { shellExecutor } from "../../src/executor/shell-executor.ts";
+import { systemClock } from "../../src/support/clock.ts";
 import { Peer, assignment } from "./library-peer.ts";
 import type { PeerStream } from "./library-peer.ts";
 
@@ -101,4 +103,18 @@ test("a stop ends the whole tree of the command", async () => {
   expect(stream.outcomes[0]?.result.case).toBe("stopped");
   // Where nobody waits for orphans, a dead one stays in the table.
   expect(readProcess(grandchild)?.dead ?? true).toBe(true);
+});
+
+test("a command that is ended by its step's timeout says so", async () => {
+  const stream = await attached();
+  const nearMs = systemClock.nowMs() + 200;
+  const deadline = { seconds: BigInt(Math.floor(nearMs / 1000)), nanos: Math.floor(nearMs % 1000) * 1_000_000 };
+  const { result } = await outcomeOf(
+    stream,
+    command({ run: ["sleep", "300"] }, { deadline: create(TimestampSchema, deadline) }),
+  );
+  expect(result.value).toMatchObject({
+    errorClass: ErrorClass.TIMEOUT,
+    message: expect.stringMatching(/^the command was ended after \d+ ms: the step's timeout was up$/) as unknown,
+  });
 });

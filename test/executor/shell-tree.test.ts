@@ -124,6 +124,23 @@ posix("a command that ends by itself", () => {
     expect(alive(pidIn(result.stdoutTail))).toBe(false);
   });
 
+  test.runIf(linux)("takes along what left session, environment and parent at once", async () => {
+    const child = join(folder, "detached");
+    const inner = `echo $$ > '${child}'; exec -a X sleep 302`;
+    const escape = `(env -i setsid bash -c "${inner.replaceAll("$", "\\$")}" </dev/null >/dev/null 2>&1 &); until [ -s '${child}' ]; do :; done; sleep 0.05; exit 0`;
+    expect(await run({ run: ["bash", "-c", escape] })).toMatchObject({ reason: "exited", exitCode: 0 });
+    expect(alive(pidIn(readFileSync(child, "utf8")))).toBe(false);
+  });
+
+  test.runIf(linux)("takes along what was seen below it before it cut all its ties", async () => {
+    // It keeps its parent for a few looks; it has another session, no mark and no badge from the start.
+    const first = `require("node:child_process").spawn("setsid", ["sh", "-c", "exec 77<&-; echo $$; exec sleep 302"],
+      { stdio: ["ignore", "inherit", "ignore"], env: { PATH: process.env.PATH } }).unref();
+      setTimeout(() => process.exit(), 600);`;
+    const result = await run({ run: node(first) });
+    expect(alive(pidIn(result.stdoutTail))).toBe(false);
+  });
+
   test("waits a moment for a filter that is still writing", async () => {
     const result = await run({ run: "{ trap '' TERM; sleep 0.2; echo late; } & echo early" });
     expect(result.stdoutTail).toBe("early\nlate\n");

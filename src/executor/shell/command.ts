@@ -16,6 +16,7 @@ import { Output } from "./output.ts";
 import { readOutputs } from "./outputs-file.ts";
 import type { CommandOutputs } from "./outputs-file.ts";
 import { closePipes, closeTheirs, outputPipes } from "./pipes.ts";
+import { BADGE_FD, badgeOf, hasProcessTable } from "./process-table.ts";
 import { ProcessTree } from "./process-tree.ts";
 import { folderProblem, programOf, spawnProblem } from "./program.ts";
 import { GRACE_MS, TAIL_BYTES } from "./spec.ts";
@@ -86,16 +87,19 @@ async function inFolder(spec: CommandSpec, io: CommandIo): Promise<Course> {
   if (problem !== undefined) return notRun(problem);
   let folder: string;
   let input: FileHandle | undefined;
+  let badge: FileHandle | undefined;
   try {
     guard.ready();
     folder = await guard.newFolder();
     if (spec.stdin !== undefined) input = await inputFile(join(folder, "stdin"), spec.stdin);
+    if (hasProcessTable) badge = await inputFile(join(folder, "badge"), "");
   } catch (error) {
     return notRun(`The command's private folder cannot be made: ${(error as Error).message}`);
   }
   try {
-    return await start(spec, io, folder, input?.fd);
+    return await start(spec, io, folder, input?.fd, badge?.fd);
   } finally {
+    await badge?.close();
     await input?.close();
     // What is left in it is of no use to anybody; a file that cannot be removed is no reason to fail the step.
     await rm(folder, { recursive: true, force: true, maxRetries: 2 }).catch(() => undefined);
@@ -111,7 +115,13 @@ async function inputFile(path: string, text: string): Promise<FileHandle> {
   return open(path, "r");
 }
 
-async function start(spec: CommandSpec, io: CommandIo, folder: string, input: number | undefined): Promise<Course> {
+async function start(
+  spec: CommandSpec,
+  io: CommandIo,
+  folder: string,
+  input: number | undefined,
+  badge: number | undefined,
+): Promise<Course> {
   const outputsPath = spec.outputsFile === false ? undefined : join(folder, "outputs.json");
   const { mark, variable } = guard.newMark();
   const set = { [MARK]: variable, [OUTPUTS]: outputsPath };
@@ -129,7 +139,7 @@ async function start(spec: CommandSpec, io: CommandIo, folder: string, input: nu
       env: commandEnvironment(process.env, spec.env ?? {}, set),
       // A session and a group of its own, so that all of it can be signalled at once.
       detached: process.platform !== "win32",
-      stdio: [input ?? "ignore", pipes?.stdout.theirs ?? "pipe", pipes?.stderr.theirs ?? "pipe"],
+      stdio: [input ?? "ignore", pipes?.stdout.theirs ?? "pipe", pipes?.stderr.theirs ?? "pipe", ...badgeAt(badge)],
       windowsHide: true,
       windowsVerbatimArguments: verbatim,
     });
@@ -145,13 +155,17 @@ async function start(spec: CommandSpec, io: CommandIo, folder: string, input: nu
     return notRun(spawnProblem(program, error));
   }
   guard.watch(child.pid);
+  const badgePath = badge === undefined ? undefined : badgeOf(badge);
   const stdout = new Output("stdout", sources[0], spec.tailBytes ?? TAIL_BYTES);
   const stderr = new Output("stderr", sources[1], spec.tailBytes ?? TAIL_BYTES);
   const budget = new LogBudget(io.clock);
   stdout.read(io.onLog, budget, io.clock);
   stderr.read(io.onLog, budget, io.clock);
   try {
-    const course = await follow(child, child.pid, mark, spec, io, [stdout, stderr]);
+    const course = await follow(child, new ProcessTree(child.pid, mark, io.clock, badgePath), child.pid, spec, io, [
+      stdout,
+      stderr,
+    ]);
     return { ...course, ...(outputsPath !== undefined && (await readOutputs(outputsPath))) };
   } finally {
     guard.forget(child.pid);
@@ -160,14 +174,13 @@ async function start(spec: CommandSpec, io: CommandIo, folder: string, input: nu
 
 async function follow(
   child: ChildProcess,
+  tree: ProcessTree,
   pid: number,
-  mark: string,
   spec: CommandSpec,
   io: CommandIo,
   outputs: readonly [Output, Output],
 ): Promise<Course> {
   const graceMs = spec.graceMs ?? GRACE_MS;
-  const tree = new ProcessTree(pid, mark, io.clock);
   const meter = new UsageMeter(pid);
   let reason: "exited" | "timeout" | "cancelled" = "exited";
   let ending: Promise<void> | undefined;
@@ -215,6 +228,11 @@ async function follow(
     stderrBytes: stderr.tail.bytes,
     ...(await exit.usage),
   };
+}
+
+/** Numbers in between stay closed. */
+function badgeAt(badge: number | undefined): readonly (number | "ignore")[] {
+  return badge === undefined ? [] : [...Array<"ignore">(BADGE_FD - 3).fill("ignore"), badge];
 }
 
 async function settledWithin(promise: Promise<unknown>, limitMs: number): Promise<void> {

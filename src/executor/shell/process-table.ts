@@ -1,5 +1,5 @@
 // What Linux tells about processes in /proc. Elsewhere there is no such table. Not here: whose they are, see process-tree.ts.
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { setImmediate as turn } from "node:timers/promises";
 import { MARK } from "./environment.ts";
 
@@ -78,6 +78,27 @@ export function carriesMark(pid: number, mark: string): boolean {
       .split("/")
       .includes(mark) ?? false
   );
+}
+
+/** Number under which a command inherits its badge: beyond what shells, scripts and runtimes take for themselves. */
+export const BADGE_FD = 77;
+
+/** Whether the process still holds the file that its command began with. Those of other users do not let us look. */
+export function holdsBadge(pid: number, badge: string): boolean {
+  return pointsTo(`/proc/${pid}/fd/${BADGE_FD}`)?.startsWith(badge) === true;
+}
+
+/** The path of an open file as this table tells it. */
+export function badgeOf(fd: number): string | undefined {
+  return hasProcessTable ? pointsTo(`/proc/self/fd/${fd}`) : undefined;
+}
+
+function pointsTo(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Children of all threads of a process. Empty where the kernel does not keep the list. */
