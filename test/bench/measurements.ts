@@ -1,8 +1,9 @@
 // The measurements, one function each: what they print and the flat keys they give. Not here: the stage they stand on.
 import { shapeCeiling } from "./shape-ceiling.ts";
+import { CHAIN_COMMITS, insertCeiling, rowCeiling } from "./row-ceiling.ts";
 import { sqlCeiling } from "./sql-ceiling.ts";
 import type { LoadProcess } from "../support/load/remote.ts";
-import { measureStream, median, pause, quantile } from "./stage.ts";
+import { WARM_UP_S, measureStream, median, pause, quantile } from "./stage.ts";
 import type { Stage } from "./stage.ts";
 
 export interface Figure {
@@ -24,11 +25,11 @@ const EXPECTED = 7_000;
 
 /** Plans of ten steps that last for a warm-up and all windows. */
 function backlogOf(stage: Stage): number {
-  return Math.ceil((EXPECTED * (stage.seconds * stage.windows + 1)) / 0.9 / 10);
+  return Math.ceil((EXPECTED * (stage.seconds * stage.windows + WARM_UP_S)) / 0.9 / 10);
 }
 
 /** Longest time that a backlog is made in; a machine that commits slowly gets shorter windows. */
-const FILL_MS = 15_000;
+const FILL_MS = 30_000;
 
 async function fill(
   stage: Stage,
@@ -77,23 +78,35 @@ function stream(variant: Variant): Measurement {
         if (refusals > 0 || attaches > variant.streams)
           stage.say(`  ${refusals} outcomes refused, ${attaches} attachments for ${variant.streams} streams`);
         await load.ask("leave");
-        const note = `windows ${figures.windows.map((w) => w.toFixed(0)).join(" ")}; server ${figures.serverUs.toFixed(0)} µs, client ${figures.clientUs.toFixed(0)} µs, Postgres ${figures.databaseUs.toFixed(0)} µs of CPU a step; loop p99 ${figures.loopP99Ms.toFixed(1)} ms`;
+        const note = `windows ${figures.windows.map((w) => w.toFixed(0)).join(" ")}; server ${figures.serverUs.toFixed(0)} µs, client ${figures.clientUs.toFixed(0)} µs, Postgres ${Number.isNaN(figures.databaseUs) ? "unknown" : figures.databaseUs.toFixed(0)} µs of CPU a step; loop p99 ${figures.loopP99Ms.toFixed(1)} ms`;
         const out: Figure[] = [
           { key: variant.key, value: figures.stepsPerS, unit: "steps/s", ceiling: "shape_ceiling_steps_per_s", note },
         ];
         if (variant.name === "stream") {
-          out.push({
-            key: "event_loop_p99_ms",
-            value: figures.loopP99Ms,
-            unit: "ms",
-            note: "in the server, during the windows of 8 × 64",
-          });
-          out.push({
-            key: "rss_mb",
-            value: figures.rssMb,
-            unit: "MB",
-            note: "of the server, after the windows of 8 × 64",
-          });
+          const idle = await stage.idle();
+          out.push(
+            {
+              key: "event_loop_idle_p99_ms",
+              value: idle.loopP99Ms,
+              unit: "ms",
+              note: "in the server, with nothing to do",
+            },
+            {
+              key: "event_loop_p99_ms",
+              value: figures.loopP99Ms,
+              unit: "ms",
+              ceiling: "event_loop_idle_p99_ms",
+              note: "in the server, during the windows of 8 × 64",
+            },
+            { key: "rss_fresh_mb", value: idle.rssMb, unit: "MB", note: "of the server, a second after its start" },
+            {
+              key: "rss_mb",
+              value: figures.rssMb,
+              unit: "MB",
+              ceiling: "rss_fresh_mb",
+              note: "of the server, after the windows of 8 × 64",
+            },
+          );
           out.push({
             key: "plans_committed_per_s",
             value: filled.perS,
@@ -141,16 +154,20 @@ const sql: Measurement = {
   },
 };
 
+/** Unary calls at once, of the mix and of the bare ones. */
+const IN_FLIGHT = 32;
+
 const unary: Measurement = {
   name: "unary",
   run: async (stage) =>
     await stage.withLoad(1, async (load) => {
+      const bare = await load.ask("echo", { inFlight: IN_FLIGHT, seconds: Math.max(1, stage.seconds) });
       await fill(stage, load, {
-        plans: Math.ceil((1_500 * 0.4 * (stage.seconds * stage.windows + 1)) / 10),
+        plans: Math.ceil((1_500 * 0.4 * (stage.seconds * stage.windows + WARM_UP_S)) / 10),
         capability: "bench.unary",
       });
-      await load.ask("unaryStart", { inFlight: 32, capability: "bench.unary" });
-      await pause(700);
+      await load.ask("unaryStart", { inFlight: IN_FLIGHT, capability: "bench.unary" });
+      await pause(WARM_UP_S * 1_000);
       let last = await load.ask("unaryRead");
       const rates: number[] = [];
       const latencies: number[] = [];
@@ -165,15 +182,24 @@ const unary: Measurement = {
       if (last.failed > 0) stage.say(`  ${last.failed} calls failed, the last with: ${last.why}`);
       return [
         {
+          key: "unary_echo_per_s",
+          value: bare.perS,
+          unit: "calls/s",
+          note: `health checks on the fast lane, ${IN_FLIGHT} in flight`,
+        },
+        { key: "unary_echo_p50_ms", value: median(bare.latencies), unit: "ms" },
+        {
           key: "unary_ops_per_s",
           value: median(rates),
           unit: "calls/s",
-          note: `32 in flight; ${last.empty} empty DispatchNext, ${last.failed} failed`,
+          ceiling: "unary_echo_per_s",
+          note: `${IN_FLIGHT} in flight; ${last.empty} empty DispatchNext, ${last.failed} failed`,
         },
         {
           key: "unary_p50_ms",
           value: median(latencies),
           unit: "ms",
+          ceiling: "unary_echo_p50_ms",
           note: `p99 ${quantile(latencies, 0.99).toFixed(1)} ms`,
         },
       ];
@@ -184,6 +210,7 @@ const latency: Measurement = {
   name: "latency",
   run: async (stage) =>
     await stage.withLoad(1, async (load) => {
+      const rows = await rowCeiling(stage.url, Math.round(200 * stage.seconds));
       await load.ask("executors", { streams: 8, slots: 64, prefix: "latency" });
       await load.ask("latency", { count: 20, perSecond: 20 });
       const { ready, submit } = await load.ask("latency", { count: Math.round(60 * stage.seconds), perSecond: 20 });
@@ -192,16 +219,26 @@ const latency: Measurement = {
       await load.ask("leave");
       return [
         {
+          key: "sql_commit_p50_ms",
+          value: rows.commitP50Ms,
+          unit: "ms",
+          note: `UPDATE of one row and COMMIT, there and back, ${rows.commits} in turn`,
+        },
+        { key: "sql_commit_p99_ms", value: rows.commitP99Ms, unit: "ms" },
+        { key: "sql_chain3_p50_ms", value: rows.chainP50Ms, unit: "ms", note: `${CHAIN_COMMITS} of them in turn` },
+        {
           key: "ready_received_p50_ms",
           value: median(ready),
           unit: "ms",
+          ceiling: "sql_commit_p50_ms",
           note: `${ready.length} single steps at 20/s; Plan called → received p50 ${median(submit).toFixed(1)} ms`,
         },
-        { key: "ready_received_p99_ms", value: quantile(ready, 0.99), unit: "ms" },
+        { key: "ready_received_p99_ms", value: quantile(ready, 0.99), unit: "ms", ceiling: "sql_commit_p99_ms" },
         {
           key: "chain3_p50_ms",
           value: median(chains),
           unit: "ms",
+          ceiling: "sql_chain3_p50_ms",
           note: `${chains.length} chains in turn, Plan called → third outcome acknowledged; p99 ${quantile(chains, 0.99).toFixed(1)} ms`,
         },
       ];
@@ -212,6 +249,7 @@ const large: Measurement = {
   name: "commit",
   run: async (stage) =>
     await stage.withLoad(1, async (load) => {
+      const bare = await insertCeiling(stage.url, 10_000);
       const runs = [
         await load.ask("large", { steps: 10_000 }),
         await load.ask("large", { steps: 10_000 }),
@@ -220,9 +258,16 @@ const large: Measurement = {
       const refine = median(runs.map((run) => run.refineMs)) / 1_000;
       return [
         {
+          key: "sql_insert_10k_rows_s",
+          value: bare,
+          unit: "s",
+          note: "10,000 bare rows with inputs of 200 bytes, one INSERT",
+        },
+        {
           key: "commit_10k_steps_s",
           value: median(runs.map((run) => run.commitMs)) / 1_000,
           unit: "s",
+          ceiling: "sql_insert_10k_rows_s",
           note: `refined in ${refine.toFixed(2)} s before, in pages of 2,000`,
         },
       ];

@@ -19,7 +19,7 @@ export interface BenchPostgres {
   stop(): Promise<void>;
 }
 
-/** As in measured.md: enough memory, rare checkpoints, random reads as cheap as they are on such a disk; fsync stays on. */
+/** Enough memory, rare checkpoints, random reads as cheap as they are on such a disk; fsync stays on. */
 const TUNED: Readonly<Record<string, string>> = {
   shared_buffers: "1GB",
   max_wal_size: "4GB",
@@ -32,7 +32,9 @@ const TUNED: Readonly<Record<string, string>> = {
 };
 const DEBIAN = "/usr/lib/postgresql";
 
-export async function benchPostgres(): Promise<BenchPostgres> {
+/** With `embeddedAsked` the engine that Maestro brings, whatever else there is. */
+export async function benchPostgres(embeddedAsked: boolean): Promise<BenchPostgres> {
+  if (embeddedAsked) return await embedded();
   const given = process.env["MAESTRO_BENCH_DATABASE_URL"] ?? process.env["DATABASE_URL"];
   if (given !== undefined && given !== "")
     return {

@@ -6,7 +6,7 @@ import type { Counters } from "../support/load/process.ts";
 import { startLoad } from "../support/load/remote.ts";
 import type { LoadProcess } from "../support/load/remote.ts";
 import { makeKey, startServer } from "../support/server-process.ts";
-import type { ServerProcess } from "../support/server-process.ts";
+import type { ProbeReading, ServerProcess } from "../support/server-process.ts";
 
 export interface Stage {
   readonly url: string;
@@ -17,6 +17,8 @@ export interface Stage {
   /** The running server; started when it is first needed. */
   server(): Promise<ServerProcess>;
   stopServer(): Promise<void>;
+  /** What the probe said after a second in which the freshly started server had nothing to do. */
+  idle(): Promise<ProbeReading>;
   /** A fresh load process, connected as so many orgs (1: the local one). Ends with `work`. */
   withLoad<T>(orgs: number, work: (load: LoadProcess) => Promise<T>): Promise<T>;
   say(text: string): void;
@@ -32,6 +34,7 @@ export function makeStage(options: {
   let server: ServerProcess | undefined;
   const orgKeys: string[] = [];
   let homeKey = "";
+  let idle: ProbeReading | undefined;
   const stage: Stage = {
     url: options.url,
     databaseCpuMs: options.databaseCpuMs,
@@ -44,7 +47,17 @@ export function makeStage(options: {
         ...(options.logFile === undefined ? {} : { logFile: options.logFile }),
       });
       if (homeKey === "") homeKey = await makeKey(server.target, "bench");
+      if (idle === undefined) {
+        await server.probe(true);
+        await pause(IDLE_MS);
+        idle = await server.probe(true);
+      }
       return server;
+    },
+    idle: async () => {
+      await stage.server();
+      if (idle === undefined) throw new Error("the server was not watched when it started");
+      return idle;
     },
     stopServer: async () => {
       await server?.stop();
@@ -82,6 +95,12 @@ async function newOrg(target: string, key: string, index: number): Promise<strin
   }
 }
 
+const IDLE_MS = 1_000;
+/** Until streams, caches and compiled code are as they stay: a server's first seconds are up to a third slower. */
+export const WARM_UP_S = 2;
+/** The pace is taken from the end of it. */
+const PACE_S = 0.5;
+
 export interface StreamFigures {
   readonly stepsPerS: number;
   readonly windows: readonly number[];
@@ -93,16 +112,16 @@ export interface StreamFigures {
   readonly fillPerS: number;
 }
 
-/** Receipts a second while executors work a backlog off: after half a second of warming up, the median of the windows. */
+/** Receipts a second while executors work a backlog off: after warming up, the median of the windows. */
 export async function measureStream(
   stage: Stage,
   load: LoadProcess,
   backlog: number,
 ): Promise<Omit<StreamFigures, "fillPerS">> {
   const server = await stage.server();
-  await pause(500);
+  await pause((WARM_UP_S - PACE_S) * 1_000);
   const warm = await load.ask("counters");
-  await pause(500);
+  await pause(PACE_S * 1_000);
   const before = await load.ask("counters");
   const pace = rate(warm, before);
   // The backlog must outlast the windows: what is left when it runs dry is another thing.

@@ -23,6 +23,8 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "npx vitest run test/domain": "it would run tests within tests",
   "npm run demo": "it runs tests itself; CI runs it",
   "npm run check": "it takes a minute; CI runs its parts",
+  "npm run bench": "it takes minutes of a quiet machine",
+  "npm run bench -- --embedded": "it takes minutes of a quiet machine",
   "npm run format": "it writes into the checkout",
   "npm run generate": "it writes into the checkout",
   "npm run proto:check": "the demo and CI run it",

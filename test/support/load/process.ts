@@ -3,6 +3,7 @@
 import type { Assignment } from "../../../gen/maestro/v1/dispatch_pb.ts";
 import { nativeClient } from "./client.ts";
 import type { NativeClient } from "./client.ts";
+import { echo } from "./echo.ts";
 import { LoadExecutor } from "./executor.ts";
 import { openJournal } from "./journal.ts";
 import type { Journal } from "./journal.ts";
@@ -169,6 +170,13 @@ const actions = {
     }
     onReceipt = undefined;
     return taken;
+  },
+  /** The barest calls there are. */
+  async echo(options: {
+    readonly inFlight: number;
+    readonly seconds: number;
+  }): Promise<{ readonly perS: number; readonly latencies: readonly number[] }> {
+    return await echo(first(), options);
   },
   async unaryStart(options: { readonly inFlight: number; readonly capability: string }): Promise<void> {
     unary = new UnaryLoad(first(), options.capability);
