@@ -5,7 +5,6 @@ import type { OrgId, PlanId } from "../domain/id.ts";
 import { planHasEnded } from "../domain/plan.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { notFound } from "../domain/refusal.ts";
-import { isOver } from "../domain/step.ts";
 import type { PageRequest } from "../store/ports/paging.ts";
 import type { StepView } from "../store/ports/plans.ts";
 import type { Tx } from "../store/ports/store.ts";
@@ -67,9 +66,9 @@ async function surroundings(
     (e) => [e.spec.name],
   );
   const approvals = await pendingApprovals(tx, orgId, planId);
-  const before = views.some((v) => v.row.state === "PENDING")
-    ? await unfinishedBefore(tx, plan, views)
-    : new Map<number, never>();
+  const pending = views.flatMap(({ row }) => (row.state === "PENDING" ? [row.ordinal] : []));
+  const before =
+    pending.length > 0 ? await tx.plans.unfinishedBefore(orgId, planId, pending) : new Map<number, never>();
   return { plan, executors, freeSlots, approvals, before, nowMs: await tx.nowMs() };
 }
 
@@ -80,21 +79,6 @@ async function pendingApprovals(tx: Tx, orgId: OrgId, planId: PlanId): Promise<R
     (a) => [a.requestedMs, a.approvalId],
   );
   return new Map(pending.map((a) => [a.ordinal ?? 0, a]));
-}
-
-async function unfinishedBefore(tx: Tx, plan: PlanRow, views: readonly StepView[]): Promise<Surroundings["before"]> {
-  const { steps, edges } = await tx.plans.allSteps(plan.orgId, plan.planId);
-  const rows = new Map(steps.map((row) => [row.ordinal, row]));
-  const before = new Map(views.map((view) => [view.row.ordinal, { unfinished: [] as string[], predecessor: false }]));
-  for (const { from, to } of edges) {
-    const found = before.get(to);
-    if (found === undefined) continue;
-    const parent = rows.get(from);
-    // Only the older row of a replaced step is not current and still before another one.
-    if (parent === undefined) found.predecessor = true;
-    else if (!isOver(parent)) found.unfinished.push(parent.key);
-  }
-  return before;
 }
 
 function summaryOf(plan: PlanRow, around: Surroundings, waiting: readonly Waiting[]): string {

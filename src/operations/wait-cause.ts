@@ -6,7 +6,7 @@ import type { ApprovalId } from "../domain/id.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { has, STEP_FLAGS } from "../domain/step.ts";
 import type { StepState } from "../domain/step.ts";
-import type { StepView } from "../store/ports/plans.ts";
+import type { StepView, UnfinishedBefore } from "../store/ports/plans.ts";
 
 export type WaitCause =
   | "DEPENDENCY"
@@ -43,12 +43,10 @@ export interface Surroundings {
   /** Pending ones, by ordinal. */
   readonly approvals: ReadonlyMap<number, Approval>;
   /** Unfinished steps that a step depends on, and whether an older step under the same key still stops. */
-  readonly before: ReadonlyMap<number, { readonly unfinished: readonly string[]; readonly predecessor: boolean }>;
+  readonly before: ReadonlyMap<number, UnfinishedBefore>;
   readonly nowMs: number;
 }
 
-/** Steps named in one explanation. */
-const NAMED_LIMIT = 100;
 /** An executor that asks by calls counts as present this long after it was last heard of. */
 const PRESENT_MS = 90_000;
 
@@ -122,13 +120,13 @@ function failureWord({ last }: StepView): string {
 
 function pending({ row }: StepView, around: Surroundings): Cause {
   const before = around.before.get(row.ordinal);
-  const unfinished = before?.unfinished ?? [];
-  if (unfinished.length > 0) {
-    const more = unfinished.length > 3 ? ` and ${String(unfinished.length - 3)} more` : "";
+  const { count, keys } = before ?? { count: 0, keys: [] };
+  if (count > 0) {
+    const more = count > 3 ? ` and ${String(count - 3)} more` : "";
     return {
       cause: "DEPENDENCY",
-      explanation: `It waits for ${unfinished.slice(0, 3).join(", ")}${more}.`,
-      steps: unfinished.slice(0, NAMED_LIMIT),
+      explanation: `It waits for ${keys.slice(0, 3).join(", ")}${more}.`,
+      steps: keys,
     };
   }
   if (before?.predecessor === true)

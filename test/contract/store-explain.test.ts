@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { demandOf } from "../../src/domain/demand.ts";
 import type { OrgId } from "../../src/domain/id.ts";
 import { queryText } from "../../src/store/postgres/goals.ts";
-import { READY_STEPS } from "../../src/store/postgres/platform.ts";
+import { READY_STEPS } from "../../src/store/postgres/scans.ts";
 import { asAdmin } from "../support/database.ts";
 import { aStepRow } from "../support/plan.ts";
 import { aCharter, addOrg, aGoal, openStore, servers } from "../support/store.ts";

@@ -62,6 +62,9 @@ const reads: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>> 
   "plans.listSteps": (tx, f) => tx.plans.listSteps(f.orgId, f.goal.planId, { states: [] }, page),
   "plans.listAttempts": (tx, f) => tx.plans.listAttempts(f.orgId, f.goal.planId, aStepRow(f.goal.planId, 1).key, page),
   "plans.allAttempts": (tx, f) => tx.plans.allAttempts(f.orgId, f.goal.planId),
+  "plans.unfinishedBefore": async (tx, f) => [
+    ...(await tx.plans.unfinishedBefore(f.orgId, f.goal.planId, [1, 2, 3])).values(),
+  ],
   "plans.allSteps": async (tx, f) => {
     const { steps, edges } = await tx.plans.allSteps(f.orgId, f.goal.planId);
     return [...steps, ...edges];

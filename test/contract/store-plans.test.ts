@@ -242,6 +242,35 @@ describe.each(servers())("on $name", (server) => {
       expect(all.edges).toEqual(edges.slice(0, 1));
     });
 
+    test("what steps wait for is counted, and the first hundred are named", async () => {
+      const { planId } = await newGoal();
+      const rows = Array.from({ length: 150 }, (_, i) => aStepRow(planId, i + 1));
+      const over = [
+        aStepRow(planId, 151, { state: "SUCCEEDED" }),
+        aStepRow(planId, 152, { state: "LEASED", sessionId: newId() as SessionId, undoing: true }),
+        aStepRow(planId, 153, { state: "STOPPING", sessionId: newId() as SessionId, current: false }),
+      ];
+      const waiting = [aStepRow(planId, 154), aStepRow(planId, 155), aStepRow(planId, 156)];
+      const edge = (from: number, to: number) => ({ from, to, regardless: false });
+      await inOrg(async (tx) => {
+        await locked(tx, planId);
+        await tx.plans.addSteps(
+          orgId,
+          planId,
+          [...rows, ...over, ...waiting].map((row) => ({ row, input: null })),
+          [...rows.map((row) => edge(row.ordinal, 154)), edge(151, 154), edge(152, 155), edge(153, 155), edge(1, 156)],
+        );
+      });
+      const before = await inOrg((tx) => tx.plans.unfinishedBefore(orgId, planId, [154, 155, 157]));
+      expect([...before.keys()].toSorted()).toEqual([154, 155]);
+      expect(before.get(154)).toEqual({
+        count: 150,
+        keys: rows.slice(0, 100).map((row) => row.key),
+        predecessor: false,
+      });
+      expect(before.get(155)).toEqual({ count: 0, keys: [], predecessor: true });
+    });
+
     test("steps are shown with definition, input, last attempt and summed usage; lists filter by state and key", async () => {
       const goal = await newGoal();
       const { planId } = goal;

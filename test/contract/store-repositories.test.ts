@@ -199,8 +199,19 @@ describe.each(servers())("on $name", (server) => {
       const listed = await it.store.platform.lapsedSessions();
       expect(listed).toEqual(expect.arrayContaining([lapsed, ended]));
       expect(listed).not.toContain(live);
+      const { orgId: own } = await addOrg(it.store);
+      const [left, stays] = [newId() as ExecutorId, newId() as ExecutorId];
+      const worker = { capabilities: [], labels: {}, slots: 1, buildId: "" };
+      await it.store.transaction([own], async (tx) => {
+        await tx.executors.register(own, left, { ...worker, name: "left" }, lapsed, 1);
+        await tx.executors.register(own, stays, { ...worker, name: "stays" }, live, 1);
+      });
       await it.store.platform.forgetSession(lapsed);
       await it.store.platform.forgetSession(live);
+      await it.store.transaction([own], async (tx) => {
+        expect(await tx.executors.find(own, left), "attached to nothing").toMatchObject({ sessionId: null });
+        expect(await tx.executors.find(own, stays)).toMatchObject({ sessionId: live });
+      });
       expect(await it.store.platform.lapsedSessions()).not.toContain(lapsed);
       expect(await it.store.platform.renewSession(live, 60_000)).toBeDefined();
     });
@@ -290,7 +301,7 @@ describe.each(servers())("on $name", (server) => {
         if (plan === undefined) throw new Error("no plan");
         await tx.plans.save(
           changesOf(
-            { ...plan, state: "ACTIVE", committedMs: 1, deadlineMs: 2 },
+            { ...plan, state: "ACTIVE", committedMs: 1, deadlineMs: 2, stepsRunning: 1 },
             {
               timers: [
                 { ordinal: 12, dueMs: 5 },
@@ -318,6 +329,35 @@ describe.each(servers())("on $name", (server) => {
       expect(found.filter((s) => s.demandId === two.demandId).map((s) => s.orderKey)).toEqual([97, 99]);
       expect(found[0]).toEqual({ orgId: own, demandId: one.demandId, orderKey: 92, planId, ordinal: 9 });
       expect(await it.store.platform.readySteps([], 3)).toEqual([]);
+    });
+
+    test("leases of a session are found in however many plans of however many orgs", async () => {
+      const own = newId() as SessionId;
+      const wanted: string[] = [];
+      const orgs = [await addOrg(it.store), await addOrg(it.store), await addOrg(it.store)].map((o) => o.orgId);
+      for (const [i, org] of orgs.entries()) {
+        const charter = aCharter(org);
+        await it.store.transaction([org], async (tx) => {
+          await tx.charters.add(charter);
+          for (let n = 0; n < 25 * i; n++) {
+            const goal = aGoal(charter);
+            await tx.goals.add(goal);
+            const row = aStepRow(goal.planId, 1, {
+              state: "LEASED",
+              sessionId: n % 2 === 0 ? own : session,
+              fencing: 3,
+            });
+            await tx.plans.addSteps(org, goal.planId, [{ row, input: null }], []);
+            const plan = await tx.plans.lock(org, goal.planId);
+            if (plan === undefined) throw new Error("no plan");
+            await tx.plans.save(changesOf({ ...plan, state: "ACTIVE", committedMs: 1, stepsRunning: 1 }, {}));
+            if (n % 2 === 0) wanted.push(goal.planId);
+          }
+        });
+      }
+      const found = await it.store.platform.leasesOfSession(orgs, own);
+      expect(found.map((lease) => lease.planId).toSorted()).toEqual(wanted.toSorted());
+      expect(found[0]).toMatchObject({ ordinal: 1, fencing: 3 });
     });
 
     test("leases, timers, cascades and overdue plans are found", async () => {

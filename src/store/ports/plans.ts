@@ -30,6 +30,13 @@ export interface StepView {
   readonly usage: Attempt["usage"];
 }
 
+export interface UnfinishedBefore {
+  readonly count: number;
+  /** At most 100. */
+  readonly keys: readonly string[];
+  readonly predecessor: boolean;
+}
+
 export interface PlanRepository {
   /** Locks the plan row FOR NO KEY UPDATE and reads it; waits for whoever holds it. Undefined when there is none. */
   lock(orgId: OrgId, planId: PlanId): Promise<PlanRow | undefined>;
@@ -61,6 +68,15 @@ export interface PlanRepository {
   listAttempts(orgId: OrgId, planId: PlanId, key: string, page: PageRequest): Promise<readonly Attempt[]>;
   /** All ended attempts of a plan, by end; for the credit trace. */
   allAttempts(orgId: OrgId, planId: PlanId): Promise<readonly Attempt[]>;
+  /**
+   * What comes directly before these rows and is not over yet, by ordinal: how many current steps, the keys of the first 100,
+   * and whether an older row under the same key still stops. Rows that wait for nothing are left out.
+   */
+  unfinishedBefore(
+    orgId: OrgId,
+    planId: PlanId,
+    ordinals: readonly number[],
+  ): Promise<ReadonlyMap<number, UnfinishedBefore>>;
   /** All current step rows, and their edges, without definitions. */
   allSteps(
     orgId: OrgId,

@@ -24,7 +24,7 @@ export interface PlatformStore {
   endSession(sessionId: SessionId): Promise<void>;
   /** Sessions that lapsed or ended and may still hold leases. */
   lapsedSessions(): Promise<readonly SessionId[]>;
-  /** Forgets a session whose leases were all swept. */
+  /** Forgets a session whose leases were all swept, and clears it from executors that were attached to it. */
   forgetSession(sessionId: SessionId): Promise<void>;
 
   /** The first ready steps of demand classes, after an order key (exclusive; null for the beginning); lock-free, by the partial index. */
@@ -32,7 +32,7 @@ export interface PlatformStore {
     demands: readonly { readonly orgId: OrgId; readonly demandId: DemandId; readonly afterKey: number | null }[],
     limitEach: number,
   ): Promise<readonly ReadyStep[]>;
-  /** Leased steps of a session in open plans, of these orgs. A rare scan. */
+  /** Leased steps of a session in open plans, of these orgs; at most some 10,000, the next call finds the rest. A rare scan, read in pages. */
   leasesOfSession(
     orgs: readonly OrgId[],
     sessionId: SessionId,

@@ -65,6 +65,13 @@ const STEP_VIEWS =
   "WHERE s.org_id = $1 AND s.plan_id = $2 AND s.current AND s.key > $3 AND ($4::text[] IS NULL OR s.state = ANY($4::text[])) AND ($5::text IS NULL OR s.key = $5) " +
   "ORDER BY s.key LIMIT $6";
 
+/** Reads the plan's part of the edges' primary key, not its rows: nothing else is by end, and few ask. Exported so that its plan can be looked at. */
+export const UNFINISHED_BEFORE =
+  "SELECT e.to_ordinal, bool_or(NOT s.current) AS predecessor, count(*) FILTER (WHERE s.current)::int AS count, " +
+  "to_json((array_agg(s.key ORDER BY e.from_ordinal) FILTER (WHERE s.current))[1:100]) AS keys FROM maestro.step_edges e " +
+  "JOIN maestro.steps s ON s.org_id = e.org_id AND s.plan_id = e.plan_id AND s.ordinal = e.from_ordinal " +
+  "WHERE e.org_id = $1 AND e.plan_id = $2 AND e.to_ordinal = ANY($3::int[]) AND (NOT s.current OR (NOT s.undoing AND s.state = ANY($4::text[]))) GROUP BY e.to_ordinal";
+
 /** The newest ended attempt of each step, of the step's current purpose. */
 const LAST_ATTEMPTS =
   `SELECT ${ATTEMPT_SELECT} FROM unnest($3::int[], $4::boolean[]) AS v(ordinal, undoing) CROSS JOIN LATERAL (` +
@@ -175,6 +182,15 @@ export function createPlanRepository(session: Session, nowMs: () => Promise<numb
         [orgId, planId],
       );
       return rows.map(attemptOf);
+    },
+    unfinishedBefore: async (orgId, planId, ordinals) => {
+      const rows = await run<{ to_ordinal: number; predecessor: boolean; count: number; keys: string[] | null }>(
+        UNFINISHED_BEFORE,
+        [orgId, planId, arrayLiteral("int", ordinals), arrayLiteral("text", UNFINISHED)],
+      );
+      return new Map(
+        rows.map(({ to_ordinal, predecessor, count, keys }) => [to_ordinal, { count, keys: keys ?? [], predecessor }]),
+      );
     },
     allSteps: async (orgId, planId) => {
       const [steps, edges] = await Promise.all([
