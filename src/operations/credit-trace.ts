@@ -5,6 +5,7 @@ import type { CreditTrace } from "../domain/credit/trace.ts";
 import type { PlanId } from "../domain/id.ts";
 import type { Failure } from "../domain/outcome.ts";
 import { planHasEnded } from "../domain/plan.ts";
+import { failsPlan } from "../domain/plan/failure.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { decided, notFound, refused } from "../domain/refusal.ts";
 import { hasEnded } from "../domain/step.ts";
@@ -50,14 +51,15 @@ export function creditTrace(heavy: HeavyWork): Operation<CreditTraceRequest, Cre
       committedMs: plan.committedMs,
       recordSeq: plan.recordSeq,
       step: step === "" ? null : step,
-      steps: steps.map(({ ordinal, key, state, readyMs, finishedMs }) => ({
+      steps: steps.map(({ ordinal, key, state, flags, readyMs, finishedMs }) => ({
         ordinal,
         key,
         state,
+        flags,
         readyMs,
         finishedMs,
       })),
-      edges: edges.map(({ from, to }) => ({ from, to })),
+      edges,
       attempts: (await tx.plans.allAttempts(orgId, planId)).map((a) => ({
         ordinal: a.ordinal,
         fencing: a.fencing,
@@ -91,9 +93,9 @@ export function creditTrace(heavy: HeavyWork): Operation<CreditTraceRequest, Cre
 async function plannedSteps(tx: Tx, plan: PlanRow): Promise<ReadonlyMap<string, Planned>> {
   const steps = await tx.graphs.steps(plan.orgId, plan.planId, plan.activeVersion);
   return new Map(
-    await mapGently(steps, ({ definition: { key, estimate }, earliestMs }) => [
-      key,
-      { likelyMs: estimate?.likelyMs ?? 0, earliestMs },
+    await mapGently(steps, ({ definition, earliestMs }) => [
+      definition.key,
+      { likelyMs: definition.estimate?.likelyMs ?? 0, earliestMs, failsPlan: failsPlan(definition) },
     ]),
   );
 }

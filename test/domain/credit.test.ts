@@ -5,13 +5,16 @@ import { traceCredit } from "../../src/domain/credit/trace.ts";
 import type { CreditTrace } from "../../src/domain/credit/trace.ts";
 import { NOTHING } from "../../src/domain/amounts.ts";
 import type { ExecutorId, PlanId } from "../../src/domain/id.ts";
-import type { StepState } from "../../src/domain/step.ts";
+import { STEP_FLAGS } from "../../src/domain/step.ts";
+import type { OnFailure, StepState } from "../../src/domain/step.ts";
 
 const COMMITTED = 1_000_000;
 
 interface Told {
   readonly state?: StepState;
+  /** With `!`, regardless of how it ends. */
   readonly needs?: readonly string[];
+  readonly rule?: OnFailure;
   /** [ready, leased, ended] from the commit. */
   readonly attempts?: readonly (readonly [number, number, number])[];
   readonly ended?: number;
@@ -47,14 +50,24 @@ function history(told: Readonly<Record<string, Told>>, over: Partial<CreditInput
       ordinal: ordinalOf(key),
       key,
       state,
+      flags: t.rule === "CARRY_ON" ? STEP_FLAGS.CARRY_ON : 0,
       readyMs: null,
       finishedMs: end === undefined ? null : COMMITTED + end,
     };
   });
   const edges = Object.entries(told).flatMap(([key, t]) =>
-    (t.needs ?? []).map((from) => ({ from: ordinalOf(from), to: ordinalOf(key) })),
+    (t.needs ?? []).map((need) => ({
+      from: ordinalOf(need.replace("!", "")),
+      to: ordinalOf(key),
+      regardless: need.endsWith("!"),
+    })),
   );
-  const planned = new Map(Object.entries(told).map(([key, t]) => [key, { likelyMs: t.likely ?? 0, earliestMs: 0 }]));
+  const planned = new Map(
+    Object.entries(told).map(([key, t]) => [
+      key,
+      { likelyMs: t.likely ?? 0, earliestMs: 0, failsPlan: (t.rule ?? "FAIL_PLAN") === "FAIL_PLAN" },
+    ]),
+  );
   return {
     planId: "p" as PlanId,
     version: 1,
@@ -112,6 +125,23 @@ describe("the realized critical path", () => {
       }),
     );
     expect(traced.criticalPath).toEqual(["old", "end"]);
+  });
+
+  it("of a failed plan ends with the step that failed it, not with what was stopped later or failed before", () => {
+    const told: Readonly<Record<string, Told>> = {
+      first: { attempts: [[0, 0, 10]] },
+      minor: { state: "FAILED", rule: "SKIP_DEPENDENTS", attempts: [[0, 0, 5]] },
+      fatal: { needs: ["first"], state: "FAILED", attempts: [[10, 12, 30]] },
+      bystander: { state: "CANCELLED", attempts: [[0, 0, 45]] },
+      never: { needs: ["fatal"], state: "CANCELLED", ended: 30 },
+    };
+    const traced = trace(history(told, { planState: "FAILED" }));
+    expect(traced.criticalPath).toEqual(["first", "fatal"]);
+    expect(traced.realizedMs).toBe(30);
+    expect(traced.rootCauses.map((c) => [c.step, c.affected])).toEqual([
+      ["minor", []],
+      ["fatal", ["never", "bystander"]],
+    ]);
   });
 
   it("of a step's leg holds only what the step depended on", () => {
@@ -214,7 +244,7 @@ describe("root causes", () => {
           ],
         },
         skipped: { needs: ["broken"], state: "SKIPPED", ended: 20 },
-        cleanup: { needs: ["broken"], attempts: [[20, 20, 30]] },
+        cleanup: { needs: ["broken!"], attempts: [[20, 20, 30]] },
       }),
     );
     expect(traced.rootCauses).toEqual([
@@ -237,6 +267,23 @@ describe("root causes", () => {
       }),
     );
     expect(traced.rootCauses.map((c) => [c.step, c.affected])).toEqual([["first", ["second", "third"]]]);
+  });
+
+  it("blame no failure for a step that might go on from it", () => {
+    const told: Readonly<Record<string, Told>> = {
+      carried: { state: "FAILED", rule: "CARRY_ON", attempts: [[0, 0, 10]] },
+      ignored: { state: "FAILED", rule: "SKIP_DEPENDENTS", attempts: [[0, 0, 12]] },
+      unmet: { needs: ["carried", "ignored!"], state: "SKIPPED", ended: 20 },
+      after: { needs: ["unmet"], state: "SKIPPED", ended: 20 },
+      stopped: { needs: ["ignored"], state: "SKIPPED", ended: 20 },
+    };
+    expect(trace(history(told)).rootCauses.map((c) => [c.step, c.affected])).toEqual([
+      ["carried", []],
+      ["ignored", ["stopped"]],
+    ]);
+    expect(trace(history(told, { step: "after" })).rootCauses).toEqual([]);
+    expect(trace(history(told, { step: "stopped" })).rootCauses.map((c) => c.step)).toEqual(["ignored"]);
+    expect(trace(history(told, { step: "carried" })).rootCauses.map((c) => c.step)).toEqual(["carried"]);
   });
 
   it("count each affected step once, on the cause that failed first", () => {

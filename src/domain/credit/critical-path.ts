@@ -18,7 +18,7 @@ export function realizedPath(leg: Leg, from: LegStep): readonly number[] {
   }
 }
 
-/** The step of a leg that ended last; those that were tried go before those that were only skipped or cancelled. */
+/** The step of a leg that ended last, where no failure ended it; those that were tried go before those that were only skipped or cancelled. */
 export function lastStep(leg: Leg): LegStep | undefined {
   const ended = [...leg.steps.values()].filter((s) => s.endMs !== null);
   const tried = ended.filter((s) => s.attempts.length > 0);

@@ -4,6 +4,7 @@ import type { Amounts } from "../amounts.ts";
 import type { ExecutorId, PlanId } from "../id.ts";
 import type { Attempt, Failure } from "../outcome.ts";
 import type { PlanState } from "../plan.ts";
+import { allows } from "../plan/ready.ts";
 import type { StepRow, StepState } from "../step.ts";
 
 /** Plain values only: a trace of a large plan is made in another thread. */
@@ -15,8 +16,8 @@ export interface CreditInput {
   readonly recordSeq: number;
   /** Key of the step whose leg is traced; null for the whole plan. */
   readonly step: string | null;
-  readonly steps: readonly Pick<StepRow, "ordinal" | "key" | "state" | "readyMs" | "finishedMs">[];
-  readonly edges: readonly { readonly from: number; readonly to: number }[];
+  readonly steps: readonly Pick<StepRow, "ordinal" | "key" | "state" | "flags" | "readyMs" | "finishedMs">[];
+  readonly edges: readonly { readonly from: number; readonly to: number; readonly regardless: boolean }[];
   readonly attempts: readonly CreditAttempt[];
   /** By step key. */
   readonly planned: ReadonlyMap<string, Planned>;
@@ -34,6 +35,8 @@ export interface Planned {
   readonly likelyMs: number;
   /** Earliest start, from the commit. */
   readonly earliestMs: number;
+  /** Its final failure is one of the plan. */
+  readonly failsPlan: boolean;
 }
 
 /** A step of the leg, with what happened to it. */
@@ -54,7 +57,8 @@ export interface LegStep {
 export interface Leg {
   readonly steps: ReadonlyMap<number, LegStep>;
   readonly parents: ReadonlyMap<number, readonly number[]>;
-  readonly children: ReadonlyMap<number, readonly number[]>;
+  /** Dependents that the end of a step kept from beginning. */
+  readonly kept: ReadonlyMap<number, readonly number[]>;
   /** Every attempt that counts for the leg; for a whole plan also those of steps that a re-plan dropped. */
   readonly attempts: readonly CreditAttempt[];
 }
@@ -62,14 +66,15 @@ export interface Leg {
 /** The leg of a step is all that it depended on, and itself. Undefined when there is no such step. */
 export function legOf(input: CreditInput): Leg | undefined {
   const parents = new Map<number, number[]>();
-  const children = new Map<number, number[]>();
-  const known = new Set(input.steps.map((s) => s.ordinal));
-  for (const { from, to } of input.edges) {
-    if (!known.has(from) || !known.has(to)) continue;
+  const kept = new Map<number, number[]>();
+  const known = new Map(input.steps.map((s) => [s.ordinal, s]));
+  for (const { from, to, regardless } of input.edges) {
+    const parent = known.get(from);
+    if (parent === undefined || !known.has(to)) continue;
     push(parents, to, from);
-    push(children, from, to);
+    if (!allows(parent, regardless)) push(kept, from, to);
   }
-  const inLeg = input.step === null ? known : ancestors(input, parents);
+  const inLeg = input.step === null ? new Set(known.keys()) : ancestors(input, parents);
   if (inLeg === undefined) return undefined;
   const byStep = new Map<number, CreditAttempt[]>();
   for (const attempt of input.attempts) push(byStep, attempt.ordinal, attempt);
@@ -77,7 +82,7 @@ export function legOf(input: CreditInput): Leg | undefined {
   for (const row of input.steps)
     if (inLeg.has(row.ordinal)) steps.set(row.ordinal, stepOf(row, byStep.get(row.ordinal) ?? []));
   const attempts = input.step === null ? input.attempts : input.attempts.filter((a) => inLeg.has(a.ordinal));
-  return { steps, parents, children, attempts };
+  return { steps, parents, kept, attempts };
 }
 
 function ancestors(input: CreditInput, parents: ReadonlyMap<number, readonly number[]>): Set<number> | undefined {

@@ -13,16 +13,19 @@ export interface RootCause {
   readonly affectedCount: number;
 }
 
+type Cause = Pick<CreditInput, "planState" | "failures" | "planned" | "step">;
+
 const NAMED_LIMIT = 100;
 const UNKNOWN: Failure = { errorClass: "PERMANENT", message: "", details: "" };
 
 /**
- * Cuts the graph at the first failing steps: those that failed or were refused without such a step before them. Each step
- * that did not succeed is blamed once, on the cause that failed first of those it follows from; what a failing plan
- * cancelled or undid elsewhere is blamed on the first cause of all.
+ * Cuts the graph at the first failing steps: those that failed or were refused without such a step that kept them from
+ * beginning. Each step that did not succeed is blamed once, on the cause that failed first of those that kept it from
+ * beginning: a failure that a step may go on from keeps it from nothing. What a failing plan cancelled or undid elsewhere is
+ * blamed on the step that failed it. Of a step's leg, only what that step did not succeed for is a cause.
  */
-export function rootCauses(leg: Leg, input: Pick<CreditInput, "planState" | "failures">): readonly RootCause[] {
-  const failing = [...leg.steps.values()].filter((s) => s.state === "FAILED" || s.state === "REFUSED").sort(byEnd);
+export function rootCauses(leg: Leg, input: Cause): readonly RootCause[] {
+  const failing = failingSteps(leg);
   if (failing.length === 0) return [];
   const below = following(leg, failing);
   const roots = failing.filter((s) => !below.has(s.ordinal));
@@ -32,7 +35,7 @@ export function rootCauses(leg: Leg, input: Pick<CreditInput, "planState" | "fai
     const list = affected.get(root.ordinal) ?? [];
     const frontier = [root.ordinal];
     for (const ordinal of frontier) {
-      for (const child of leg.children.get(ordinal) ?? []) {
+      for (const child of leg.kept.get(ordinal) ?? []) {
         const step = leg.steps.get(child);
         if (step === undefined || step.state === "SUCCEEDED" || blamed.has(child)) continue;
         blamed.add(child);
@@ -41,18 +44,16 @@ export function rootCauses(leg: Leg, input: Pick<CreditInput, "planState" | "fai
       }
     }
   }
-  const [first] = roots;
-  if (first !== undefined && input.planState === "FAILED") {
-    const list = affected.get(first.ordinal) ?? [];
-    for (const step of leg.steps.values()) {
-      if (
-        !blamed.has(step.ordinal) &&
-        (step.state === "CANCELLED" || step.state === "COMPENSATED" || step.state === "COMPENSATION_FAILED")
-      )
-        list.push(step.key);
-    }
+  const failer = planFailer(leg, input);
+  const list = failer === undefined ? undefined : affected.get(failer.ordinal);
+  for (const step of leg.steps.values()) {
+    const undone = step.state === "CANCELLED" || step.state === "COMPENSATED" || step.state === "COMPENSATION_FAILED";
+    if (undone && !blamed.has(step.ordinal)) list?.push(step.key);
   }
-  return roots.map((root) => {
+  const { step: target } = input;
+  const named =
+    target === null ? roots : roots.filter((r) => r.key === target || affected.get(r.ordinal)?.includes(target));
+  return named.map((root) => {
     const list = affected.get(root.ordinal) ?? [];
     return {
       step: root.key,
@@ -64,12 +65,25 @@ export function rootCauses(leg: Leg, input: Pick<CreditInput, "planState" | "fai
   });
 }
 
-/** Ordinals of all steps after any of these. */
+/** The step whose failure was the plan's: of those that may fail it, the one that failed first. */
+export function planFailer(
+  leg: Leg,
+  { planState, planned }: Pick<Cause, "planState" | "planned">,
+): LegStep | undefined {
+  if (planState !== "FAILED") return undefined;
+  return failingSteps(leg).find(({ key }) => planned.get(key)?.failsPlan === true);
+}
+
+function failingSteps(leg: Leg): readonly LegStep[] {
+  return [...leg.steps.values()].filter((s) => s.state === "FAILED" || s.state === "REFUSED").sort(byEnd);
+}
+
+/** Ordinals of all steps that these kept from beginning, themselves or by others. */
 function following(leg: Leg, steps: readonly LegStep[]): Set<number> {
   const found = new Set<number>();
   const frontier = steps.map((s) => s.ordinal);
   for (const ordinal of frontier) {
-    for (const child of leg.children.get(ordinal) ?? []) {
+    for (const child of leg.kept.get(ordinal) ?? []) {
       if (found.has(child)) continue;
       found.add(child);
       frontier.push(child);

@@ -7,7 +7,7 @@ import type { StepState } from "../step.ts";
 import { lastParent, lastStep, realizedPath } from "./critical-path.ts";
 import { executorOf, legOf } from "./leg.ts";
 import type { CreditAttempt, CreditInput, Leg, LegStep } from "./leg.ts";
-import { rootCauses } from "./root-cause.ts";
+import { planFailer, rootCauses } from "./root-cause.ts";
 import type { RootCause } from "./root-cause.ts";
 
 /** Where the time of a step went: together, from the end of the last step it waited for (or the commit) to its own end. */
@@ -58,7 +58,10 @@ export interface CreditTrace {
 export function traceCredit(input: CreditInput): CreditTrace | undefined {
   const leg = legOf(input);
   if (leg === undefined) return undefined;
-  const last = input.step === null ? lastStep(leg) : [...leg.steps.values()].find((s) => s.key === input.step);
+  const last =
+    input.step === null
+      ? (planFailer(leg, input) ?? lastStep(leg))
+      : [...leg.steps.values()].find((s) => s.key === input.step);
   const path = last === undefined ? [] : realizedPath(leg, last);
   const critical = new Set(path);
   const steps = [...leg.steps.values()].map((step) => traceStep(leg, input, step, critical.has(step.ordinal)));

@@ -20,7 +20,7 @@ export const CASCADE_LIMIT = 1_000;
 const LEVELS_LIMIT = 16;
 
 /** Whether an ended step lets a dependent go on. */
-export function allows(parent: StepRow, regardless: boolean): boolean {
+export function allows(parent: Pick<StepRow, "state" | "flags">, regardless: boolean): boolean {
   if (regardless || parent.state === "SUCCEEDED") return true;
   return (parent.state === "FAILED" || parent.state === "REFUSED") && has(parent.flags, STEP_FLAGS.CARRY_ON);
 }
