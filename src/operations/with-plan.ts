@@ -7,7 +7,7 @@ import { decidePlan } from "../domain/plan/decide.ts";
 import type { PlanCommand, PlanDecision } from "../domain/plan/decide.ts";
 import type { DecideContext } from "../domain/plan/draft.ts";
 import type { BuiltStep } from "../domain/plan/rows.ts";
-import { MissingRows } from "../domain/plan/slice.ts";
+import { MissingRows, ROUNDS_LIMIT } from "../domain/plan/slice.ts";
 import { decided, notFound } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { StepRow } from "../domain/step.ts";
@@ -42,7 +42,7 @@ export async function decideOn(
 ): Promise<Decision<PlanDecision>> {
   const slice = tx.plans.slice(plan);
   for (const row of rows) slice.steps.set(row.ordinal, row);
-  for (;;) {
+  for (let round = 0; round < ROUNDS_LIMIT; round++) {
     try {
       return decidePlan(slice, command, context);
     } catch (trouble) {
@@ -50,6 +50,7 @@ export async function decideOn(
       await tx.plans.complete(slice, trouble.needs);
     }
   }
+  throw new Error("a decision asked for more rows without end");
 }
 
 /** What dispatch must hear of a decision; `added` are rows that the commit brought besides. */

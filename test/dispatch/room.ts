@@ -4,7 +4,7 @@ import type { ExecutorId, PlanId } from "../../src/domain/id.ts";
 import { goalOfPlan } from "../../src/domain/id.ts";
 import type { Assignment, LeaseRef, Outcome, OutcomeResult, Receipt } from "../../src/domain/outcome.ts";
 import { digestOfText } from "../../src/domain/canonical.ts";
-import { NOTHING } from "../../src/domain/amounts.ts";
+import { NO_LIMITS, NOTHING } from "../../src/domain/amounts.ts";
 import type { Decision } from "../../src/domain/refusal.ts";
 import type { StepDefinition } from "../../src/domain/step.ts";
 import { aftermath } from "../../src/dispatch/aftermath.ts";
@@ -52,7 +52,8 @@ export interface Room {
   offer(planId: PlanId): Promise<void>;
   /** An executor with so much room; assignments are collected. */
   addTaker(slots: number): Promise<{ readonly taker: Taker; readonly given: Assignment[] }>;
-  report(assignment: Assignment, result?: OutcomeResult): Promise<Decision<Receipt>>;
+  /** That it succeeded, for so many tokens. */
+  report(assignment: Assignment, tokens?: number): Promise<Decision<Receipt>>;
   renew(lease: LeaseRef, executorId: ExecutorId): Promise<RenewState>;
   end(): Promise<void>;
 }
@@ -154,11 +155,17 @@ export async function openRoom(bench: Bench, over: Partial<Pick<BatcherOptions, 
       batcher.poke();
       return { taker, given };
     },
-    report: (assignment, result = success("{}")) =>
+    report: (assignment, tokens = 0) =>
       new Promise((done) => {
         const { lease, executorId } = assignment;
         const item = { deferrals: 0, executorId, actor: "executor", stages: null as never, done };
-        batcher.push({ kind: "outcome", orgId, planId: lease.planId, outcome: outcomeOf(lease, result), ...item });
+        batcher.push({
+          kind: "outcome",
+          orgId,
+          planId: lease.planId,
+          outcome: outcomeOf(lease, success("{}"), tokens),
+          ...item,
+        });
       }),
     renew: (lease, executorId) =>
       new Promise((done) => {
@@ -175,27 +182,29 @@ export async function openRoom(bench: Bench, over: Partial<Pick<BatcherOptions, 
   return room;
 }
 
-export function outcomeOf(lease: LeaseRef, result: OutcomeResult): Outcome {
+export function outcomeOf(lease: LeaseRef, result: OutcomeResult, tokens = 0): Outcome {
   return {
     lease,
     result,
-    usage: NOTHING,
+    usage: { ...NOTHING, tokens },
     artifacts: [],
     bodyDigest: Buffer.from(digestOfText(`${lease.planId}${lease.step}${String(lease.fencing)}`)),
     logTail: "",
   };
 }
 
-/** A bench with a charter without limits. */
+/** A bench with a charter without limits, and one with a hundred tokens. */
 export async function openPlans(): Promise<Bench> {
   const bench = await openBench();
   await bench.value(charterDeclare, { name: "free", terms: terms(), expectedRevision: 0 });
+  const budget = { ...NO_LIMITS, tokens: 100, currency: "" };
+  await bench.value(charterDeclare, { name: "poor", terms: terms({ budget }), expectedRevision: 0 });
   return bench;
 }
 
 /** A committed plan. */
-export async function aPlan(bench: Bench, steps: readonly StepDefinition[]): Promise<PlanId> {
-  const target = { kind: "new", charter: "free", spec: spec() } as const;
+export async function aPlan(bench: Bench, steps: readonly StepDefinition[], charter = "free"): Promise<PlanId> {
+  const target = { kind: "new", charter, spec: spec() } as const;
   const refined = await bench.value(goalRefine(bench.heavy), { target, steps, version: 0, open: false });
   const { planId } = refined.goal;
   const commit = { goalId: goalOfPlan(planId), version: 1, expectedActiveVersion: 0, acceptLate: false };

@@ -1,8 +1,10 @@
 // Loads a plan in memory slice by slice, each need by itself, as the store's statements do. Not here: writing it back, see
 // plan-store.ts.
-import { earlierKey } from "../../src/domain/plan/slice.ts";
+import { DIMENSIONS, MOST } from "../../src/domain/amounts.ts";
+import { earlierKey, PARKED_LIMIT } from "../../src/domain/plan/slice.ts";
 import type { Needs, PlanSlice } from "../../src/domain/plan/slice.ts";
 import { STEP_FLAGS, has } from "../../src/domain/step.ts";
+import type { StepRow } from "../../src/domain/step.ts";
 import type { PlanStore } from "./plan-store.ts";
 
 /** What a decision is given at first. */
@@ -68,12 +70,15 @@ export function completeSlice(store: PlanStore, slice: PlanSlice, needs: Needs):
     slice.approvalsLoaded = true;
   }
   if (needs.goal === true) slice.goal = { name: "goal", charter: "charter", inputs: '{"ref":"main"}', labels: {} };
-  if (needs.parked === true) {
+  if (needs.parked !== undefined) {
+    const left = needs.parked;
+    const isDear = (r: StepRow): number =>
+      r.state === "READY" && DIMENSIONS.some((d) => r.hold[d] > (left[d] ?? MOST)) ? 1 : 0;
     const rows = [...store.steps.values()].filter(
       (r) => (r.state === "READY" || r.state === "COMPENSATING") && r.orderKey === null,
     );
-    rows.sort((a, b) => (a.readyMs ?? 0) - (b.readyMs ?? 0) || a.ordinal - b.ordinal);
-    slice.parked = rows.slice(0, 2_000).map((r) => r.ordinal);
+    rows.sort((a, b) => isDear(a) - isDear(b) || (a.readyMs ?? 0) - (b.readyMs ?? 0) || a.ordinal - b.ordinal);
+    slice.parked = rows.slice(0, PARKED_LIMIT).map((r) => r.ordinal);
     load(store, slice, slice.parked);
   }
   if (needs.cascade === true) slice.cascade = store.cascade;

@@ -1,5 +1,5 @@
 // The ready set: steps enter it here, and come back to it. Not here: what lets a step become ready, see ready.ts.
-import { takeHold } from "../plan.ts";
+import { remaining, takeHold } from "../plan.ts";
 import { has, STEP_FLAGS } from "../step.ts";
 import type { PlanDraft } from "./draft.ts";
 import { MissingRows } from "./slice.ts";
@@ -22,7 +22,7 @@ export function orderKeyAt(readyMs: number, boostMs: number, ordinal: number): n
 /** Puts parked steps back into the ready set, at most so many; those that the budget does not allow would only starve again. */
 export function unpark(draft: PlanDraft, limit = Number.POSITIVE_INFINITY): void {
   if (draft.plan.stepsStarved === 0) return;
-  if (draft.slice.parked === null) throw new MissingRows({ parked: true });
+  if (draft.slice.parked === null) throw new MissingRows({ parked: remaining(draft.plan.account) });
   let left = limit;
   for (const ordinal of draft.slice.parked) {
     const row = draft.step(ordinal);

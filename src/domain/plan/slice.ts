@@ -1,4 +1,5 @@
 // The part of a plan that decisions read, what they may ask for besides, and what they change. Not here: the decisions.
+import type { Limits } from "../amounts.ts";
 import type { Approval } from "../approval.ts";
 import type { GoalState } from "../goal.ts";
 import type { Attempt } from "../outcome.ts";
@@ -49,13 +50,18 @@ export interface PlanSlice {
   whole: boolean;
   /** Pending approvals are loaded. */
   approvalsLoaded: boolean;
-  /** Ready steps without an order key (the budget or a suspension keeps them), oldest first, at most 200; null until asked for. */
+  /** Ready steps without an order key (the budget or a suspension keeps them), at most PARKED_LIMIT; null until asked for. Those that what was left could pay for come first, then the oldest. */
   parked: readonly number[] | null;
   /** The work row of a cascade that goes on; undefined until asked for. */
   cascade: Cascade | null | undefined;
   /** Null until asked for. Candidates are done steps that can be undone, those that finished last first (the first 3 current ones, the first 3 dropped ones). */
   undo: { readonly busy: number | null; readonly candidates: readonly number[] } | null;
 }
+
+/** Parked steps that a decision sees at once. */
+export const PARKED_LIMIT = 2_000;
+/** Times that a slice is completed for one decision; one that asks for more will never have enough. */
+export const ROUNDS_LIMIT = 64;
 
 export function earlierKey(ordinal: number, fencing: number): string {
   return `${String(ordinal)}/${String(fencing)}`;
@@ -71,7 +77,8 @@ export interface Needs {
   readonly approvals?: boolean;
   readonly goal?: boolean;
   readonly whole?: boolean;
-  readonly parked?: boolean;
+  /** Loads `parked`; what is left of the budget says which come first. */
+  readonly parked?: Limits;
   readonly cascade?: boolean;
   /** Loads `undo`, and the rows it names. */
   readonly undo?: boolean;

@@ -4,7 +4,7 @@ import type { Approval } from "../../domain/approval.ts";
 import { parseDefinition } from "../../domain/graph/fingerprint.ts";
 import type { ApprovalId, ExecutorId, OrgId, PlanId, RecordId } from "../../domain/id.ts";
 import type { PlanRow } from "../../domain/plan.ts";
-import { earlierKey } from "../../domain/plan/slice.ts";
+import { earlierKey, PARKED_LIMIT } from "../../domain/plan/slice.ts";
 import type { ChildEdge, EarlierAttempt, Needs, PlanSlice } from "../../domain/plan/slice.ts";
 import type { StepState } from "../../domain/step.ts";
 import { STEP_FLAGS } from "../../domain/step.ts";
@@ -33,6 +33,11 @@ export function emptySlice(plan: PlanRow): PlanSlice {
     undo: null,
   };
 }
+
+/** Of parked steps: steps too dear, however many, must not hide one that could run. Compensation is never too dear. */
+const AFFORDABLE = `s.state = 'COMPENSATING' OR (${["tokens", "money", "wall", "energy"]
+  .map((name, i) => `s.hold_${name} <= coalesce($${String(i + 3)}::bigint, s.hold_${name})`)
+  .join(" AND ")})`;
 
 /** Loads what a decision asked for, in one round trip. */
 export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs): Promise<void> {
@@ -97,10 +102,11 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
   for (const { ordinal, fencing } of needs.earlier ?? []) work.push(loadEarlier(query, slice, ordinal, fencing));
   if (needs.approvals === true) work.push(loadApprovals(query, slice));
   if (needs.goal === true) work.push(loadGoal(query, slice));
-  if (needs.parked === true) {
-    const text = `SELECT ${STEP_SELECT_OF_PLAN} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.state IN ('READY', 'COMPENSATING') AND s.order_key IS NULL ORDER BY s.ready_ms, s.ordinal LIMIT 2000`;
+  if (needs.parked !== undefined) {
+    const { tokens, moneyMicros, wallMs, energyMillijoules } = needs.parked;
+    const text = `SELECT ${STEP_SELECT_OF_PLAN} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.state IN ('READY', 'COMPENSATING') AND s.order_key IS NULL ORDER BY (${AFFORDABLE}) DESC, s.ready_ms, s.ordinal LIMIT ${String(PARKED_LIMIT)}`;
     work.push(
-      query<RawStepOfPlan>(text, at).then((rows) => {
+      query<RawStepOfPlan>(text, [...at, tokens, moneyMicros, wallMs, energyMillijoules]).then((rows) => {
         addSteps(rows);
         slice.parked = rows.map((r) => r.ordinal);
       }),
