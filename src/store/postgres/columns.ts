@@ -71,12 +71,26 @@ export type RawAmounts<Prefix extends string> = Readonly<
   Record<`${Prefix}_${"tokens" | "money" | "wall" | "energy"}`, number>
 >;
 
+type Names<Prefix extends string> = Readonly<Record<"tokens" | "money" | "wall" | "energy", keyof RawAmounts<Prefix>>>;
+const NAMES = new Map<string, Names<string>>();
+
+/** Names made once: each plan of a batch asks for twenty. */
+function namesOf<Prefix extends string>(prefix: Prefix): Names<Prefix> {
+  let names = NAMES.get(prefix);
+  if (names === undefined) {
+    names = {
+      tokens: `${prefix}_tokens`,
+      money: `${prefix}_money`,
+      wall: `${prefix}_wall`,
+      energy: `${prefix}_energy`,
+    };
+    NAMES.set(prefix, names);
+  }
+  return names as Names<Prefix>;
+}
+
 /** The way back from `amountColumns`. */
 export function amountsOf<Prefix extends string>(raw: RawAmounts<Prefix>, prefix: Prefix): Amounts {
-  return {
-    tokens: raw[`${prefix}_tokens`],
-    moneyMicros: raw[`${prefix}_money`],
-    wallMs: raw[`${prefix}_wall`],
-    energyMillijoules: raw[`${prefix}_energy`],
-  };
+  const { tokens, money, wall, energy } = namesOf(prefix);
+  return { tokens: raw[tokens], moneyMicros: raw[money], wallMs: raw[wall], energyMillijoules: raw[energy] };
 }
