@@ -150,6 +150,12 @@ function addExecutor(
     .option("--label <name=value>", "label that steps can ask for; repeatable", collect, [])
     .option("--org <org>", "org whose steps it takes; repeatable", collect, [])
     .option("--capability <name>", "capability it takes, `shell` unless given; repeatable", collect, [])
+    .addHelpText(
+      "after",
+      `
+Commands run as the user of this process. Commands of the same user can read its memory and the environment it was started
+with, and so its API key: run untrusted commands as another user, in an executor of their own.`,
+    )
     .action(async ({ name, slots, label, org, capability }: ExecutorRunFlags) => {
       const capabilities = capability.length === 0 ? ["shell"] : capability;
       await runExecutor(

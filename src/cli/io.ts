@@ -8,7 +8,8 @@ export interface CliIo {
   /** Whether results go to a terminal that can be redrawn. */
   readonly terminal: boolean;
   readonly columns: number;
-  readonly env: Readonly<Record<string, string | undefined>>;
+  /** That of the process itself; what a command deletes of it is gone for all that runs later. */
+  readonly env: Record<string, string | undefined>;
   /** Fires when the user wants the command to end. */
   readonly signal: AbortSignal;
 }

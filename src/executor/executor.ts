@@ -1,5 +1,6 @@
 // The executor library, `maestro/executor`: performs steps that Maestro pushes over a stream. Not here: one attempt
 // (attempt.ts), the stream (link.ts), what handlers see (step.ts).
+import "./node-version.ts";
 import { create } from "@bufbuild/protobuf";
 import type { JsonValue } from "@bufbuild/protobuf";
 import type { Assignment, Outcome } from "../../gen/maestro/v1/dispatch_pb.ts";
@@ -125,7 +126,7 @@ export class Executor {
     specOf(this.#options, this.#handlers.capabilities);
     this.#started = true;
     this.#handlers.fix();
-    for (const signal of this.#options.drainOn ?? ["SIGTERM"]) process.on(signal, this.#onSignal);
+    for (const signal of this.#options.drainOn ?? ["SIGTERM"]) process.on(signal as NodeJS.Signals, this.#onSignal);
     this.#link.open();
     await this.#attached.promise;
   }

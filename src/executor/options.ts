@@ -18,7 +18,7 @@ export interface ExecutorOptions {
   /** Its build, for people. */
   readonly buildId?: string;
   /** Signals of the process on which it drains; a second one ends what runs at once. `["SIGTERM"]` unless given. */
-  readonly drainOn?: readonly NodeJS.Signals[];
+  readonly drainOn?: readonly `SIG${string}`[];
   /** Told about what happens, synchronously; for logs and displays. */
   readonly observe?: (event: ExecutorEvent) => void;
   readonly clock?: Clock;

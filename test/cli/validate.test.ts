@@ -130,6 +130,7 @@ describe("the command", () => {
       expect(help.out).toMatch(new RegExp(`^ {2}${command}\\b`, "m"));
     expect(version.out).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect(verb.out).toContain("--local");
+    expect((await here("executor", "run", "--help")).out).toContain("run untrusted commands as another user");
     expect([help.code, version.code, verb.code]).toEqual([0, 0, 0]);
   });
 });

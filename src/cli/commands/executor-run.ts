@@ -21,6 +21,8 @@ export interface ExecutorFlags {
 /** Runs until it is told to end: the first SIGTERM or SIGINT drains, the second ends what runs. */
 export async function runExecutor(flags: ExecutorFlags, context: Context): Promise<void> {
   const { io, json, quiet, server, apiKey } = context;
+  // Read by now. No child gets it, whatever passes one day; what the system keeps of how this process began stays readable.
+  delete io.env["MAESTRO_API_KEY"];
   if (flags.orgs.length === 0 && !addressOf(server).loopback) {
     throw new CommandEnd(
       MISUSED,
