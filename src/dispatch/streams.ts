@@ -212,12 +212,11 @@ export class Streams {
         why,
         leases: this.#parts.leases.count(executorId),
       });
-    setTimeout(
-      () => {
-        this.#parts.upkeep.graceOver(connection, orgId);
-      },
-      this.#parts.draining ? 0 : GRACE_MS,
-    ).unref();
+    // Who was sent away comes back with its leases, here or elsewhere; the sweep of our session finds the others.
+    if (this.#parts.draining) return;
+    setTimeout(() => {
+      this.#parts.upkeep.graceOver(connection, orgId);
+    }, GRACE_MS).unref();
   }
 
   tellStop(executorId: ExecutorId, lease: LeaseRef, reason: string, outcomeWanted: boolean): void {

@@ -1,7 +1,8 @@
 // The standing loops of dispatch: session, deadlines, silence, refill scans, timers, sweeps of lapsed sessions. Each finds
 // and moves everything that can move, whatever event was lost. Not here: what they move, see items.ts.
-import type { ExecutorId, OrgId } from "../domain/id.ts";
+import type { ExecutorId, OrgId, SessionId } from "../domain/id.ts";
 import type { ErrorClass } from "../domain/outcome.ts";
+import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.ts";
 import type { Store } from "../store/ports/store.ts";
 import type { Clock } from "../support/clock.ts";
 import type { Batcher } from "./batcher.ts";
@@ -38,6 +39,8 @@ const WATCH_MS = 250;
 const LOOK_MS = 5_000;
 /** A server sweeps lapsed sessions only after its executors had time to attach to it. */
 export const SETTLE_MS = 6_000;
+/** Shortest pause before timers are looked at again. */
+const DUE_MS = 20;
 /** Pause between looks at what was committed in this process. */
 const LOOK_SOON_MS = 10;
 /** Items that may wait before streams are held back. */
@@ -63,8 +66,12 @@ export class DispatchUpkeep {
   #lookAgain = false;
   readonly #woken = new Set<OrgId>();
   #renewing = false;
+  /** Executors that left, of whom the store still says that they are in a session of ours. */
+  readonly #gone = new Map<ExecutorId, { readonly orgId: OrgId; readonly sessionId: SessionId }>();
   #stopped = false;
   #nextDue: NodeJS.Timeout | undefined;
+  #pauseMs = DUE_MS;
+  #firstDueMs = 0;
   #nextDueMs = Number.POSITIVE_INFINITY;
 
   constructor(options: UpkeepOptions) {
@@ -198,16 +205,35 @@ export class DispatchUpkeep {
   /** The grace of a broken stream is over: unless its executor attached again, its leases are lost. */
   graceOver(connection: ExecutorConnection, orgId: OrgId): void {
     const { executorId } = connection.executor;
-    const { connections, leases, store, session } = this.#o;
+    const { connections, leases, session } = this.#o;
     if (this.#stopped || connections.get(executorId) !== connection) return;
     for (const entry of leases.ofExecutor(executorId))
       if (entry.leaseUntilMs === null) this.loseLease(entry, "the executor went away");
     (connections as Map<ExecutorId, ExecutorConnection>).delete(executorId);
-    store
-      .transaction([orgId], async (tx) => {
-        await tx.executors.setSession(orgId, executorId, null, session.id, await tx.nowMs());
-      })
-      .catch(() => undefined);
+    this.#gone.set(executorId, { orgId, sessionId: connection.executor.sessionId ?? session.id });
+    void this.#sayGone();
+  }
+
+  /** Writes of executors that left that they are in no session; what cannot be written is tried again with the next renewal. */
+  async #sayGone(): Promise<void> {
+    for (const [executorId, { orgId, sessionId }] of [...this.#gone]) {
+      this.#gone.delete(executorId);
+      if (this.#o.connections.has(executorId)) continue;
+      try {
+        await this.#o.store.transaction([orgId], async (tx) => {
+          await tx.executors.setSession(orgId, executorId, null, sessionId, await tx.nowMs());
+        });
+      } catch (error) {
+        if (!this.#gone.has(executorId)) this.#gone.set(executorId, { orgId, sessionId });
+        this.#logTrouble("executor.still_in_session", error);
+      }
+    }
+  }
+
+  /** That the store is away is known; everything else is a bug that must be seen. */
+  #logTrouble(event: string, error: unknown): void {
+    if (error instanceof StoreUnavailableError || error instanceof CommitUnknownError) return;
+    this.#o.log(event, { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   }
 
   async #load(orgId: OrgId): Promise<void> {
@@ -227,8 +253,10 @@ export class DispatchUpkeep {
       }
       this.#keeper.bringHome();
       this.#o.batcher.storeAnswers();
-    } catch {
-      // The store is away; the session stops committing by itself and the next tick tries again.
+      await this.#sayGone();
+    } catch (error) {
+      // The session stops committing by itself, and the next tick tries again.
+      this.#logTrouble("session.not_renewed", error);
     } finally {
       this.#renewing = false;
       this.#o.batcher.poke();
@@ -327,7 +355,12 @@ export class DispatchUpkeep {
       for (const { orgId, planId } of await this.#o.store.platform.openCascades(100))
         this.#o.batcher.push({ kind: "cascade", orgId, planId, deferrals: 0 });
       const next = await this.#o.store.platform.nextTimerMs();
-      if (next !== null) this.expectTimer(Math.max(next, this.#o.clock.nowMs() + 20));
+      if (next === null) return;
+      // One that is due and stays due (its plan is locked, or it is set aside) is not asked for as fast as can be.
+      const nowMs = this.#o.clock.nowMs();
+      this.#pauseMs = next === this.#firstDueMs ? Math.min(this.#pauseMs * 2, LOOK_MS) : DUE_MS;
+      this.#firstDueMs = next;
+      this.expectTimer(Math.max(next, nowMs + this.#pauseMs));
     } catch (error) {
       this.#o.log("look.failed", { error: String(error) });
     }
