@@ -45,11 +45,6 @@ export function within(a: Amounts, bound: Amounts): Amounts {
   return each((d) => Math.min(a[d], bound[d]));
 }
 
-/** The part of `a` that lies beyond `bound`, dimension by dimension. */
-export function beyond(a: Amounts, bound: Amounts): Amounts {
-  return each((d) => Math.max(0, a[d] - bound[d]));
-}
-
 /** The tighter of two limits, dimension by dimension. */
 export function tighter(a: Limits, b: Limits): Limits {
   return {

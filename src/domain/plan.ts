@@ -1,5 +1,5 @@
 // A plan's row, its states, and its account. Not here: what moves it, see plan/.
-import { exceeded, minus, NO_LIMITS, NOTHING, plus, within, beyond } from "./amounts.ts";
+import { DIMENSIONS, minus, MOST, NO_LIMITS, NOTHING, plus, within } from "./amounts.ts";
 import type { Amounts, Dimension, Limits } from "./amounts.ts";
 import type { Goal } from "./goal.ts";
 import type { CharterId, OrgId, PlanId } from "./id.ts";
@@ -109,14 +109,22 @@ export function newPlan({ orgId, planId, charterId, charterRevision, createdMs }
   };
 }
 
-/** Takes a hold, or says which dimensions do not allow it. What is authorised never exceeds what is allotted. */
+/**
+ * Takes a hold, or says which dimensions do not allow it. What is authorised never exceeds what is allotted; and where overrun
+ * has used up the rest, nothing new begins, not even what would hold nothing.
+ */
 export function takeHold(
   account: Account,
   hold: Amounts,
 ): { readonly account: Account } | { readonly short: readonly Dimension[] } {
-  const held = plus(account.held, hold);
-  const short = exceeded(plus(plus(held, account.spent), account.presumed), account.allotted);
-  return short.length > 0 ? { short } : { account: { ...account, held } };
+  const { allotted, held, spent, overrun, presumed } = account;
+  const short = DIMENSIONS.filter((d) => {
+    const limit = allotted[d];
+    const open = held[d] + presumed[d] + hold[d];
+    // Without a limit a sum may still not lose digits: it could not be taken apart again.
+    return limit === null ? open > MOST : open + spent[d] + overrun[d] > limit;
+  });
+  return short.length > 0 ? { short } : { account: { ...account, held: plus(held, hold) } };
 }
 
 /** Ends a hold with what was really used: up to the hold is spent, the rest is overrun, booked in full and outside the bound. */
@@ -134,7 +142,7 @@ export function settlePresumed(account: Account, hold: Amounts, usage: Amounts):
   return book({ ...account, presumed: minus(account.presumed, hold) }, hold, usage);
 }
 
-/** Where nothing is limited there is nothing to overrun: all of it is spent. */
+/** Where nothing is limited there is nothing to overrun: all of it is spent. Both together stop at the largest amount that is kept. */
 function book(account: Account, hold: Amounts, usage: Amounts): Account {
   const { allotted } = account;
   const bound: Amounts = {
@@ -143,16 +151,14 @@ function book(account: Account, hold: Amounts, usage: Amounts): Account {
     wallMs: allotted.wallMs === null ? usage.wallMs : hold.wallMs,
     energyMillijoules: allotted.energyMillijoules === null ? usage.energyMillijoules : hold.energyMillijoules,
   };
-  return {
-    ...account,
-    spent: plus(account.spent, within(usage, bound)),
-    overrun: plus(account.overrun, beyond(usage, bound)),
-  };
+  const spent = plus(account.spent, within(usage, bound));
+  const used = plus(plus(account.spent, account.overrun), usage);
+  return { ...account, spent, overrun: minus(used, spent) };
 }
 
-/** What may still be authorised; null is not limited. */
+/** What may still be authorised: what was used beyond its hold is gone as well. Null is not limited. */
 export function remaining(account: Account): Limits {
-  const used = plus(plus(account.held, account.spent), account.presumed);
+  const used = plus(plus(plus(account.held, account.spent), account.presumed), account.overrun);
   const left = (limit: number | null, amount: number): number | null =>
     limit === null ? null : Math.max(0, limit - amount);
   return {

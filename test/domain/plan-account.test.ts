@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { DIMENSIONS, MOST, NOTHING, plus } from "../../src/domain/amounts.ts";
 import type { Amounts } from "../../src/domain/amounts.ts";
+import { remaining } from "../../src/domain/plan.ts";
 import { STEP_FLAGS } from "../../src/domain/step.ts";
 import type { StepDefinition, StepRow } from "../../src/domain/step.ts";
 import { checkWorld, movers } from "../support/plan-invariants.ts";
@@ -58,6 +59,49 @@ describe("a plan's account", () => {
     const world = committed([holding("a", { tokens: 10 }), workStep("b")], { limits: { tokens: 10 } });
     world.perform("a", "success", { usage: { tokens: 25 } });
     expect(world.plan.account).toMatchObject({ spent: { tokens: 10 }, overrun: { tokens: 15 } });
+  });
+
+  it("begins nothing new once usage beyond the holds has used the budget up, until there is more", () => {
+    const steps = [
+      workStep("a"),
+      workStep("b", { retry: { ...workStep("b").retry, maxAttempts: 3 } }),
+      holding("c", { tokens: 1 }),
+    ];
+    const world = committed(steps, { limits: { tokens: 100 } });
+    world.perform("a", "success", { usage: { tokens: 100 } });
+    expect(remaining(world.plan.account)).toMatchObject({ tokens: 0, moneyMicros: null });
+    expect(world.claim(world.row("c").ordinal)).toBeUndefined();
+    // Used up, and not exceeded: what says that it needs nothing may still begin.
+    world.perform("b", "TRANSIENT", { usage: { tokens: 1 } });
+    world.pass(3_600_000);
+    world.wakeDue();
+    expect(world.claim(world.row("b").ordinal)).toBeUndefined();
+    expect(world.plan.stepsStarved).toBe(2);
+    expect(movers(world)).toContain("starved");
+    world.activate(steps, { limits: { tokens: 200, moneyMicros: null, wallMs: null, energyMillijoules: null } });
+    expect(world.plan.stepsStarved).toBe(0);
+    expect(leased(world, "b").state).toBe("LEASED");
+  });
+
+  it("keeps what was spent and overrun together below the largest amount", () => {
+    const limited = committed([workStep("a"), holding("b", { tokens: 10 })], { limits: { tokens: 10 } });
+    const b = leased(limited, "b");
+    limited.perform("a", "success", { usage: { tokens: MOST } });
+    limited.report(limited.outcome(b, "success", { usage: { tokens: 10 } }));
+    expect(limited.plan.account).toMatchObject({ spent: { tokens: 10 }, overrun: { tokens: MOST - 10 } });
+    const free = committed([workStep("a"), workStep("b")], {});
+    free.perform("a", "success", { usage: { tokens: MOST } });
+    free.perform("b", "success", { usage: { tokens: 7 } });
+    expect(free.plan.account).toMatchObject({ spent: { tokens: MOST }, overrun: { tokens: 0 } });
+  });
+
+  it("holds no more than it can give back, even where nothing is limited", () => {
+    const world = committed([holding("a", { tokens: MOST }), holding("b", { tokens: 1 })], {});
+    const a = leased(world, "a");
+    expect(world.claim(world.row("b").ordinal)).toBeUndefined();
+    world.report(world.outcome(a, "success"));
+    expect(world.plan.account.held).toEqual(NOTHING);
+    expect(leased(world, "b").state).toBe("LEASED");
   });
 
   it("books everything as spent where nothing is limited", () => {

@@ -52,7 +52,7 @@ const CHECKS: Readonly<Record<string, string>> = {
   "spent and overrun": `
     SELECT p.plan_id FROM maestro.plans p LEFT JOIN (
       SELECT org_id, plan_id, ${DIMENSIONS.map((d) => `sum(usage_${d}) AS ${d}`).join(", ")} FROM maestro.attempts WHERE state <> 'LOST' OR late_digest IS NOT NULL GROUP BY 1, 2) a USING (org_id, plan_id)
-    WHERE (${DIMENSIONS.map((d) => `p.spent_${d} + p.overrun_${d}`).join(", ")}) IS DISTINCT FROM (${DIMENSIONS.map((d) => `coalesce(a.${d}, 0)`).join(", ")})`,
+    WHERE (${DIMENSIONS.map((d) => `p.spent_${d} + p.overrun_${d}`).join(", ")}) IS DISTINCT FROM (${DIMENSIONS.map((d) => `least(coalesce(a.${d}, 0), ${String(Number.MAX_SAFE_INTEGER)})`).join(", ")})`,
   "waiting counts": `
     SELECT s.plan_id FROM maestro.steps s JOIN maestro.plans p USING (org_id, plan_id) LEFT JOIN (
       SELECT e.org_id, e.plan_id, e.to_ordinal AS ordinal, count(*) AS waits FROM maestro.step_edges e

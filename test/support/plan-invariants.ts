@@ -1,6 +1,6 @@
 // What always holds of a plan as a whole, recomputed from its rows in the plainest way. Not here: what holds of each row
 // (plan-invariants-rows.ts) and of each write (plan-invariants-writes.ts), and making things happen (plan-events.ts).
-import { DIMENSIONS, NOTHING, plus } from "../../src/domain/amounts.ts";
+import { DIMENSIONS, minus, MOST, NOTHING, plus, within } from "../../src/domain/amounts.ts";
 import type { Amounts } from "../../src/domain/amounts.ts";
 import { planHasEnded, takeHold } from "../../src/domain/plan.ts";
 import { ended, failed, parked, running, succeeded } from "../../src/domain/plan/draft.ts";
@@ -78,15 +78,18 @@ function checkAccount(store: PlanStore): void {
       presumed = plus(presumed, attempt.hold);
       continue;
     }
-    const within = { ...NOTHING };
+    const inside = { ...NOTHING };
     const beyond = { ...NOTHING };
     for (const d of DIMENSIONS) {
-      within[d] = account.allotted[d] === null ? attempt.usage[d] : Math.min(attempt.usage[d], attempt.hold[d]);
-      beyond[d] = attempt.usage[d] - within[d];
+      inside[d] = account.allotted[d] === null ? attempt.usage[d] : Math.min(attempt.usage[d], attempt.hold[d]);
+      beyond[d] = attempt.usage[d] - inside[d];
     }
-    spent = plus(spent, within);
+    spent = plus(spent, inside);
     overrun = plus(overrun, beyond);
   }
+  // What is spent and overrun stops together at the largest amount that is kept.
+  const room = minus({ tokens: MOST, moneyMicros: MOST, wallMs: MOST, energyMillijoules: MOST }, spent);
+  overrun = within(overrun, room);
   const kept = { held: account.held, spent: account.spent, overrun: account.overrun, presumed: account.presumed };
   for (const [name, amounts] of Object.entries({ held, spent, overrun, presumed })) {
     for (const d of DIMENSIONS)

@@ -29,7 +29,8 @@ export function claim(draft: PlanDraft, wanted: Claim): StepRow | undefined {
     draft.patch(wanted.ordinal, { orderKey: null });
     return undefined;
   }
-  const taken = takeHold(plan.account, holdOf(row, undoing));
+  // Undoing holds nothing, and is not kept by a budget that doing has used up.
+  const taken = undoing ? { account: plan.account } : takeHold(plan.account, row.hold);
   if ("short" in taken) {
     draft.patch(wanted.ordinal, { orderKey: null, flags: row.flags | STEP_FLAGS.STARVED });
     return undefined;
