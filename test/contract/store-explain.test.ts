@@ -4,21 +4,14 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { demandOf } from "../../src/domain/demand.ts";
 import type { OrgId } from "../../src/domain/id.ts";
 import { queryText } from "../../src/store/postgres/goals.ts";
-import { READY_STEPS } from "../../src/store/postgres/scans.ts";
+import { UNFINISHED_BEFORE } from "../../src/store/postgres/plans.ts";
+import { READY_STEPS, SCANS } from "../../src/store/postgres/scans.ts";
 import { asAdmin } from "../support/database.ts";
 import { aStepRow } from "../support/plan.ts";
 import { aCharter, addOrg, aGoal, openStore, servers } from "../support/store.ts";
 import type { TestStore } from "../support/store.ts";
-
-interface Node {
-  readonly "Node Type": string;
-  readonly "Relation Name"?: string;
-  readonly "Index Name"?: string;
-  readonly "Actual Rows"?: number;
-  readonly "Actual Loops"?: number;
-  readonly "Rows Removed by Filter"?: number;
-  readonly Plans?: readonly Node[];
-}
+import { indexes, planOf as explain, scanned } from "./explain-support.ts";
+import type { ExplainOptions } from "./explain-support.ts";
 
 describe.each(servers())("on $name", (server) => {
   let it: TestStore;
@@ -60,12 +53,19 @@ describe.each(servers())("on $name", (server) => {
             org,
             goal.planId,
             rows.map((row) => ({ row, input: null })),
-            [],
+            rows.slice(1).map(({ ordinal }) => ({ from: ordinal - 1, to: ordinal, regardless: false })),
           );
         }
       });
     }
-    await asAdmin(it.database.adminUrl, (admin) => admin`ANALYZE`);
+    await asAdmin(it.database.adminUrl, async (admin) => {
+      // A few plans of each org are open, and in a few of those something runs.
+      await admin`UPDATE maestro.plans p SET committed_ms = 1, deadline_ms = g.created_ms, steps_running = (g.created_ms % 2)::int,
+        finished_ms = CASE WHEN g.created_ms < 10 THEN NULL ELSE 1 END FROM maestro.goals g WHERE g.plan_id = p.plan_id`;
+      await admin`INSERT INTO maestro.timers (org_id, plan_id, ordinal, due_ms) SELECT org_id, plan_id, ordinal, 9e15::bigint - ordinal FROM maestro.steps WHERE ordinal < 20`;
+      await admin`INSERT INTO maestro.cascades (org_id, plan_id, frontier, created_ms) SELECT org_id, plan_id, '{1}', created_ms FROM maestro.goals`;
+      await admin`ANALYZE`;
+    });
     sql = postgres(it.database.url, { max: 1 });
   });
   afterAll(async () => {
@@ -73,44 +73,67 @@ describe.each(servers())("on $name", (server) => {
     await it.end();
   });
 
-  /** The executed plan of a statement, flattened, in a transaction that sees these orgs. */
-  const planOf = async (
-    orgs: readonly OrgId[],
-    text: string,
-    parameters: readonly unknown[],
-  ): Promise<readonly Node[]> =>
-    sql.begin(async (tx) => {
-      await tx`SELECT set_config('maestro.orgs', ${`{${orgs.join(",")}}`}, true)`;
-      await tx`SET LOCAL random_page_cost = 1.1`;
-      const [row] = await tx.unsafe<{ "QUERY PLAN": [{ Plan: Node }] }[]>(
-        `EXPLAIN (ANALYZE, FORMAT JSON) ${text}`,
-        parameters as string[],
-      );
-      const nodes: Node[] = [];
-      const walk = (node: Node): void => {
-        nodes.push(node);
-        node.Plans?.forEach(walk);
-      };
-      if (row !== undefined) walk(row["QUERY PLAN"][0].Plan);
-      return nodes;
-    });
-  const indexes = (nodes: readonly Node[]): readonly string[] => nodes.flatMap((node) => node["Index Name"] ?? []);
-  const scanned = (nodes: readonly Node[]): readonly string[] =>
-    nodes.filter((node) => node["Node Type"] === "Seq Scan").flatMap((node) => node["Relation Name"] ?? []);
+  const planOf = (orgs: readonly OrgId[], text: string, parameters: readonly unknown[], options?: ExplainOptions) =>
+    explain(sql, orgs, text, parameters, options);
 
   test("ready steps are read off the partial index, no more rows than asked for", async () => {
     const classes = demands(orgId);
-    const literal = (values: readonly unknown[]): string => `{${values.join(",")}}`;
     const nodes = await planOf([orgId], READY_STEPS, [
-      literal(classes.map(() => orgId)),
-      literal(classes.map((d) => d.demandId)),
-      literal([-1, 500]),
+      literal(...classes.map(() => orgId)),
+      literal(...classes.map((d) => d.demandId)),
+      literal(-1, 500),
       20,
     ]);
     expect(indexes(nodes)).toEqual(["steps_ready"]);
     expect(scanned(nodes)).toEqual([]);
     const scan = nodes.find((node) => node["Index Name"] === "steps_ready");
     expect(scan).toMatchObject({ "Actual Loops": 2, "Actual Rows": 20 });
+  });
+
+  const literal = (...values: readonly unknown[]): string => `{${values.join(",")}}`;
+  const nobody = "00000000-0000-0000-0000-000000000000";
+
+  test("plans where something runs are found among the open ones, page by page", async () => {
+    const nodes = await planOf([orgId], SCANS.runningPlans, [literal(orgId), literal(nobody), 3]);
+    expect(indexes(nodes)).toEqual(["plans_open"]);
+    expect(scanned(nodes)).toEqual([]);
+    expect(nodes.find((node) => node["Index Name"] === "plans_open")).toMatchObject({ "Actual Rows": 3 });
+  });
+
+  test("leases of a session, and what steps wait for, are looked for in the plans that are named", async () => {
+    const [plan] = await sql.begin(async (tx) => {
+      await tx`SELECT set_config('maestro.orgs', ${literal(orgId)}, true)`;
+      return tx<{ plan_id: string }[]>`SELECT plan_id FROM maestro.plans LIMIT 1`;
+    });
+    const nodes = await planOf([orgId], SCANS.leases, [literal(orgId), literal(plan?.plan_id), nobody]);
+    expect(indexes(nodes)).toEqual(["steps_pkey"]);
+    expect(scanned(nodes)).toEqual([]);
+    expect(nodes.find((node) => node["Index Name"] === "steps_pkey")).toMatchObject({ "Rows Removed by Filter": 100 });
+    const before = await planOf([orgId], UNFINISHED_BEFORE, [
+      orgId,
+      plan?.plan_id,
+      literal(50, 51),
+      literal("PENDING", "READY"),
+    ]);
+    expect(indexes(before).toSorted()).toEqual(["step_edges_pkey", "steps_pkey"]);
+    expect(scanned(before)).toEqual([]);
+    expect(before.find((node) => node["Index Name"] === "step_edges_pkey")).toMatchObject({ "Actual Rows": 2 });
+  });
+
+  test.each([
+    ["dueTimers", "timers_due", [50]],
+    ["cascades", "cascades_by_age", [50]],
+  ] as const)("%s walk along %s", async (scan, index, parameters) => {
+    const nodes = await planOf([], SCANS[scan], parameters, { platform: true });
+    expect(indexes(nodes)).toEqual([index]);
+    expect(scanned(nodes)).toEqual([]);
+    expect(nodes.some((node) => node["Node Type"] === "Sort")).toBe(false);
+  });
+
+  test("overdue plans are looked for among the open ones", async () => {
+    const nodes = await planOf([orgId], SCANS.overdue, [literal(orgId), 50]);
+    expect(indexes(nodes)).toEqual(["plans_open"]);
+    expect(scanned(nodes)).toEqual([]);
   });
 
   test.each([

@@ -108,7 +108,7 @@ test("a goal, plan or step is found by its id along the primary key only: other 
     (sql) => sql<{ name: string }[]>`
     SELECT i.indexrelid::regclass::text AS name FROM pg_index i
     JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey::int[])
-    WHERE i.indrelid IN ('maestro.goals'::regclass, 'maestro.plans'::regclass, 'maestro.steps'::regclass)
+    WHERE i.indrelid IN ('maestro.goals'::regclass, 'maestro.plans'::regclass, 'maestro.steps'::regclass, 'maestro.cascades'::regclass)
       AND a.attname = 'plan_id' AND NOT i.indisprimary AND i.indpred IS NULL`,
   );
   expect(indexes.map(({ name }) => name)).toEqual([]);

@@ -67,10 +67,11 @@ const STEP_VIEWS =
 
 /** Reads the plan's part of the edges' primary key, not its rows: nothing else is by end, and few ask. Exported so that its plan can be looked at. */
 export const UNFINISHED_BEFORE =
+  // Materialized: otherwise the planner may begin with every step of the plan.
+  "WITH e AS MATERIALIZED (SELECT from_ordinal, to_ordinal FROM maestro.step_edges WHERE org_id = $1 AND plan_id = $2 AND to_ordinal = ANY($3::int[])) " +
   "SELECT e.to_ordinal, bool_or(NOT s.current) AS predecessor, count(*) FILTER (WHERE s.current)::int AS count, " +
-  "to_json((array_agg(s.key ORDER BY e.from_ordinal) FILTER (WHERE s.current))[1:100]) AS keys FROM maestro.step_edges e " +
-  "JOIN maestro.steps s ON s.org_id = e.org_id AND s.plan_id = e.plan_id AND s.ordinal = e.from_ordinal " +
-  "WHERE e.org_id = $1 AND e.plan_id = $2 AND e.to_ordinal = ANY($3::int[]) AND (NOT s.current OR (NOT s.undoing AND s.state = ANY($4::text[]))) GROUP BY e.to_ordinal";
+  "to_json((array_agg(s.key ORDER BY e.from_ordinal) FILTER (WHERE s.current))[1:100]) AS keys FROM e " +
+  "JOIN maestro.steps s ON s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = e.from_ordinal WHERE (NOT s.current OR (NOT s.undoing AND s.state = ANY($4::text[]))) GROUP BY e.to_ordinal";
 
 /** The newest ended attempt of each step, of the step's current purpose. */
 const LAST_ATTEMPTS =

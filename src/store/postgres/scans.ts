@@ -37,8 +37,8 @@ export const SCANS = {
   /** Index: timers_due. */
   dueTimers:
     "SELECT org_id, plan_id, ordinal, due_ms FROM maestro.timers WHERE due_ms <= (SELECT maestro.clock_ms()) ORDER BY due_ms LIMIT $1",
-  /** Index: cascades_by_age. */
-  cascades: "SELECT org_id, plan_id FROM maestro.cascades ORDER BY created_ms, plan_id LIMIT $1",
+  /** Index: cascades_by_age, whose predicate is named. */
+  cascades: "SELECT org_id, plan_id FROM maestro.cascades WHERE created_ms >= 0 ORDER BY created_ms, plan_id LIMIT $1",
   /** Index: plans_open. */
   overdue:
     "SELECT org_id, plan_id FROM maestro.plans WHERE org_id = ANY($1::uuid[]) AND committed_ms IS NOT NULL AND finished_ms IS NULL AND deadline_ms <= (SELECT maestro.clock_ms()) ORDER BY deadline_ms LIMIT $2",

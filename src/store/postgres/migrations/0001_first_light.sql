@@ -279,7 +279,8 @@ CREATE TABLE maestro.cascades (
   created_ms bigint NOT NULL,
   PRIMARY KEY (org_id, plan_id)
 );
-CREATE INDEX cascades_by_age ON maestro.cascades (created_ms, plan_id);
+-- Partial for the same reason as those of the goals.
+CREATE INDEX cascades_by_age ON maestro.cascades (created_ms, plan_id) WHERE created_ms >= 0;
 
 CREATE TABLE maestro.approvals (
   org_id uuid NOT NULL,

@@ -1,0 +1,54 @@
+// The plan of a statement as the application's role gets it, flattened. Not here: expectations.
+import type postgres from "postgres";
+import type { OrgId } from "../../src/domain/id.ts";
+
+export interface PlanNode {
+  readonly "Node Type": string;
+  readonly "Relation Name"?: string;
+  readonly "Index Name"?: string;
+  readonly "Actual Rows"?: number;
+  readonly "Actual Loops"?: number;
+  readonly "Rows Removed by Filter"?: number;
+  readonly Plans?: readonly PlanNode[];
+}
+
+export interface ExplainOptions {
+  /** Also the platform's tables. */
+  readonly platform?: boolean;
+  /** Only planned, not executed: for statements that write. */
+  readonly dry?: boolean;
+}
+
+/** The plan of a statement in a transaction that sees these orgs, with the settings of the application's connections. */
+export async function planOf(
+  sql: postgres.Sql,
+  orgs: readonly OrgId[],
+  text: string,
+  parameters: readonly unknown[],
+  { platform = false, dry = false }: ExplainOptions = {},
+): Promise<readonly PlanNode[]> {
+  return sql.begin(async (tx) => {
+    await tx`SELECT set_config('maestro.orgs', ${`{${orgs.join(",")}}`}, true), set_config('maestro.platform', ${platform ? "on" : ""}, true)`;
+    await tx`SET LOCAL random_page_cost = 1.1`;
+    const [row] = await tx.unsafe<{ "QUERY PLAN": [{ Plan: PlanNode }] }[]>(
+      `EXPLAIN (${dry ? "" : "ANALYZE, "}FORMAT JSON) ${text}`,
+      parameters as string[],
+    );
+    const nodes: PlanNode[] = [];
+    const walk = (node: PlanNode): void => {
+      nodes.push(node);
+      node.Plans?.forEach(walk);
+    };
+    if (row !== undefined) walk(row["QUERY PLAN"][0].Plan);
+    return nodes;
+  });
+}
+
+export function indexes(nodes: readonly PlanNode[]): readonly string[] {
+  return nodes.flatMap((node) => node["Index Name"] ?? []);
+}
+
+/** Relations that are read from end to end. */
+export function scanned(nodes: readonly PlanNode[]): readonly string[] {
+  return nodes.filter((node) => node["Node Type"] === "Seq Scan").flatMap((node) => node["Relation Name"] ?? []);
+}
