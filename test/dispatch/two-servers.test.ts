@@ -1,0 +1,156 @@
+// Two dispatchers on one database: together they perform every step, once; what one leaves behind the other brings back.
+// Not here: processes that are killed, see test/fault.
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import type { PlanId } from "../../src/domain/id.ts";
+import type { Assignment, LeaseRef } from "../../src/domain/outcome.ts";
+import { createDispatcher } from "../../src/dispatch/create.ts";
+import type { Attachment, Dispatcher, StreamSink } from "../../src/dispatch/dispatcher.ts";
+import { ServerSession } from "../../src/dispatch/session.ts";
+import { systemClock } from "../../src/support/clock.ts";
+import { random, step, success } from "../operations/bench.ts";
+import type { Bench } from "../operations/bench.ts";
+import { newId } from "../support/store.ts";
+import { aPlan, openPlans, outcomeOf, until } from "./room.ts";
+
+let bench: Bench;
+const servers = new Set<Dispatcher>();
+beforeAll(async () => {
+  bench = await openPlans();
+});
+afterEach(async () => {
+  await Promise.all([...servers].map((server) => server.drain()));
+  servers.clear();
+});
+afterAll(() => bench.end());
+
+async function openServer(): Promise<Dispatcher> {
+  const { store } = bench.it;
+  const session = new ServerSession(store.platform, systemClock, newId, { address: "here", build: "test" });
+  await session.open();
+  const ids = { uuid: newId };
+  const options = { store, session, storeEpoch: 1, clock: systemClock, ids, random, log: () => undefined };
+  const server = createDispatcher(options);
+  servers.add(server);
+  await server.start();
+  return server;
+}
+
+interface Worker {
+  readonly attachment: Attachment;
+  readonly given: Assignment[];
+  readonly receipts: LeaseRef[];
+  readonly refusals: string[];
+  isTold: boolean;
+}
+
+/** An executor; one that works reports success of whatever it is given. */
+async function attach(
+  server: Dispatcher,
+  name: string,
+  works: boolean,
+  held: readonly LeaseRef[] = [],
+): Promise<Worker> {
+  const given: Assignment[] = [];
+  const receipts: LeaseRef[] = [];
+  const refusals: string[] = [];
+  const finish = (leases: readonly LeaseRef[]): void => {
+    void worker.attachment.outcomes(leases.map((lease) => outcomeOf(lease, success("{}"))));
+  };
+  const sink: StreamSink = {
+    sendAssignments: (assignments) => {
+      given.push(...assignments);
+      if (works) finish(assignments.map(({ lease }) => lease));
+      return true;
+    },
+    sendAcks: (acks) => {
+      for (const { lease, result } of acks)
+        if (result.ok) receipts.push(lease);
+        else refusals.push(result.refusal.reason);
+      return true;
+    },
+    sendStops: () => true,
+    sendHeartbeat: () => {
+      worker.attachment.heard();
+      return true;
+    },
+    end: () => {
+      worker.isTold = true;
+      setImmediate(() => {
+        worker.attachment.closed();
+      });
+    },
+  };
+  const { orgId } = bench.org;
+  const attached = await server.attach(
+    {
+      principal: { orgId, name, grants: ["*"], keyId: null, untilMs: null },
+      stages: null as never,
+      spec: { name, capabilities: ["shell"], labels: {}, slots: 20, buildId: "test" },
+      incarnation: name,
+      held,
+      unsent: [],
+    },
+    sink,
+  );
+  if (!attached.ok) throw new Error(attached.refusal.explanation);
+  const worker: Worker = { attachment: attached.value, given, receipts, refusals, isTold: false };
+  if (works) finish(held);
+  return worker;
+}
+
+/** So many roots, each with a step that needs it. */
+function pairs(count: number): ReturnType<typeof step>[] {
+  return Array.from({ length: count }, (_, i) => [
+    step(`a${String(i)}`),
+    step(`b${String(i)}`, [`a${String(i)}`]),
+  ]).flat();
+}
+
+const isDone = async (planId: PlanId): Promise<boolean> =>
+  Object.values(await bench.states(planId)).every((state) => state === "SUCCEEDED");
+const idOf = ({ planId, ordinal }: LeaseRef): string => `${planId}/${String(ordinal)}`;
+
+test("two servers share the work of many plans, and every step is performed once", async () => {
+  const plans = await Promise.all(Array.from({ length: 4 }, () => aPlan(bench, pairs(60))));
+  const both = await Promise.all([openServer(), openServer()]);
+  const workers = await Promise.all(
+    both.flatMap((server, i) => [attach(server, `one-${String(i)}`, true), attach(server, `two-${String(i)}`, true)]),
+  );
+  for (const planId of plans) await until(() => isDone(planId));
+  await until(() => workers.reduce((sum, { receipts }) => sum + receipts.length, 0) === 480);
+  const given = workers.flatMap((worker) => worker.given);
+  expect(given).toHaveLength(480);
+  expect(new Set(given.map(({ lease }) => idOf(lease))).size).toBe(480);
+  expect(given.every(({ attempt }) => attempt === 1)).toBe(true);
+  expect(workers.flatMap(({ refusals }) => refusals)).toEqual([]);
+  // Both took part.
+  for (const i of [0, 2])
+    expect((workers[i]?.given.length ?? 0) + (workers[i + 1]?.given.length ?? 0)).toBeGreaterThan(0);
+});
+
+test("of a server that ends, executors carry their leases over; what nobody lists comes back and is performed", async () => {
+  const planId = await aPlan(bench, pairs(20));
+  const [ends, stays] = await Promise.all([openServer(), openServer()]);
+  const idle = await attach(ends, "moves", false);
+  await until(() => idle.given.length === 20);
+  await ends.drain();
+  servers.delete(ends);
+  expect(idle.isTold).toBe(true);
+  expect(new Set(Object.values(await bench.states(planId)))).toEqual(new Set(["LEASED", "PENDING"]));
+  // It remembers half of what it was given.
+  const held = idle.given.slice(0, 10).map(({ lease }) => lease);
+  const back = await attach(stays, "moves", true, held);
+  expect(back.attachment.resumed.map(idOf)).toEqual(held.map(idOf));
+  expect(back.attachment.lost).toEqual([]);
+  await until(() => isDone(planId));
+  await until(() => back.receipts.length === 40);
+  expect(new Set(back.receipts.map(idOf)).size).toBe(40);
+  expect(back.refusals).toEqual([]);
+  const again = back.given.filter(({ lease }) => idle.given.some((other) => idOf(other.lease) === idOf(lease)));
+  expect(again.map(({ lease }) => idOf(lease)).sort()).toEqual(
+    idle.given
+      .slice(10)
+      .map(({ lease }) => idOf(lease))
+      .sort(),
+  );
+});
