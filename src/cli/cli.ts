@@ -7,6 +7,7 @@ import type { SettingName } from "../config.ts";
 import { RefusedByServer } from "../executor/executor.ts";
 import { apply } from "./commands/apply.ts";
 import type { ApplyFlags } from "./commands/apply.ts";
+import { decide } from "./commands/decide.ts";
 import { runExecutor } from "./commands/executor-run.ts";
 import { explain, logs, trace, watch } from "./commands/look.ts";
 import { validate } from "./commands/validate.ts";
@@ -73,14 +74,24 @@ function build(io: CliIo): Command {
   );
   addApply(command(program, "apply <file>", "make what a plan file says come true, and show it"), io, context);
   command(program, "watch <plan>", "show a plan until it ends").action((plan: string) => watch(plan, context()));
-  command(program, "explain <plan> [step]", "say what a plan, or one of its steps, waits for").action(
-    (plan: string, step: string | undefined) => explain(plan, step, context()),
-  );
+  command(
+    program,
+    "explain <plan> [step]",
+    "say what a plan, or one of its steps, waits for, or how the step ended",
+  ).action((plan: string, step: string | undefined) => explain(plan, step, context()));
   command(program, "logs <plan> <step>", "print the lines of a step's newest attempt")
     .option("-f, --follow", "go on until the step ends")
     .action((plan: string, step: string, { follow = false }: { follow?: boolean }) =>
       logs(plan, step, follow, context()),
     );
+  for (const [verb, approve, what] of [
+    ["approve", true, "say yes to a question that a plan waits with"],
+    ["reject", false, "say no to a question that a plan waits with"],
+  ] as const) {
+    command(program, `${verb} <approval>`, what)
+      .option("--comment <text>", "what is kept with the answer", "")
+      .action((approval: string, { comment }: { comment: string }) => decide(approval, approve, comment, context()));
+  }
   command(program, "trace <plan> [step]", "trace credit and blame").action((plan: string, step: string | undefined) =>
     trace(plan, step, context()),
   );

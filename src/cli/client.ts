@@ -4,6 +4,7 @@ import type { DescService } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import type { Client, Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { ApprovalService } from "../../gen/maestro/v1/approval_service_pb.ts";
 import { ExecutorService } from "../../gen/maestro/v1/executor_service_pb.ts";
 import { GraphService } from "../../gen/maestro/v1/graph_service_pb.ts";
 import { IdentityService } from "../../gen/maestro/v1/identity_service_pb.ts";
@@ -16,6 +17,7 @@ import { CommandEnd, MISUSED } from "./io.ts";
 export interface ServerClient {
   readonly url: string;
   readonly maestro: Client<typeof MaestroService>;
+  readonly approvals: Client<typeof ApprovalService>;
   readonly executors: Client<typeof ExecutorService>;
   readonly graphs: Client<typeof GraphService>;
   readonly identity: Client<typeof IdentityService>;
@@ -50,6 +52,7 @@ export function connectTo(server: string, apiKey: string | undefined): ServerCli
   return {
     url: url.origin,
     maestro: client(MaestroService),
+    approvals: client(ApprovalService),
     executors: client(ExecutorService),
     graphs: client(GraphService),
     identity: client(IdentityService),

@@ -3,7 +3,8 @@ import type { Plan } from "../../gen/maestro/v1/plan_pb.ts";
 import { PlanState, PlanStateSchema } from "../../gen/maestro/v1/plan_pb.ts";
 import type { PlanEvent } from "../../gen/maestro/v1/plan_service_pb.ts";
 import { StepState, StepStateSchema } from "../../gen/maestro/v1/step_pb.ts";
-import type { Step } from "../../gen/maestro/v1/step_pb.ts";
+import type { Step, StepDefinition } from "../../gen/maestro/v1/step_pb.ts";
+import { skipReason } from "./reasons.ts";
 import { clip, harmless } from "./table.ts";
 import { epochMs, spanText, word } from "./words.ts";
 
@@ -14,6 +15,7 @@ interface SeenStep {
   startedMs: number | undefined;
   progress: number;
   message: string;
+  definition: StepDefinition | undefined;
 }
 
 const MARKS: Partial<Record<StepState, string>> = {
@@ -50,9 +52,10 @@ export class PlanView {
   }
 
   /** Where each step stands before the first event; says which run, and, of a plan that has just begun, which have ended. */
-  begin(steps: readonly Step[], fresh: boolean): string[] {
+  begin(steps: readonly Step[], fresh: boolean, reasons: ReadonlyMap<string, string>): string[] {
+    for (const step of steps) this.#stands(step, "");
     return steps.flatMap((step) => {
-      const told = this.#stands(step);
+      const told = this.#stands(step, reasons.get(step.key) ?? "");
       return RUNNING.has(step.state) || (fresh && ENDED.has(step.state)) ? told : [];
     });
   }
@@ -62,7 +65,7 @@ export class PlanView {
     return steps.flatMap((step) => {
       const seen = this.#steps.get(step.key);
       const known = seen !== undefined && RUNNING.has(seen.state) && seen.attempt === step.attempt;
-      return known || !RUNNING.has(step.state) ? [] : this.#stands(step);
+      return known || !RUNNING.has(step.state) ? [] : this.#stands(step, "");
     });
   }
 
@@ -109,10 +112,10 @@ export class PlanView {
     ].map((line) => clip(harmless(line), columns - 1));
   }
 
-  #stands({ key, state, attempt, executorId, startedAt, failure }: Step): string[] {
-    const seen = { state, attempt, executorId, startedMs: epochMs(startedAt), progress: 0, message: "" };
+  #stands({ key, state, attempt, executorId, startedAt, definition }: Step, why: string): string[] {
+    const seen = { state, attempt, executorId, startedMs: epochMs(startedAt), progress: 0, message: "", definition };
     this.#steps.set(key, seen);
-    return [this.#line(key, seen, StepState.UNSPECIFIED, "", failure?.message ?? "")];
+    return [this.#line(key, seen, StepState.UNSPECIFIED, "", why)];
   }
 
   #moved(key: string, state: StepState, event: PlanEvent): string[] {
@@ -123,6 +126,7 @@ export class PlanView {
       startedMs: undefined,
       progress: 0,
       message: "",
+      definition: undefined,
     };
     this.#steps.set(key, step);
     const own = key === event.step;
@@ -158,7 +162,9 @@ export class PlanView {
     return [this.#line(key, step, before, spent, own ? event.message : "")];
   }
 
-  #line(key: string, step: SeenStep, before: StepState, spent: string, message: string): string {
+  #line(key: string, step: SeenStep, before: StepState, spent: string, told: string): string {
+    const skipped = step.state === StepState.SKIPPED && told === "";
+    const message = skipped ? skipReason(step.definition, (other) => this.#steps.get(other)?.state) : told;
     const attempt = step.attempt > 1 ? ` (attempt ${step.attempt})` : "";
     const timed = before === StepState.LEASED || before === StepState.STOPPING ? spent : "";
     const by = step.state === StepState.LEASED && step.executorId !== "" ? ` by ${this.#nameOf(step.executorId)}` : "";

@@ -12,10 +12,13 @@ import { ExecutorNames } from "./executor-names.ts";
 import { follow, mayPass } from "./follow.ts";
 import type { CliIo } from "./io.ts";
 import { PlanView } from "./plan-view.ts";
+import { mayAsk, Questions } from "./questions.ts";
+import { failureReasons } from "./reasons.ts";
 import { harmless } from "./table.ts";
 import { amountsText, epochMs, msOf, spanText, word } from "./words.ts";
 
 const REDRAW_MS = 200;
+const NO_REASONS: ReadonlyMap<string, string> = new Map();
 
 export interface ShowOptions {
   readonly quiet: boolean;
@@ -34,6 +37,10 @@ export async function showPlan(
   const names = new ExecutorNames(client, io.signal);
   const view = new PlanView(names.of);
   const display = new Display(io, options, view);
+  const questions = new Questions(client, planId, io.signal);
+  const tell = (lines: readonly string[], atMs = systemClock.nowMs()): void => {
+    for (const line of lines) display.say(`${clockTime(atMs)}  ${line}`);
+  };
   const { plan } = await client.plans.getPlan({ planId }, { signal: io.signal });
   let begun = false;
   try {
@@ -48,16 +55,20 @@ export async function showPlan(
           // The server went away in between: the stream breaks as well, and begins with a snapshot again.
           if (steps === undefined) break;
           await names.learn(steps.map(({ executorId }) => executorId));
-          const news = begun ? view.resume(steps) : view.begin(steps, options.fresh);
-          for (const line of news) display.say(`${clockTime(systemClock.nowMs())}  ${line}`);
+          if (begun) tell(view.resume(steps));
+          else {
+            const reasons = options.fresh ? await failureReasons(client, planId, steps, io.signal) : NO_REASONS;
+            tell(view.begin(steps, options.fresh, reasons));
+          }
+          tell(await questions.news());
           if (!begun) display.start();
           begun = true;
           break;
         }
         case "event":
           await names.learn([followed.event.executorId]);
-          for (const line of view.take(followed.event))
-            display.say(`${clockTime(epochMs(followed.event.at))}  ${line}`);
+          tell(view.take(followed.event), epochMs(followed.event.at));
+          if (mayAsk(followed.event)) tell(await questions.news());
           break;
         case "broken":
           display.say(`the stream broke (${followed.reason}); resuming`);
@@ -161,11 +172,13 @@ const LAST_LINES = 30;
 /** What went wrong, step by step, with the last lines of each. */
 export async function failures(client: ServerClient, planId: string, signal: AbortSignal): Promise<string[]> {
   const failed = (await allSteps(client, planId, signal)).filter(({ state }) => FAILED_STATES.has(state));
+  const reasons = await failureReasons(client, planId, failed, signal);
   const told: string[] = [];
-  for (const { key, failure, attempt } of failed) {
-    told.push(
-      `✗ ${key} failed after ${attempt} ${attempt === 1 ? "attempt" : "attempts"}: ${harmless(failure?.message ?? "no reason given")}`,
-    );
+  for (const { key, attempt } of failed) {
+    const when =
+      attempt === 0 ? "before its first attempt" : `after ${attempt} ${attempt === 1 ? "attempt" : "attempts"}`;
+    told.push(`✗ ${key} failed ${when}: ${harmless(reasons.get(key) ?? "no reason given")}`);
+    if (attempt === 0) continue;
     for (const line of await lastLines(client, planId, key, signal)) told.push(`    ${line}`.trimEnd());
   }
   return told;

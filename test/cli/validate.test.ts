@@ -126,8 +126,8 @@ describe("the command", () => {
 
   test("prints help and version on standard output: exit code 0", async () => {
     const [help, version, verb] = await Promise.all([here("--help"), here("--version"), here("apply", "--help")]);
-    for (const command of ["serve", "validate", "schema", "apply", "watch", "explain", "logs", "trace", "executor"])
-      expect(help.out).toMatch(new RegExp(`^ {2}${command}\\b`, "m"));
+    const verbs = "serve validate schema apply watch explain logs approve reject trace executor";
+    for (const command of verbs.split(" ")) expect(help.out).toMatch(new RegExp(`^ {2}${command}\\b`, "m"));
     expect(version.out).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect(verb.out).toContain("--local");
     expect((await here("executor", "run", "--help")).out).toContain("run untrusted commands as another user");

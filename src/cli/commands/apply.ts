@@ -6,13 +6,14 @@ import { ConstraintsSchema, GoalSpecSchema, GoalState } from "../../../gen/maest
 import type { Constraints, Goal, GoalSpec } from "../../../gen/maestro/v1/goal_pb.ts";
 import { StepFateSchema } from "../../../gen/maestro/v1/graph_pb.ts";
 import type { DiffSummary, StepDifference } from "../../../gen/maestro/v1/graph_pb.ts";
-import { PlanSchema, PlanState } from "../../../gen/maestro/v1/plan_pb.ts";
+import { PlanSchema, PlanState, PlanStateSchema } from "../../../gen/maestro/v1/plan_pb.ts";
 import type { Plan } from "../../../gen/maestro/v1/plan_pb.ts";
 import type { ServerClient } from "../client.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
 import { CommandEnd, FAILED, INTERRUPTED } from "../io.ts";
 import type { Requests } from "../plan-file/requests.ts";
+import { howToAnswer } from "../questions.ts";
 import { planTable, refine } from "../refine.ts";
 import { reasonOf } from "../refusal.ts";
 import { endLine, failures, showPlan } from "../show.ts";
@@ -137,6 +138,7 @@ async function begin(
   if (approvalId !== "") {
     // Until then there is nothing to watch.
     say(context, `${planId} waits for ratification: ${approvalId}`);
+    say(context, howToAnswer(approvalId, client.url));
     return undefined;
   }
   say(context, `committed as ${planId}`);
@@ -175,7 +177,10 @@ async function replan(
     return begin(client, undefined, requests, flags, context);
   }
   if (!differs(trial.summary) && !limitsChanged) {
-    say(context, `nothing changed: ${planId} stays as it is`);
+    const { plan } = await client.plans.getPlan({ planId });
+    const failed = plan?.state === PlanState.FAILED || plan?.state === PlanState.CANCELLED;
+    const again = failed ? `, ${word(PlanStateSchema, plan.state)}; --again begins a new goal` : "";
+    say(context, `nothing changed: ${planId} stays as it is${again}`);
     return { planId, how: "found" };
   }
   if (!context.json && !context.quiet) context.io.out(`${diffText(trial.summary, trial.steps, context)}\n`);

@@ -3,11 +3,13 @@ import { CreditTraceSchema } from "../../../gen/maestro/v1/credit_pb.ts";
 import type { CreditTrace } from "../../../gen/maestro/v1/credit_pb.ts";
 import { LogLineSchema } from "../../../gen/maestro/v1/dispatch_pb.ts";
 import { ExplainPlanResponseSchema, WaitCauseSchema } from "../../../gen/maestro/v1/plan_service_pb.ts";
-import { StepStateSchema } from "../../../gen/maestro/v1/step_pb.ts";
+import { StepState, StepStateSchema } from "../../../gen/maestro/v1/step_pb.ts";
+import type { ServerClient } from "../client.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
 import { CommandEnd, INTERRUPTED } from "../io.ts";
-import { showPlan } from "../show.ts";
+import { failureReasons, skipReason } from "../reasons.ts";
+import { allSteps, showPlan } from "../show.ts";
 import { harmless, table } from "../table.ts";
 import { amountsText, msOf, spanText, word } from "../words.ts";
 import { reportEnd } from "./apply.ts";
@@ -35,7 +37,10 @@ export async function explain(
         continue;
       }
       if (first && page.summary !== "") io.out(`${harmless(page.summary)}\n`);
-      if (first && page.waiting.length === 0 && page.summary === "") io.out("nothing waits\n");
+      if (first && page.waiting.length === 0) {
+        if (step !== undefined) io.out(`${harmless(await howItEnded(client, planId, step, io.signal))}\n`);
+        else if (page.summary === "") io.out("nothing waits\n");
+      }
       for (const { step: key, state, cause, explanation } of page.waiting) {
         io.out(
           `${harmless(`${key}  ${word(StepStateSchema, state)}  ${word(WaitCauseSchema, cause)}: ${explanation}`)}\n`,
@@ -43,6 +48,20 @@ export async function explain(
       }
     }
   });
+}
+
+/** How a step that waits for nothing stands, and why, as far as that is known. */
+async function howItEnded(client: ServerClient, planId: string, key: string, signal: AbortSignal): Promise<string> {
+  const { step } = await client.steps.getStep({ planId, step: key }, { signal });
+  if (step === undefined) throw new Error("the server shows no step");
+  const { state, attempt, definition } = step;
+  const attempts = attempt === 0 ? "" : ` after ${attempt} ${attempt === 1 ? "attempt" : "attempts"}`;
+  let why = (await failureReasons(client, planId, [step], signal)).get(key) ?? "";
+  if (state === StepState.SKIPPED) {
+    const states = new Map((await allSteps(client, planId, signal)).map((one) => [one.key, one.state]));
+    why = skipReason(definition, (other) => states.get(other));
+  }
+  return `${key}  ${word(StepStateSchema, state)}${attempts}${why === "" ? "" : `: ${why}`}`;
 }
 
 export async function logs(
