@@ -18,6 +18,7 @@ import { callInfo } from "./call-info.ts";
 import type { Guard } from "./guard.ts";
 import { HARD_LIMIT_BYTES, MESSAGE_LIMIT_BYTES, WINDOW_BYTES, tooLarge } from "./limits.ts";
 import { grpcStatus, internalGrpcStatus } from "./refusals.ts";
+import { IDLE_MS } from "./patience.ts";
 import type { CallInfo, Route } from "./route.ts";
 import type { TurnAway } from "./turn-away.ts";
 
@@ -48,6 +49,7 @@ export function createFastLane(options: FastLaneOptions): FastLane {
     "grpc.max_send_message_length": MESSAGE_LIMIT_BYTES,
     "grpc-node.flow_control_window": WINDOW_BYTES,
     "grpc-node.max_session_memory": 64,
+    "grpc.max_connection_idle_ms": IDLE_MS,
   });
   const credentials =
     tls === null
@@ -158,6 +160,7 @@ async function readable(
     method: "POST",
     host: call.getHost(),
     origin: typeof origin === "string" ? origin : "",
+    site: "",
     contentType: "",
   });
   if (verdict.kind === "stop") return refused("INVALID_REQUEST", verdict.text, { rule: "http.host" });

@@ -16,8 +16,10 @@ import {
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
 import { RefusedError } from "../domain/refusal.ts";
 import { callInfo } from "./call-info.ts";
+import { onlyHost } from "./guard.ts";
 import type { Guard } from "./guard.ts";
 import { MESSAGE_LIMIT_BYTES, WINDOW_BYTES } from "./limits.ts";
+import { FIRST_WORDS_MS, LOOK_MS, MOST_CONNECTIONS, REQUEST_MS, expectStream } from "./patience.ts";
 import { connectError, internalConnectError } from "./refusals.ts";
 import type { CallInfo, Route } from "./route.ts";
 import { sniffingServer } from "./sniff.ts";
@@ -60,8 +62,9 @@ export function createWidePort(options: WidePortOptions): WidePort {
     const { headers, method = "" } = request;
     const verdict = guard({
       method,
-      host: text(headers[":authority"] ?? headers.host),
+      host: onlyHost(request.rawHeaders),
       origin: text(headers.origin),
+      site: text(headers["sec-fetch-site"]),
       contentType: text(headers["content-type"]),
     });
     if (verdict.kind === "stop") {
@@ -89,7 +92,12 @@ export function createWidePort(options: WidePortOptions): WidePort {
   const sessions = new Set<ServerHttp2Session>();
   const opened: Server[] = [];
   const settings = { initialWindowSize: WINDOW_BYTES };
-  const http1 = createHttp1(handle);
+  const patience = {
+    headersTimeout: FIRST_WORDS_MS,
+    requestTimeout: REQUEST_MS,
+    connectionsCheckingInterval: LOOK_MS,
+  };
+  const http1 = createHttp1(patience, handle);
   // It never listens itself, and would neither time slow requests out nor know its idle connections: both begin with this event.
   if (tls === null) http1.emit("listening");
   const http2: Http2Server = createHttp2({ settings, maxSessionMemory: 64 }, handle as never);
@@ -97,6 +105,7 @@ export function createWidePort(options: WidePortOptions): WidePort {
     server.on("session", (session: ServerHttp2Session) => {
       sessions.add(session);
       session.setLocalWindowSize(4 * WINDOW_BYTES);
+      expectStream(session);
       session.on("close", () => sessions.delete(session));
     });
     server.on("sessionError", () => undefined);
@@ -110,7 +119,18 @@ export function createWidePort(options: WidePortOptions): WidePort {
       const server: Server =
         tls === null
           ? sniffingServer(http1, http2)
-          : createSecureServer({ ...tls, allowHTTP1: true, settings, maxSessionMemory: 64 }, handle as never);
+          : createSecureServer(
+              {
+                ...tls,
+                ...patience,
+                allowHTTP1: true,
+                handshakeTimeout: FIRST_WORDS_MS,
+                settings,
+                maxSessionMemory: 64,
+              },
+              handle as never,
+            );
+      server.maxConnections = MOST_CONNECTIONS;
       if (tls !== null) watch(server);
       server.on("connection", (socket: Socket) => {
         sockets.add(socket);

@@ -54,6 +54,15 @@ describe("Host", () => {
     }
   });
 
+  test("that is named twice is refused", async () => {
+    const twice = ["content-type", "application/json", "host", "localhost", "host", "evil.example.com"];
+    const call = request({ host: "127.0.0.1", port: server.widePort, method: "POST", path: WHO, headers: twice });
+    call.end("{}");
+    const [response] = (await once(call, "response")) as [IncomingMessage];
+    response.resume();
+    expect(response.statusCode).toBe(400);
+  });
+
   test("of loopback, an address or a listed name is served", async () => {
     for (const host of ["localhost", `127.0.0.1:${server.widePort}`, "[::1]:8001", "10.1.2.3", "MAESTRO.example.org"])
       expect((await who({ host })).status, host).toBe(200);
@@ -95,6 +104,19 @@ describe("Origin", () => {
       "access-control-request-method": "POST",
     });
     expect(preflight.status).toBe(403);
+  });
+});
+
+describe("what a browser fetches for another site", () => {
+  test("is refused although it says no origin, and although it only reads", async () => {
+    const site = { "sec-fetch-site": "cross-site" };
+    expect((await ask("GET", `${WHO}?connect=v1&encoding=json&message=%7B%7D`, site)).status).toBe(403);
+    expect((await who({ ...site, origin: "https://evil.example.com" })).status).toBe(403);
+    expect((await who({ ...site, origin: LISTED })).status).toBe(200);
+  });
+
+  test("is served when it is this server's own, or the user's wish", async () => {
+    for (const site of ["same-origin", "none"]) expect((await who({ "sec-fetch-site": site })).status, site).toBe(200);
   });
 });
 
