@@ -92,3 +92,22 @@ test("calls that wait for one locked plan leave the session and other orgs alone
   await holder;
   await Promise.allSettled(refusals);
 }, 40_000);
+
+test("large graphs that come at once are all planned, one after the other", async () => {
+  const steps = Array.from({ length: 1_000 }, (_, i) => ({
+    key: `s${String(i)}`,
+    kind: { case: "work" as const, value: { capability: "x" } },
+    needs: i === 0 ? [] : [{ step: `s${String(i - 1)}` }],
+  }));
+  const maestro = createClient(MaestroService, local);
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, (_, i) =>
+      maestro.plan({
+        target: { case: "newGoal", value: { charter: "free", spec: { name: "large" } } },
+        steps,
+        idempotencyKey: `large-${String(i)}`,
+      }),
+    ),
+  );
+  expect(answers.map(({ version }) => version?.stepCount)).toEqual(Array.from({ length: 8 }, () => 1_000));
+}, 40_000);
