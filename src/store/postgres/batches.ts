@@ -3,6 +3,7 @@
 import type postgres from "postgres";
 import { payloadOf } from "../../domain/payload.ts";
 import type { PlanId, PlanRef } from "../../domain/id.ts";
+import { ROUNDS_LIMIT } from "../../domain/plan/slice.ts";
 import type { PlanChanges, PlanSlice } from "../../domain/plan/slice.ts";
 import { batchKey } from "../ports/batches.ts";
 import type { BatchInput, BatchPlan, BatchResult, BatchStore, Leased, PlanVerdict } from "../ports/batches.ts";
@@ -64,9 +65,6 @@ const READS = {
     `JOIN maestro.checkpoints c ON ${placedMatch("c", ["ordinal"])}`,
   ),
 };
-
-/** Rounds that a decision may ask for more; a decision that never has enough is a bug. */
-const ROUNDS = 64;
 
 export function createBatchStore(
   client: Client,
@@ -224,7 +222,7 @@ async function decideFully(
   decide: (slice: PlanSlice, nowMs: number) => PlanVerdict,
   nowMs: number,
 ): Promise<PlanVerdict> {
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < ROUNDS_LIMIT; round++) {
     const verdict = decide(slice, nowMs);
     if (verdict.kind !== "needs") return verdict;
     await completeSlice(run, slice, verdict.needs);
