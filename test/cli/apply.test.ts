@@ -116,7 +116,7 @@ test("a mended file goes on where its plan failed", async () => {
   const again = await stage.run(["apply", broken]);
   expect([first.code, again.code]).toEqual([1, 1]);
   const planId = planIn(first.out);
-  expect(again.out).toContain(`nothing changed: ${planId} stays as it is\n`);
+  expect(again.out).toContain(`nothing changed: ${planId} stays as it is, FAILED; --again begins a new goal\n`);
   expect(again.err).toMatch(/^✗ second failed after 1 attempt/);
   const mended = await stage.run(["apply", stage.file("mended", TWO)]);
   expect(mended.code).toBe(0);

@@ -75,7 +75,7 @@ describe("validate", () => {
   });
 
   test("finds references to nothing and circles once the file's form is right", async () => {
-    const source = `${GOOD.replace("[build]", "[biuld, other]")}  other: { capability: shell, needs: [test] }\n`;
+    const source = `${GOOD.replace("[build]", "[biuld, other]")}  other: { capability: shell, needs: [test], input: { run: x } }\n`;
     const { code, err } = await run(["validate", "-"], { stdin: source });
     expect(code).toBe(2);
     expect(err).toMatch(/^-:5:\d+: steps\.test\.needs.*biuld/m);
@@ -83,6 +83,64 @@ describe("validate", () => {
       /^-:\d+:\d+: steps\.(test|other): the steps wait for each other: .*(test → other|other → test)/m,
     );
     expect(err).toMatch(/2 mistakes in -$/m);
+  });
+
+  test("judges the input of a shell step that holds no reference", async () => {
+    const steps = `  typo: { capability: shell, input: { rn: echo } }
+  none: { capability: shell }
+  later: { capability: shell, input: { run: "\${{ steps.typo.outputs.v }}", timeout: "\${{ goal.inputs.t }}" } }
+  mine: { capability: mine, input: { rn: echo } }
+`;
+    const { code, err } = await run(["validate", "-"], {
+      stdin: `charter: c\ngoal: { name: g, inputs: { t: 1s } }\nsteps:\n${steps}`,
+    });
+    expect(code).toBe(2);
+    expect(err).toMatch(/^-:4:\d+: steps\.typo\.input\.rn: is unknown; did you mean `run`\?$/m);
+    expect(err).toMatch(/^-:5:\d+: steps\.none.*: must be an object with `run`$/m);
+    expect(err).toMatch(/^3 mistakes in -$/m);
+  });
+
+  test("warns of references in a shell's text, and not of those in a list or in env", async () => {
+    const steps = `  src: { capability: shell, input: { run: make } }
+  text: { capability: shell, input: { run: "echo hi \${{ steps.src.outputs.v }}" } }
+  told: { capability: shell, input: { run: [bash, -ec, "echo \${{ steps.src.outputs.v }}"] } }
+  list: { capability: shell, input: { run: [echo, "\${{ steps.src.outputs.v }}"] } }
+  env: { capability: shell, input: { run: 'echo "$V"', env: { V: "\${{ steps.src.outputs.v }}" } } }
+`;
+    const stdin = `charter: c\ngoal: { name: g }\nsteps:\n${steps}`;
+    const [loud, quiet] = await Promise.all([
+      run(["validate", "-"], { stdin }),
+      run(["--quiet", "validate", "-"], { stdin }),
+    ]);
+    expect(loud.code).toBe(0);
+    expect(loud.out).toContain("5 steps, 4 edges: fine");
+    const lines = loud.err.trimEnd().split("\n");
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toMatch(
+      /^-:5:\d+: steps\.text\.input\.run: warning: a reference here becomes part of the shell's/,
+    );
+    expect(lines[1]).toMatch(/^-:6:\d+: steps\.told\.input\.run\[2\]: warning: .*`env`$/);
+    expect(quiet).toEqual({ code: 0, out: "", err: "" });
+  });
+
+  test("is not taken in by a file that ends never, is nested without end, or speaks to the terminal", async () => {
+    const evil = `charter: c\ngoal: { name: g, "\u009b31m\\e[2J": x }\nsteps: { a: { capability: "x" } }\n`;
+    const [endless, deep, dashes, spoken] = await Promise.all([
+      run(["validate", process.platform === "linux" ? "/dev/zero" : "-"], { stdin: " ".repeat(9 * 1024 * 1024) }),
+      run(["validate", "-"], { stdin: "[".repeat(20_000) }),
+      run(["validate", "-"], { stdin: "- ".repeat(20_000) }),
+      run(["validate", "-"], { stdin: evil }),
+    ]);
+    expect(endless).toMatchObject({
+      code: 2,
+      out: "",
+      err: expect.stringMatching(/ is larger than 8 MiB\n$/) as unknown,
+    });
+    expect(deep).toEqual({ code: 2, out: "", err: "-: is nested too deeply\n1 mistake in -\n" });
+    expect(dashes).toEqual(deep);
+    expect(spoken.code).toBe(2);
+    expect(spoken.err).toContain("[2J");
+    expect(spoken.err).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
   });
 
   test("says that a file cannot be read", async () => {

@@ -19,7 +19,7 @@ import { reasonOf } from "../refusal.ts";
 import { endLine, failures, showPlan } from "../show.ts";
 import { harmless, table } from "../table.ts";
 import { msOf, spanText, word } from "../words.ts";
-import { readRequests } from "./validate.ts";
+import { readRequests, warn } from "./validate.ts";
 
 export interface ApplyFlags {
   /** Only show what would happen. */
@@ -40,7 +40,8 @@ interface Applied {
 }
 
 export async function apply(file: string, flags: ApplyFlags, context: Context): Promise<void> {
-  const { requests } = readRequests(file);
+  const { requests, warnings } = readRequests(file);
+  warn(file, warnings, context);
   await context.withClient(async (client) => {
     const applied = await converge(client, requests, flags, context);
     if (applied === undefined || flags.detach === true) return;

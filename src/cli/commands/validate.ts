@@ -1,35 +1,70 @@
 // `maestro validate`: judges a plan file without a server.
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { checkPlanFile } from "../plan-file/check.ts";
 import { describeMistakes } from "../plan-file/mistakes.ts";
+import type { Mistake } from "../plan-file/mistakes.ts";
+import { MOST_BYTES, TOO_LARGE } from "../plan-file/read.ts";
 import type { Requests } from "../plan-file/requests.ts";
 import { CommandEnd, MISUSED } from "../io.ts";
 import type { Context } from "../context.ts";
+import { harmless } from "../table.ts";
 
-export function validate(file: string, { io, json, quiet }: Context): void {
-  const { requests, edgeCount } = readRequests(file);
+export function validate(file: string, context: Context): void {
+  const { io, json, quiet } = context;
+  const { requests, edgeCount, warnings } = readRequests(file);
+  warn(file, warnings, context);
   if (json) io.out(`${JSON.stringify({ ok: true, steps: requests.steps.length, edges: edgeCount })}\n`);
   else if (!quiet) {
     const { goal, charterName, steps } = requests;
     io.out(
-      `${file}: goal ${goal.name} under charter ${charterName}, ${steps.length} steps, ${edgeCount} edges: fine\n`,
+      `${harmless(`${file}: goal ${goal.name} under charter ${charterName}, ${steps.length} steps, ${edgeCount} edges: fine`)}\n`,
     );
   }
 }
 
 /** The file's requests; a file that cannot be read, or is wrong, ends the command with every mistake. `-` reads standard input. */
-export function readRequests(file: string): { readonly requests: Requests; readonly edgeCount: number } {
+export function readRequests(file: string): {
+  readonly requests: Requests;
+  readonly edgeCount: number;
+  readonly warnings: readonly Mistake[];
+} {
   let source: string;
   try {
-    source = readFileSync(file === "-" ? 0 : file, "utf8");
+    source = readBounded(file);
   } catch (error) {
-    throw new CommandEnd(MISUSED, `${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CommandEnd(MISUSED, harmless(`${file} cannot be read: ${why}`));
   }
   const checked = checkPlanFile(source);
   if (!checked.ok) {
     const count = checked.mistakes.length;
-    const summary = `${count} ${count === 1 ? "mistake" : "mistakes"} in ${file}`;
+    const summary = harmless(`${count} ${count === 1 ? "mistake" : "mistakes"} in ${file}`);
     throw new CommandEnd(MISUSED, `${describeMistakes(file, checked.mistakes)}\n${summary}`);
   }
   return checked;
+}
+
+/** Told on the way, and no reason to stop. */
+export function warn(file: string, warnings: readonly Mistake[], { io, quiet }: Context): void {
+  if (quiet || warnings.length === 0) return;
+  const told = warnings.map((warning) => ({ ...warning, message: `warning: ${warning.message}` }));
+  io.err(`${describeMistakes(file, told)}\n`);
+}
+
+/** Devices and pipes may never end. */
+function readBounded(file: string): string {
+  const fd = file === "-" ? 0 : openSync(file, "r");
+  try {
+    const chunks: Buffer[] = [];
+    for (let size = 0; ;) {
+      const chunk = Buffer.alloc(65_536);
+      const read = readSync(fd, chunk);
+      if (read === 0) return Buffer.concat(chunks).toString("utf8");
+      chunks.push(chunk.subarray(0, read));
+      size += read;
+      if (size > MOST_BYTES) throw new Error(`it ${TOO_LARGE}`);
+    }
+  } finally {
+    if (fd !== 0) closeSync(fd);
+  }
 }

@@ -17,19 +17,34 @@ import type { Mistake } from "./mistakes.ts";
 import { readPlanFile } from "./read.ts";
 import { requestsOf } from "./requests.ts";
 import type { Requests } from "./requests.ts";
+import { injections, wrongShellInputs } from "./shell-input.ts";
 
 export type CheckedFile =
-  | { readonly ok: true; readonly requests: Requests; readonly edgeCount: number }
+  | {
+      readonly ok: true;
+      readonly requests: Requests;
+      readonly edgeCount: number;
+      /** What is allowed, and hardly what is wanted. */
+      readonly warnings: readonly Mistake[];
+    }
   | { readonly ok: false; readonly mistakes: readonly Mistake[] };
 
 export function checkPlanFile(source: string): CheckedFile {
   const read = readPlanFile(source);
   if (!read.ok) return read;
   const requests = requestsOf(read.file);
-  const found = [...contract(requests), ...graph(requests)];
-  if (found.length === 0) return { ok: true, requests, edgeCount: edgesOf(requests).edges.length };
-  const mistakes = found.map(({ path, message }) => ({ ...read.placeOf(path), path, message }));
-  return { ok: false, mistakes: mistakes.sort((a, b) => a.line - b.line || a.column - b.column) };
+  const placed = (found: readonly Found[]): Mistake[] =>
+    found
+      .map(({ path, message }) => ({ ...read.placeOf(path), path, message }))
+      .sort((a, b) => a.line - b.line || a.column - b.column);
+  const found = [...contract(requests), ...graph(requests), ...wrongShellInputs(requests)];
+  if (found.length > 0) return { ok: false, mistakes: placed(found) };
+  return {
+    ok: true,
+    requests,
+    edgeCount: edgesOf(requests).edges.length,
+    warnings: placed(injections(requests)),
+  };
 }
 
 interface Found {

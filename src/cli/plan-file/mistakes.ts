@@ -1,4 +1,5 @@
 // What is wrong with a file, and where. Every mistake is listed, not only the first.
+import { harmless } from "../table.ts";
 
 export interface Mistake {
   /** From 1; 0 when the mistake has no place of its own. */
@@ -14,7 +15,8 @@ export function describeMistakes(file: string, mistakes: readonly Mistake[]): st
   return mistakes
     .map(({ line, column, path, message }) => {
       const place = line > 0 ? `${file}:${line}:${column}` : file;
-      return `${place}: ${path === "" ? "" : `${path}: `}${message}`;
+      // The file's own words among it.
+      return harmless(`${place}: ${path === "" ? "" : `${path}: `}${message}`);
     })
     .join("\n");
 }

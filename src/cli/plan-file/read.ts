@@ -1,5 +1,6 @@
 // A plan file from its text: YAML or JSON, read into values, with every mistake and its place. Not here: what is sent, see requests.ts.
-import { LineCounter, parseDocument } from "yaml";
+import { Lexer, LineCounter, parseDocument } from "yaml";
+import type { Document } from "yaml";
 import { Reader } from "./kinds.ts";
 import type { Mistake } from "./mistakes.ts";
 import { planFile } from "./shape.ts";
@@ -9,13 +10,18 @@ export type ReadFile =
   | { readonly ok: true; readonly file: PlanFile; readonly placeOf: (path: string) => { line: number; column: number } }
   | { readonly ok: false; readonly mistakes: readonly Mistake[] };
 
-const MOST_BYTES = 64 * 1024 * 1024;
+/** Room for as many short steps as a plan may have. */
+export const MOST_BYTES = 8 * 1024 * 1024;
+/** What is read is allowed far less; this is for a clear word before the parser's stack ends. */
+const DEEPEST = 200;
+const OVERFLOW = /stack overflow|call stack/i;
+export const TOO_LARGE = `is larger than ${MOST_BYTES / 1024 / 1024} MiB`;
 
 export function readPlanFile(source: string): ReadFile {
-  if (Buffer.byteLength(source) > MOST_BYTES)
-    return failed([{ line: 0, column: 0, path: "", message: "is larger than 64 MiB" }]);
+  if (Buffer.byteLength(source) > MOST_BYTES) return failed([{ line: 0, column: 0, path: "", message: TOO_LARGE }]);
   const lines = new LineCounter();
-  const document = parseDocument(source, { lineCounter: lines, intAsBigInt: true, merge: true, prettyErrors: false });
+  const document = parsed(source, lines);
+  if (document === undefined) return failed([{ line: 0, column: 0, path: "", message: "is nested too deeply" }]);
   if (document.errors.length > 0) {
     return failed(
       document.errors.map(({ pos, message }) => {
@@ -28,6 +34,33 @@ export function readPlanFile(source: string): ReadFile {
   const file = planFile.read(reader.place(document.contents, ""));
   if (file === undefined || reader.mistakes.length > 0) return failed(reader.mistakes);
   return { ok: true, file, placeOf: (path) => nearest(reader.places, path) };
+}
+
+/** Undefined when it is nested more deeply than the parser, which calls itself, may follow. */
+function parsed(source: string, lineCounter: LineCounter): Document | undefined {
+  if (isDeep(source)) return undefined;
+  try {
+    const options = { lineCounter, intAsBigInt: true, merge: true, prettyErrors: false };
+    const document = parseDocument(source, options);
+    return document.errors.some(({ message }) => OVERFLOW.test(message)) ? undefined : document;
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+/** Nesting that costs a file next to nothing: brackets, and dashes on one line. The lexer does not call itself. */
+function isDeep(source: string): boolean {
+  let brackets = 0;
+  let dashes = 0;
+  for (const token of new Lexer().lex(source)) {
+    if (token === "[" || token === "{") brackets++;
+    else if (token === "]" || token === "}") brackets--;
+    else if (token === "-" || token === "?") dashes++;
+    else if (token.endsWith("\n")) dashes = 0;
+    if (brackets + dashes > DEEPEST) return true;
+  }
+  return false;
 }
 
 function failed(mistakes: readonly Mistake[]): ReadFile {

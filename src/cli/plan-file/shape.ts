@@ -88,7 +88,10 @@ const step = object({
     "Steps that must end first. References and artifacts add edges by themselves.",
   ),
   condition: may(text({ maxBytes: 4096 }), "CEL; the step is skipped when it is false."),
-  input: may(json, "What the executor is handed; may hold `${{ … }}` references."),
+  input: may(
+    json,
+    "What the executor is handed; may hold `${{ … }}` references. In a shell's text a reference becomes part of the command: give `run` as a list, or hand it over in `env`.",
+  ),
   input_schema: may(jsonObject, "JSON Schema (2020-12) that the resolved input must satisfy."),
   output_schema: may(jsonObject, "JSON Schema (2020-12) that the outputs must satisfy."),
   estimate: may(estimate, "How long an attempt takes: one duration, or [optimistic, likely, pessimistic]."),
