@@ -144,7 +144,7 @@ async function start(config: Config, log: Logger, undo: (() => Promise<unknown> 
 
   const down = new AbortController();
   let reachable = true;
-  const ready = (): boolean => !down.signal.aborted && reachable && session.isAlive;
+  const ready = (): boolean => !down.signal.aborted && reachable && session.isAlive && !dispatcher.storeIsAway();
   const routes = allRoutes(
     {
       pipeline,

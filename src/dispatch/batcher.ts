@@ -258,6 +258,7 @@ export class Batcher {
       for (const item of items) item.again = true;
       this.#pause(items);
     } else if (error instanceof StoreUnavailableError) {
+      if (this.#outages === 0) this.#options.log("store.away", { error: error.message });
       this.#pause(items);
     } else if (error instanceof BatchContendedError) {
       this.#options.log("batch.contended", { items: items.length, error: error.message });

@@ -119,6 +119,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     start: async () => {
       await upkeep.start();
     },
+    storeIsAway: () => batcher.storeIsAway,
     drain: async () => {
       parts.draining = true;
       streams.endAll();

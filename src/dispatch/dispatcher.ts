@@ -126,6 +126,8 @@ export interface PlanListener {
 
 export interface Dispatcher {
   start(): Promise<void>;
+  /** Whether the store takes nothing: it is gone, or its disk is full. */
+  storeIsAway(): boolean;
   /** Polite end: no new leases, goodbye to streams, waits for batches under way. */
   drain(signal?: AbortSignal): Promise<void>;
   next(call: NextCall, signal: AbortSignal): Promise<Decision<readonly Assignment[]>>;

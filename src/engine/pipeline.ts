@@ -4,7 +4,7 @@ import type { HandoverOfCall } from "../domain/plan/handover.ts";
 import type { Principal } from "../domain/principal.ts";
 import { refusal, refused } from "../domain/refusal.ts";
 import type { Decision, Refusal } from "../domain/refusal.ts";
-import { CommitUnknownError, StoreBusyError, StoreUnavailableError } from "../store/ports/store.ts";
+import { CommitUnknownError, StoreBusyError, StoreFullError, StoreUnavailableError } from "../store/ports/store.ts";
 import type { Store, Tx } from "../store/ports/store.ts";
 import type { Clock } from "../support/clock.ts";
 import type { Random } from "../support/random.ts";
@@ -145,6 +145,7 @@ async function answeringTrouble<T>(work: () => Promise<Decision<T>>): Promise<De
     return await work();
   } catch (error) {
     if (error instanceof StoreBusyError) return { ok: false, refusal: STORE_BUSY };
+    if (error instanceof StoreFullError) return { ok: false, refusal: STORE_FULL };
     if (error instanceof StoreUnavailableError) return { ok: false, refusal: STORE_AWAY };
     if (error instanceof CommitUnknownError) {
       return refused(
@@ -165,6 +166,11 @@ const STORE_BUSY = refusal("UNAVAILABLE", "Others hold what the call needs; noth
   rule: "store.busy",
   retryAfterMs: 1_000,
   remedy: "Send it again.",
+});
+const STORE_FULL = refusal("UNAVAILABLE", "The disk of the database is full; nothing was changed.", {
+  rule: "store.full",
+  retryAfterMs: 10_000,
+  remedy: "Make room on the database's disk; then send it again.",
 });
 const STORE_AWAY = refusal("UNAVAILABLE", "The store is away; nothing was changed.", {
   rule: "store.away",

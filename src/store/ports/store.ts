@@ -53,6 +53,9 @@ export interface Store {
 /** The database is away, refuses connections, or is out of space. Nothing was changed. */
 export class StoreUnavailableError extends Error {}
 
+/** Its disk is full: it can be read, and takes nothing. */
+export class StoreFullError extends StoreUnavailableError {}
+
 /** Other transactions hold what this one needs. Nothing was changed; it may go through in a moment. */
 export class StoreBusyError extends StoreUnavailableError {}
 

@@ -2,7 +2,7 @@
 // Not here: refusals, which are the domain's, and retrying, see transaction.ts.
 import { DrizzleQueryError } from "drizzle-orm";
 import { BatchContendedError, BatchRejectedError } from "../ports/batches.ts";
-import { CommitUnknownError, StoreUnavailableError } from "../ports/store.ts";
+import { CommitUnknownError, StoreFullError, StoreUnavailableError } from "../ports/store.ts";
 
 /** The database refused a statement. Names of constraints are ours, so they may be said; its message may quote data. */
 export class StatementError extends Error {
@@ -61,6 +61,7 @@ export function toStoreTrouble(error: unknown): Error {
   if (typed.some((kind) => found instanceof kind)) return found;
   const code = codeOf(found);
   if (lost.test(code) || ended.test(code)) return new StoreUnavailableError(`the database is away (${code})`);
+  if (code === "53100") return new StoreFullError("the database's disk is full (53100)");
   if (away.test(code)) return new StoreUnavailableError(`the database cannot serve (${code})`);
   if (!/^[0-9A-Z]{5}$/.test(code)) return found;
   const constraint =
