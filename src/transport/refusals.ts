@@ -43,24 +43,19 @@ export function codeOf(reason: RefusalReason): Code {
 }
 
 export function connectError(refusal: Refusal): ConnectError {
-  return new ConnectError(refusal.explanation, CODES[refusal.reason], undefined, [
-    { desc: RefusalSchema, value: refusalToWire(refusal) },
-  ]);
+  // Its words, too: decisions name ids in the store's form.
+  const value = refusalToWire(refusal);
+  return new ConnectError(value.explanation, CODES[refusal.reason], undefined, [{ desc: RefusalSchema, value }]);
 }
 
 export function grpcStatus(refusal: Refusal): ServerErrorResponse {
   const code = CODES[refusal.reason];
-  const detail = anyPack(RefusalSchema, refusalToWire(refusal));
-  const status = create(StatusSchema, { code, message: refusal.explanation, details: [detail] });
+  const value = refusalToWire(refusal);
+  const message = value.explanation;
+  const status = create(StatusSchema, { code, message, details: [anyPack(RefusalSchema, value)] });
   const metadata = new Metadata();
   metadata.set("grpc-status-details-bin", Buffer.from(toBinary(StatusSchema, status)));
-  return {
-    name: "Refusal",
-    message: refusal.explanation,
-    code: code as number,
-    details: refusal.explanation,
-    metadata,
-  };
+  return { name: "Refusal", message, code: code as number, details: message, metadata };
 }
 
 /** What a caller hears of a bug: nothing but that there was one. */
