@@ -62,16 +62,21 @@ test("a restart under a running step: the step goes on, and so does who watches 
   await executor.line(/^attached as exec_/);
   const gate = new Gate(join(folder, "gate"));
   const file = join(folder, "plan.yaml");
-  const step = `{ capability: shell, input: { run: "${gate.wait}; echo done" } }`;
+  const step = `{ capability: shell, input: { run: "echo begun; ${gate.wait}; echo done" } }`;
   writeFileSync(file, `charter: { name: restart }\ngoal: { name: restart }\nsteps: { held: ${step} }\n`);
   const watching = command(["--server", url, "apply", file]);
-  await executor.line(/^▶ plan_\w+ held /);
+  const [, planId = ""] = await executor.line(/^▶ (plan_\w+) held /);
   await watching.line(/▶ held LEASED by stays$/);
+  const following = command(["--server", url, "logs", planId, "held", "--follow"]);
+  await following.line(/^begun$/);
 
   // Neither the executor nor the watch holds the server up.
   server.signal("SIGTERM");
   expect(await server.ended).toMatchObject({ code: 0, err: "" });
-  await Promise.all([executor.line(/^detached: /), watching.line(/the stream broke/)]);
+  await Promise.all([
+    executor.line(/^detached: /),
+    ...[watching, following].map((one) => one.line(/the stream broke/)),
+  ]);
   const again = serve(["--port", port, "--grpc-port", grpcPort, "--log-level", "warn"]);
   await again.line(READY);
   await executor.line(/^attached as exec_\w+, 1 leases carry on$/);
@@ -80,6 +85,8 @@ test("a restart under a running step: the step goes on, and so does who watches 
   expect([code, err]).toEqual([0, ""]);
   expect(out).toMatch(/; 1 of 1 steps succeeded;/);
   expect(out.match(/▶ held LEASED/g)).toHaveLength(1);
+  // Each line once, and the end of the step is its end.
+  expect(await following.ended).toMatchObject({ code: 0, out: "begun\ndone\n" });
 
   executor.signal("SIGTERM");
   expect((await executor.ended).code).toBe(0);

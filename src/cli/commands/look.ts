@@ -7,6 +7,7 @@ import { StepState, StepStateSchema } from "../../../gen/maestro/v1/step_pb.ts";
 import type { ServerClient } from "../client.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
+import { followLines } from "../follow-lines.ts";
 import { CommandEnd, INTERRUPTED } from "../io.ts";
 import { failureReasons, skipReason } from "../reasons.ts";
 import { allSteps, showPlan } from "../show.ts";
@@ -68,13 +69,14 @@ export async function logs(
   planId: string,
   step: string,
   follow: boolean,
-  { io, json, withClient }: Context,
+  { io, json, quiet, withClient }: Context,
 ): Promise<void> {
   await withClient(async (client) => {
     try {
-      for await (const { lines, dropped } of client.steps.tailLogs({ planId, step, follow }, { signal: io.signal })) {
-        if (dropped > 0n && !json) io.err(`… ${dropped} lines dropped\n`);
-        for (const line of lines) {
+      for await (const told of followLines(client, planId, step, follow, io.signal)) {
+        if (told.broken !== undefined && !quiet) io.err(`the stream broke (${harmless(told.broken)}); resuming\n`);
+        if (told.dropped > 0n && !json) io.err(`… ${told.dropped} lines dropped\n`);
+        for (const line of told.lines) {
           if (json) io.out(jsonLine(LogLineSchema, line));
           else io.out(`${harmless(line.text)}\n`);
         }
