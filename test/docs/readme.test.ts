@@ -21,6 +21,8 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "npm ci": "it installs what this test runs with",
   "npm test": "it would run this test",
   "npx vitest run test/domain": "it would run tests within tests",
+  "npm pack": "it builds into the checkout; the demo packs",
+  "npm install": "it installs from a registry",
   "npm run demo": "it runs tests itself; CI runs it",
   "npm run check": "it takes a minute; CI runs its parts",
   "npm run bench": "it takes minutes of a quiet machine",
@@ -73,7 +75,7 @@ test("every command of the documents is run here, or has a reason why not and a 
     const [program = "", verb = "", name = ""] = command.split(" ");
     const there =
       program === "npm"
-        ? verb === "ci"
+        ? ["ci", "install", "pack"].includes(verb)
           ? existsSync(join(ROOT, "package-lock.json"))
           : (verb === "run" ? name : verb) in scripts
         : existsSync(join(ROOT, program === "npx" ? `node_modules/.bin/${verb}` : program));
