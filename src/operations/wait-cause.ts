@@ -1,4 +1,5 @@
 // Why one step waits, from its row and what surrounds it. Pure; loading is in plan-explain.ts.
+import { DIMENSIONS } from "../domain/amounts.ts";
 import type { Approval } from "../domain/approval.ts";
 import { canServe } from "../domain/executor.ts";
 import type { Demand, Executor } from "../domain/executor.ts";
@@ -144,7 +145,12 @@ function unleased(view: StepView, around: Surroundings): Cause {
   const { plan, executors, freeSlots, nowMs } = around;
   if (plan.state === "SUSPENDED") return { cause: "SUSPENDED", explanation: "The plan is suspended." };
   if (has(row.flags, STEP_FLAGS.STARVED))
-    return { cause: "BUDGET", explanation: "What the plan may still authorise does not cover the step's hold." };
+    return {
+      cause: "BUDGET",
+      explanation: DIMENSIONS.every((d) => row.hold[d] === 0)
+        ? "The plan has used up its budget."
+        : "What the plan may still authorise does not cover the step's hold.",
+    };
   const demand = demandOfView(view, plan);
   const fit = executors.filter((e) => canServe(e, demand));
   if (fit.length === 0) return { cause: "NO_EXECUTOR", explanation: nobody(demand, executors) };

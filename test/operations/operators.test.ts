@@ -33,6 +33,9 @@ import { stepSkip } from "../../src/operations/step-skip.ts";
 import { failure, FIRST, openBench, spec, step, terms } from "./bench.ts";
 import type { Bench } from "./bench.ts";
 
+/** Tokens of each plan; every attempt uses one. */
+const LIMIT = 10;
+
 let bench: Bench;
 const changed: string[] = [];
 const ears = {
@@ -43,7 +46,7 @@ beforeAll(async () => {
   bench = await openBench();
   await bench.value(charterDeclare, {
     name: "release",
-    terms: terms({ budget: { ...NO_LIMITS, tokens: 10, currency: "" }, minTrust: 0.2 }),
+    terms: terms({ budget: { ...NO_LIMITS, tokens: LIMIT, currency: "" }, minTrust: 0.2 }),
     expectedRevision: 0,
   });
 });
@@ -256,6 +259,16 @@ test("a step that the budget keeps back says so", async () => {
   expect((await explain(planId)).waiting.map((w) => [w.step, w.cause])).toEqual([
     ["a", "OUTCOME"],
     ["b", "BUDGET"],
+  ]);
+});
+
+test("a step that holds nothing says that the budget is used up", async () => {
+  const keys = Array.from({ length: LIMIT + 2 }, (_, i) => `s${String(i)}`);
+  const planId = await planned(...keys.map((key) => step(key)));
+  await bench.perform(planId, ...keys.slice(0, -1));
+  await bench.starve(planId, keys.at(-1) ?? "");
+  expect((await explain(planId)).waiting).toMatchObject([
+    { step: keys.at(-1), cause: "BUDGET", explanation: "The plan has used up its budget." },
   ]);
 });
 

@@ -141,7 +141,7 @@ export type Ledger = Message<"maestro.v1.Ledger"> & {
   spent?: Amounts | undefined;
 
   /**
-   * Reported beyond a hold; outside the budget's bound, booked in full.
+   * Reported beyond a hold, booked in full: gone from what may still be authorised. In a budget that is exceeded nothing new begins.
    *
    * @generated from field: maestro.v1.Amounts overrun = 5;
    */

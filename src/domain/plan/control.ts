@@ -6,7 +6,7 @@ import { belowUsed } from "../budget.ts";
 import type { Constraints } from "../goal.ts";
 import type { ApprovalId } from "../id.ts";
 import { planHasEnded } from "../plan.ts";
-import { notFound, refused } from "../refusal.ts";
+import { refused } from "../refusal.ts";
 import type { Refusal } from "../refusal.ts";
 import { hasEnded, hasNotBegun, STEP_FLAGS } from "../step.ts";
 import type { StepRow } from "../step.ts";
@@ -176,7 +176,10 @@ export function release(draft: PlanDraft, ordinal: number): Outcome {
 
 export function decideApproval(draft: PlanDraft, approvalId: ApprovalId, approve: boolean, comment: string): Outcome {
   const approval = draft.pendingApprovals().find((a) => a.approvalId === approvalId);
-  if (approval === undefined) return notFound("pending approval", approvalId).refusal;
+  if (approval === undefined)
+    return refused("NOT_FOUND", `There is no pending approval ${approvalId}.`, {
+      metadata: { kind: "approval", id: approvalId },
+    }).refusal;
   const { actor } = draft;
   const { nowMs } = draft.context;
   const decidedApproval: Approval = {
