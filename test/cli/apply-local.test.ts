@@ -40,7 +40,7 @@ test(
     const plan = file(
       "plan.yaml",
       `  write: { capability: shell, input: { run: "echo $MAESTRO_STEP > written && echo '{\\"words\\":1}' > $MAESTRO_OUTPUTS" } }
-  read: { capability: shell, needs: [write], input: { run: "cat written; echo \${{ steps.write.outputs.words }}" } }
+  read: { capability: shell, needs: [write], input: { run: [sh, -c, 'cat written; echo "$1"', sh, "\${{ string(steps.write.outputs.words) }}"] } }
 `,
     );
     const first = await apply(plan).ended;
@@ -83,7 +83,8 @@ test(
 );
 
 test("a wrong file is told before anything is started", async () => {
-  const { code, err } = await apply(file("wrong.yaml", "  a: { capability: shell, needs: [b] }\n")).ended;
+  const { code, err } = await apply(file("wrong.yaml", "  a: { capability: shell, needs: [b], input: { run: x } }\n"))
+    .ended;
   expect(code).toBe(2);
   expect(err).toMatch(/^wrong\.yaml:4:\d+: steps\.a\.needs.*\n1 mistake in wrong\.yaml\n$/);
 });
