@@ -1,6 +1,7 @@
 // `maestro executor run`: whose steps it takes, how it ends, and how what it runs ends. Not here: commands themselves, see
 // test/executor.
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { runCli } from "../../src/cli/cli.ts";
 import { gone, pidIn } from "../executor/shell-support.ts";
 import { Stage } from "./stage.ts";
 
@@ -125,4 +126,17 @@ test("an API key that is none ends it at once: exit code 1", async () => {
   const { code, err } = await stage.run(["--api-key", "mk_nonsense", "executor", "run"]);
   expect(err).toMatch(/^maestro: refused: UNAUTHENTICATED — /);
   expect(code).toBe(1);
+});
+
+test("forgets its API key as soon as it was read", async () => {
+  const env: Record<string, string | undefined> = { MAESTRO_API_KEY: "secret" };
+  const end = new AbortController();
+  // Nobody listens there: it says that it waits.
+  const waits = new Promise<void>((resolve) => {
+    const io = { out: () => undefined, err: () => resolve(), terminal: false, columns: 80, env, signal: end.signal };
+    void runCli(["--server", "http://127.0.0.1:1", "executor", "run"], io);
+  });
+  await waits;
+  end.abort();
+  expect(env).toEqual({});
 });
