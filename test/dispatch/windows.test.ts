@@ -99,7 +99,7 @@ describe("the queue of items", () => {
   it("passes over plans that are in a batch, and keeps their items in order", () => {
     const queue = new ItemQueue();
     const first = item(1, 1);
-    const second = item(1, 1);
+    const second = { ...item(1, 1), ordinal: 2 };
     queue.push(first);
     queue.push(item(1, 2));
     queue.push(second);

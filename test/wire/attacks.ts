@@ -21,7 +21,7 @@ const refine = (steps: readonly object[], over: object = {}) => ({
 });
 const json = (text: string) => ({ json: text });
 const REFINE = "MaestroService/RefineGoal";
-const lease = (planId: string) => ({ orgId: "", planId, step: "a", ordinal: 1, fencing: "1" });
+const lease = (planId: string) => ({ planId, step: "a", ordinal: 1, fencing: "1" });
 const nested = (depth: number) => "[".repeat(depth) + "]".repeat(depth);
 const EXECUTOR = "exec_01h455vb4pex5vsknk084sn02q";
 
