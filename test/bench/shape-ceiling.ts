@@ -66,7 +66,7 @@ export async function shapeCeiling(
   const writers = Array.from({ length: WRITERS }, writer);
   const rates: number[] = [];
   try {
-    await pause(500);
+    await pause(2_000);
     for (let i = 0; i < windows; i++) {
       const before = done;
       const beganMs = performance.now();
