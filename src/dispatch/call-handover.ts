@@ -48,10 +48,13 @@ export class CallHandover implements HandoverOfCall {
     for (const step of steps) {
       if (claims.length === STEPS_LIMIT) break;
       if (batcher.isAside(step.planId, step.ordinal)) continue;
-      const taker = takerFor(step, windows, turn);
+      const key = batchKey(step.planId, step.ordinal);
+      // A transaction that is tried again asks for the same step: what was reserved for it then serves it now.
+      const before = this.#reserved.get(key);
+      const taker = before?.taker ?? takerFor(step, windows, turn);
       if (taker === undefined) continue;
-      taker.reserve();
-      this.#reserved.set(batchKey(step.planId, step.ordinal), { step, taker });
+      if (before === undefined) taker.reserve();
+      this.#reserved.set(key, { step, taker });
       claims.push({
         ordinal: step.ordinal,
         executorId: taker.executor.executorId,
