@@ -50,7 +50,7 @@ export function settleDependents(
       return;
     }
     loadChildren(draft, chunk);
-    foresee(draft, arriving(draft, chunk));
+    foresee(draft, arriving(draft, chunk, from, moved));
     const next: number[] = [];
     const rest = (index: number): readonly number[] => [...frontier.slice(index), ...next];
     for (const [index, ordinal] of chunk.entries()) {
@@ -153,13 +153,25 @@ function loadChildren(draft: PlanDraft, frontier: readonly number[]): void {
     throw new MissingRows({ childrenOf: edgesMissing, steps: [...parentsMissing, ...rowsMissing] });
 }
 
-/** Dependents that may wait for nothing more once these have ended. */
-function arriving(draft: PlanDraft, frontier: readonly number[]): readonly number[] {
+/** Of the dependents that are followed next, those that will wait for nothing more; no more than one transaction may move. */
+function arriving(
+  draft: PlanDraft,
+  frontier: readonly number[],
+  from: number | null,
+  moved: number,
+): readonly number[] {
   const left = new Map<number, number>();
-  for (const ordinal of frontier) {
-    for (const { to } of draft.children(ordinal)) left.set(to, (left.get(to) ?? draft.step(to).waitingOn) - 1);
+  let followed = moved;
+  for (const [index, ordinal] of frontier.entries()) {
+    for (const { to } of edgesOf(draft, ordinal, index === 0 ? from : null, followed)) {
+      if (followed >= CASCADE_LIMIT) break;
+      const child = draft.step(to);
+      if (hasEnded(child.state) || child.waitingOn === 0) continue;
+      followed += 1;
+      left.set(to, (left.get(to) ?? child.waitingOn) - 1);
+    }
   }
-  return [...left].filter(([ordinal, waits]) => waits <= 0 && !hasEnded(draft.step(ordinal).state)).map(([o]) => o);
+  return [...left].filter(([, waits]) => waits <= 0).map(([ordinal]) => ordinal);
 }
 
 function leaveRest(draft: PlanDraft, frontier: readonly number[], from: number | null): void {
