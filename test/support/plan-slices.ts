@@ -1,7 +1,7 @@
 // Loads a plan in memory slice by slice, each need by itself, as the store's statements do. Not here: writing it back, see
 // plan-store.ts.
 import { DIMENSIONS, MOST } from "../../src/domain/amounts.ts";
-import { earlierKey, PARKED_LIMIT } from "../../src/domain/plan/slice.ts";
+import { earlierKey, emptySlice, PARKED_LIMIT } from "../../src/domain/plan/slice.ts";
 import type { Needs, PlanSlice } from "../../src/domain/plan/slice.ts";
 import { STEP_FLAGS, has } from "../../src/domain/step.ts";
 import type { StepRow } from "../../src/domain/step.ts";
@@ -9,21 +9,7 @@ import type { PlanStore } from "./plan-store.ts";
 
 /** What a decision is given at first. */
 export function sliceOf(store: PlanStore, ordinals: readonly number[], childrenOf: readonly number[]): PlanSlice {
-  const slice: PlanSlice = {
-    plan: store.plan,
-    steps: new Map(),
-    children: new Map(),
-    definitions: new Map(),
-    results: new Map(),
-    earlier: new Map(),
-    approvals: new Map(),
-    goal: null,
-    whole: false,
-    approvalsLoaded: false,
-    parked: null,
-    cascade: undefined,
-    undo: null,
-  };
+  const slice = emptySlice(store.plan);
   load(store, slice, ordinals);
   loadChildren(store, slice, childrenOf);
   return slice;

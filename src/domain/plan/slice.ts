@@ -58,6 +58,25 @@ export interface PlanSlice {
   undo: { readonly busy: number | null; readonly candidates: readonly number[] } | null;
 }
 
+/** A slice of which nothing but the plan is loaded. */
+export function emptySlice(plan: PlanRow): PlanSlice {
+  return {
+    plan,
+    steps: new Map(),
+    children: new Map(),
+    definitions: new Map(),
+    results: new Map(),
+    earlier: new Map(),
+    approvals: new Map(),
+    goal: null,
+    whole: false,
+    approvalsLoaded: false,
+    parked: null,
+    cascade: undefined,
+    undo: null,
+  };
+}
+
 /** Parked steps that a decision sees at once. */
 export const PARKED_LIMIT = 2_000;
 /** Times that a slice is completed for one decision; one that asks for more will never have enough. */

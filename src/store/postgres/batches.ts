@@ -3,7 +3,7 @@
 import type postgres from "postgres";
 import { payloadOf } from "../../domain/payload.ts";
 import type { PlanId, PlanRef } from "../../domain/id.ts";
-import { ROUNDS_LIMIT } from "../../domain/plan/slice.ts";
+import { emptySlice, ROUNDS_LIMIT } from "../../domain/plan/slice.ts";
 import type { PlanChanges, PlanSlice } from "../../domain/plan/slice.ts";
 import { batchKey } from "../ports/batches.ts";
 import type { BatchInput, BatchPlan, BatchResult, BatchStore, Leased, PlanVerdict } from "../ports/batches.ts";
@@ -15,7 +15,7 @@ import { placeIds, placedArrays, placedMatch, placedSelect } from "./placed.ts";
 import type { Placed, PlacedStatement } from "./placed.ts";
 import { PLAN_SELECT, planRowOf } from "./plan-rows.ts";
 import type { RawPlan } from "./plan-rows.ts";
-import { addChildren, completeSlice, emptySlice } from "./slice.ts";
+import { addChildren, completeSlice } from "./slice.ts";
 import { STEP_SELECT_OF_PLAN, stepRowOfValues } from "./step-rows.ts";
 import { seeText } from "./transaction.ts";
 import { sendChanges } from "./write-changes.ts";

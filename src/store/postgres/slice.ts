@@ -3,7 +3,6 @@
 import type { Approval } from "../../domain/approval.ts";
 import { parseDefinition } from "../../domain/graph/fingerprint.ts";
 import type { ApprovalId, ExecutorId, OrgId, PlanId, RecordId } from "../../domain/id.ts";
-import type { PlanRow } from "../../domain/plan.ts";
 import { earlierKey, PARKED_LIMIT } from "../../domain/plan/slice.ts";
 import type { ChildEdge, EarlierAttempt, Needs, PlanSlice } from "../../domain/plan/slice.ts";
 import type { StepState } from "../../domain/step.ts";
@@ -15,24 +14,6 @@ import type { RawStepOfPlan } from "./step-rows.ts";
 
 /** Runs one prepared statement on the transaction's connection and gives its rows. */
 export type Query = <Row>(text: string, parameters: readonly unknown[]) => Promise<readonly Row[]>;
-
-export function emptySlice(plan: PlanRow): PlanSlice {
-  return {
-    plan,
-    steps: new Map(),
-    children: new Map(),
-    definitions: new Map(),
-    results: new Map(),
-    earlier: new Map(),
-    approvals: new Map(),
-    goal: null,
-    whole: false,
-    approvalsLoaded: false,
-    parked: null,
-    cascade: undefined,
-    undo: null,
-  };
-}
 
 /** Of parked steps: steps too dear, however many, must not hide one that could run. Compensation is never too dear. */
 const AFFORDABLE = `s.state = 'COMPENSATING' OR (${["tokens", "money", "wall", "energy"]
