@@ -43,7 +43,11 @@ export const SETTINGS = {
   dataDir: { env: "MAESTRO_DATA_DIR", kind: "text", help: "folder of the embedded database" },
   databaseUrl: { env: "DATABASE_URL", kind: "text", help: "Postgres 15 or newer instead of the embedded one" },
   directUrl: { env: "MAESTRO_DIRECT_URL", kind: "text", help: "the same database past a pooler, for migrations" },
-  poolSize: { env: "MAESTRO_POOL_SIZE", kind: "number", help: "connections to the database for operations (10)" },
+  poolSize: {
+    env: "MAESTRO_POOL_SIZE",
+    kind: "number",
+    help: "connections to the database for operations (10); dispatch has half as many of its own, and three more stand apart",
+  },
   tlsCert: { env: "MAESTRO_TLS_CERT", kind: "text", help: "certificate chain, PEM file" },
   tlsKey: { env: "MAESTRO_TLS_KEY", kind: "text", help: "private key, PEM file" },
   allowedHosts: {
