@@ -174,12 +174,17 @@ describe.runIf(onLinux)("a lock file that is left over", () => {
   test("is empty after a power cut", () => startsDespite(""));
 
   test("names a zombie that nobody reaps", async () => {
-    // The shell's child ends; the program that takes the shell's place never waits for it.
-    const parent = spawn("sh", ["-c", "sleep 0 & echo $!; exec sleep 60"], { stdio: ["ignore", "pipe", "ignore"] });
+    // A child that ends with its input, below a program that never waits for it: the child ends once the shell, which
+    // would have waited, has been replaced by that program.
+    const parent = spawn("sh", ["-c", "exec 3<&0; cat <&3 >&2 & echo $!; exec sleep 60"], {
+      stdio: ["pipe", "pipe", "ignore"],
+    });
     try {
       const pid = await new Promise<number>((resolve) =>
         parent.stdout.once("data", (text) => resolve(Number(String(text)))),
       );
+      await until(async () => (await readFile(`/proc/${parent.pid}/comm`, "utf8")) === "sleep\n");
+      parent.stdin.end();
       await until(async () => / Z /.test(await readFile(`/proc/${pid}/stat`, "utf8")));
       await startsDespite(naming(pid));
     } finally {
