@@ -230,6 +230,7 @@ export async function transitionOf(
     orgId: plan.orgId,
     planId: plan.planId,
     planState: plan.state,
+    committedMs: plan.committedMs,
     version: version.version,
     nextOrdinal: plan.nextOrdinal,
     minTrust: constraints.minTrust,

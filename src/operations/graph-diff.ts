@@ -66,6 +66,7 @@ export function graphDiff(heavy: HeavyWork): Operation<GraphDiffRequest, GraphDi
               minTrust: constraints.minTrust,
               staleRule: charter.terms.staleRule,
               nowMs: 0,
+              committedMs: plan.committedMs,
               before: await loadGraph(tx, plan, fromVersion),
               after: {
                 steps: candidate.steps,

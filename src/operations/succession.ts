@@ -21,6 +21,8 @@ export interface SuccessionInput extends JudgeInput {
   /** The trust floor that holds from now on. */
   readonly minTrust: number;
   readonly nowMs: number;
+  /** Of the plan; null in its first commit. */
+  readonly committedMs: number | null;
   /** Every row of the plan, those of dropped steps included. */
   readonly rows: readonly StepRow[];
 }
@@ -59,6 +61,7 @@ export function succeed(input: SuccessionInput): Succession {
     ),
     predecessors: predecessorsOf(fresh, input.rows),
     open: input.planState !== "SUSPENDED",
+    committedMs: input.committedMs,
   });
   const held = numberedOn(heldOver(built.steps, current), input.rows);
   const wiring = rewire(

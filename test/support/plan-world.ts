@@ -93,6 +93,7 @@ export class PlanWorld extends PlanStore {
       minTrust: 0,
       staleRule: options.staleRule ?? "RERUN",
       nowMs: this.nowMs,
+      committedMs: this.plan.committedMs,
       rows: [...this.steps.values()],
       rowEdges: this.edges,
     });

@@ -4,19 +4,31 @@ import { has, STEP_FLAGS } from "../step.ts";
 import type { PlanDraft } from "./draft.ts";
 import { MissingRows } from "./slice.ts";
 
+/**
+ * How much a plan that is under way may overtake newer work: what it has waited since its commit counts up to this, so that
+ * plans are ended before others are begun, and a plan's next step often goes out with the outcome that made it ready.
+ */
+export const UNDER_WAY_MS = 60_000;
+
 /** READY, and in the ready set unless the plan is suspended: order is ready time less the boost, so waiting ages it. */
 export function makeReady(draft: PlanDraft, ordinal: number): void {
   const row = draft.step(ordinal);
   const { nowMs } = draft.context;
-  const orderKey = draft.plan.state === "SUSPENDED" ? null : orderKeyAt(nowMs, row.boostMs, ordinal);
+  const orderKey = draft.plan.state === "SUSPENDED" ? null : orderKeyAt(draft.plan, nowMs, row.boostMs, ordinal);
   if (row.state === "READY") draft.patch(ordinal, { orderKey, readyMs: nowMs });
   else draft.move(ordinal, "READY", { orderKey, readyMs: nowMs });
   if (orderKey !== null) draft.ready.push(ordinal);
 }
 
-/** Epoch microseconds of a moment less the boost; the ordinal breaks ties within a plan. */
-export function orderKeyAt(readyMs: number, boostMs: number, ordinal: number): number {
-  return (readyMs - boostMs) * 1_000 + (ordinal % 1_000);
+/** Epoch microseconds of a moment less the boosts of plan and step; the ordinal breaks ties within a plan. */
+export function orderKeyAt(
+  plan: { readonly committedMs: number | null },
+  readyMs: number,
+  boostMs: number,
+  ordinal: number,
+): number {
+  const sinceMs = Math.min(readyMs, Math.max(plan.committedMs ?? readyMs, readyMs - UNDER_WAY_MS));
+  return (sinceMs - boostMs) * 1_000 + (ordinal % 1_000);
 }
 
 /** Puts parked steps back into the ready set, at most so many; those that the budget does not allow would only starve again. */
@@ -34,7 +46,7 @@ export function unpark(draft: PlanDraft, limit = Number.POSITIVE_INFINITY): void
     }
     left -= 1;
     draft.patch(ordinal, {
-      orderKey: orderKeyAt(row.readyMs ?? draft.context.nowMs, row.boostMs, ordinal),
+      orderKey: orderKeyAt(draft.plan, row.readyMs ?? draft.context.nowMs, row.boostMs, ordinal),
       flags: row.flags & ~STEP_FLAGS.STARVED,
     });
     draft.ready.push(ordinal);

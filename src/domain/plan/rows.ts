@@ -30,6 +30,8 @@ export interface RowOptions {
   readonly predecessors: ReadonlyMap<string, number>;
   /** Whether ready rows go into the ready set (the plan is active and not suspended). */
   readonly open: boolean;
+  /** When the plan was committed; null in its first commit. */
+  readonly committedMs: number | null;
 }
 
 /**
@@ -106,7 +108,7 @@ function rowOf(
     undoing: false,
     heldBack: false,
     waitingOn,
-    orderKey: ready && options.open ? orderKeyAt(options.nowMs, boostMs, ordinal) : null,
+    orderKey: ready && options.open ? orderKeyAt(options, options.nowMs, boostMs, ordinal) : null,
     demandId: options.demandIdOf(definition),
     boostMs,
     flags,
