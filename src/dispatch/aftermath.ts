@@ -84,7 +84,7 @@ export function aftermath(
     if (result.changed && options.listeners.has(plan.planId))
       options.listeners.moved(plan.orgId, { planId: plan.planId, recordSeq: plan.recordSeq, state: plan.state });
   }
-  // Acknowledgements first: an executor that gets its credit back sees why.
+  // Acknowledgements first: an executor is never told of more steps than it has slots.
   for (const { done, result } of answers) done(result);
   for (const [taker, assignments] of given) taker.deliver(assignments);
   options.poke();

@@ -6,11 +6,12 @@ import { BatchContendedError, BatchRejectedError } from "../store/ports/batches.
 import type { BatchInput, BatchStore } from "../store/ports/batches.ts";
 import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.ts";
 import type { DecideContext } from "../domain/plan/draft.ts";
-import { decideShare } from "./decide-batch.ts";
+import { decideShare, keepSlots } from "./decide-batch.ts";
 import type { PlanResult } from "./decide-batch.ts";
 import { ClaimPicker } from "./claim-picker.ts";
 import { BUG, ordinalOf, refuseItem } from "./items.ts";
 import type { Item } from "./items.ts";
+import type { LeaseTable } from "./leases.ts";
 import { ItemQueue, ORG_LIMIT } from "./queue.ts";
 import { SetAside } from "./set-aside.ts";
 import { byPlanOf, handoversOf, keysOf, planKey, plansOf } from "./shares.ts";
@@ -44,6 +45,7 @@ export interface BatcherOptions {
   readonly writers: number;
   readonly windows: Windows;
   readonly takers: Takers;
+  readonly leases: Pick<LeaseTable, "free" | "keep">;
   readonly session: { readonly id: SessionId; mayCommit(): boolean };
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly contextAt: (nowMs: number) => DecideContext;
@@ -182,6 +184,7 @@ export class Batcher {
     try {
       await this.#run(own, results);
     } catch (error) {
+      for (const [planId, { effects }] of results) keepSlots(effects, planId, this.#options.leases);
       const handovers = handoversOf(results);
       // Whether they are leased is as unknown as the commit: they are asked for again and adopted. Otherwise they never were.
       if (error instanceof CommitUnknownError) items = [...items, ...handovers];
@@ -196,7 +199,7 @@ export class Batcher {
   }
 
   async #run({ items, wait, plain }: OwnBatch, results: Map<PlanId, PlanResult>): Promise<void> {
-    const { store, session, windows, takers, contextAt } = this.#options;
+    const { store, session, windows, takers, leases, contextAt } = this.#options;
     const byPlan = byPlanOf(items);
     const room = { left: BATCH_ITEMS };
     let context: DecideContext | undefined;
@@ -217,7 +220,7 @@ export class Batcher {
         const { verdict, result } = decideShare(
           slice,
           byPlan.get(planKey(slice.plan)) ?? [],
-          { context, sessionId: session.id, windows, takers: turn, isAside: this.isAside, room },
+          { context, sessionId: session.id, windows, takers: turn, isAside: this.isAside, leases, room },
           previous,
         );
         if (result !== undefined) results.set(planId, result);

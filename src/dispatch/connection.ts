@@ -12,6 +12,11 @@ export const GRACE_MS = 2_000;
 export const SILENCE_MS = 10_000;
 export const HEARTBEAT_MS = 2_000;
 
+interface Acknowledgement {
+  readonly lease: LeaseRef;
+  readonly result: Decision<Receipt>;
+}
+
 export class ExecutorConnection {
   readonly taker: Taker;
   readonly incarnation: string;
@@ -21,7 +26,7 @@ export class ExecutorConnection {
   draining = false;
   heardMs: number;
   /** Acknowledgements that leave with the next message. */
-  readonly pendingAcks: { readonly lease: LeaseRef; readonly result: Decision<Receipt> }[] = [];
+  readonly pendingAcks: Acknowledgement[] = [];
   /** When it broke, by the monotonic clock; null while it stands. */
   brokenMs: number | null = null;
 
@@ -52,13 +57,19 @@ export class ExecutorConnection {
       capabilities: [],
       deliver: (assignments: readonly Assignment[]) => {
         if (this.sink === null) options.onUndelivered(this, assignments);
-        else if (!this.sink.sendAssignments(assignments)) options.onSlow(this);
+        else if (!this.sendAcks() || !this.sink.sendAssignments(assignments)) options.onSlow(this);
       },
     });
   }
 
   get executor(): Executor {
     return this.taker.executor;
+  }
+
+  /** Sends the acknowledgements of a commit in one message; false when the stream's reader does not keep up. */
+  sendAcks(): boolean {
+    const acks = this.pendingAcks.splice(0);
+    return acks.length === 0 || this.sink === null || this.sink.sendAcks(acks);
   }
 
   end(no: Refusal | null, reconnect: boolean): void {

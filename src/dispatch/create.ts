@@ -37,6 +37,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     upkeep.learnDemands(orgs);
   };
   const batcher: Batcher = new Batcher({
+    leases,
     store: store.batches,
     writers: options.writers ?? 2,
     windows,

@@ -16,6 +16,7 @@ import type { StepRow } from "../domain/step.ts";
 import type { PlanVerdict } from "../store/ports/batches.ts";
 import { decideItem } from "./items.ts";
 import type { Effect, Item } from "./items.ts";
+import type { LeaseTable } from "./leases.ts";
 import { takerFor } from "./takers.ts";
 import type { Taker } from "./takers.ts";
 import type { Windows } from "./windows.ts";
@@ -42,6 +43,8 @@ export interface ShareOptions {
   readonly takers: readonly Taker[];
   /** A claim of this step is a bug: it is not handed over either. */
   readonly isAside: (planId: PlanId, ordinal: number) => boolean;
+  /** Slots of leases that the batch ends are given away by it. */
+  readonly leases: Pick<LeaseTable, "free" | "keep">;
   /** Steps that the batch may still lease. */
   readonly room: { left: number };
 }
@@ -53,14 +56,20 @@ export function decideShare(
   options: ShareOptions,
   previous: PlanResult | undefined,
 ): { readonly verdict: PlanVerdict; readonly result: PlanResult | undefined } {
-  if (previous !== undefined) giveBack(previous, options);
+  if (previous !== undefined) giveBack(previous.effects, slice.plan.planId, options);
   const draft = new PlanDraft(slice, options.context);
   const effects: Effect[] = [];
   try {
-    for (const item of items) effects.push(...decideItem(draft, item, options.sessionId));
+    for (const item of items) {
+      for (const effect of decideItem(draft, item, options.sessionId)) {
+        const freed =
+          effect.kind === "ended" && options.leases.free(slice.plan.planId, effect.ordinal, effect.fencing);
+        effects.push(freed ? { ...effect, freed } : effect);
+      }
+    }
     handOver(draft, options, effects);
   } catch (error) {
-    giveBack({ effects }, options);
+    giveBack(effects, slice.plan.planId, options);
     if (error instanceof MissingRows)
       return { verdict: { kind: "needs", needs: alsoFor(items, slice, error.needs) }, result: undefined };
     throw error;
@@ -132,8 +141,7 @@ function isDynamic(row: StepRow | undefined): boolean {
 
 /** Leases what became ready to takers that can serve it, as long as that overtakes nobody by more than the bound. */
 function handOver(draft: PlanDraft, options: ShareOptions, effects: Effect[]): void {
-  const freed = effects.filter((e) => e.kind === "ended").length;
-  if (options.takers.length === 0 || (draft.ready.length === 0 && freed === 0)) return;
+  if (options.takers.length === 0) return;
   for (const ordinal of [...draft.ready]) {
     if (options.room.left <= 0) break;
     const row = draft.step(ordinal);
@@ -159,12 +167,20 @@ function handOver(draft: PlanDraft, options: ShareOptions, effects: Effect[]): v
   }
 }
 
-/** Credit that handovers of an abandoned try had taken. Claims from windows keep theirs: they are part of the items. */
-function giveBack(previous: { readonly effects: readonly Effect[] }, options: ShareOptions): void {
-  for (const effect of previous.effects) {
+/** What an abandoned try had reserved and freed. Claims from windows keep theirs: they are part of the items. */
+function giveBack(effects: readonly Effect[], planId: PlanId, options: ShareOptions): void {
+  keepSlots(effects, planId, options.leases);
+  for (const effect of effects) {
     if (effect.kind === "leased" && effect.handedOver) {
       effect.taker.release();
       options.room.left += 1;
     }
+  }
+}
+
+/** The leases that a try had ended stand: their slots are not free. */
+export function keepSlots(effects: readonly Effect[], planId: PlanId, leases: Pick<LeaseTable, "keep">): void {
+  for (const effect of effects) {
+    if (effect.kind === "ended" && effect.freed) leases.keep(planId, effect.ordinal, effect.fencing);
   }
 }

@@ -39,7 +39,8 @@ export class Streams {
       incarnation: hello.incarnation,
       keyId: hello.principal.keyId,
       nowMs: this.#parts.options.clock.monotonicMs(),
-      inFlight: () => this.#parts.leases.count(executor.executorId),
+      inFlight: () =>
+        this.#parts.leases.count(executor.executorId) - this.#parts.leases.freed(executor.executorId),
       onSlow: (slow) => {
         this.lose(slow, "slow");
         slow.end(SLOW, true);
@@ -172,8 +173,7 @@ export class Streams {
       // All acknowledgements of a commit leave in one message.
       if (connection.pendingAcks.length === 1)
         queueMicrotask(() => {
-          const acks = connection.pendingAcks.splice(0);
-          if (connection.sink !== null && !connection.sink.sendAcks(acks)) {
+          if (!connection.sendAcks()) {
             this.lose(connection, "slow");
             connection.end(SLOW, true);
           }

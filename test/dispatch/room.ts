@@ -70,6 +70,7 @@ export async function openRoom(bench: Bench, over: Partial<Pick<BatcherOptions, 
   const log: Room["log"] = [];
   const clock = { monotonicMs: () => systemClock.monotonicMs() + room.aheadMs };
   const batcher: Batcher = new Batcher({
+    leases,
     store: {
       run: async (plans, decide, options) => {
         room.before(plans);
