@@ -58,17 +58,27 @@ const GRACE_MS = 5_000;
 const PARTITION_MONTHS = 3;
 const { version: BUILD } = createRequire(import.meta.url)("maestro/package.json") as { readonly version: string };
 
-export async function startApp(config: Config, { log }: { readonly log: Logger }): Promise<App> {
+interface AppOptions {
+  readonly log: Logger;
+  /** For tests, see the store's options. */
+  readonly checkCache?: boolean;
+}
+
+export async function startApp(config: Config, options: AppOptions): Promise<App> {
   const undo: (() => Promise<unknown> | void)[] = [];
   try {
-    return await start(config, log, undo);
+    return await start(config, options, undo);
   } catch (error) {
     for (const step of undo.reverse()) await Promise.resolve(step()).catch(() => undefined);
     throw error;
   }
 }
 
-async function start(config: Config, log: Logger, undo: (() => Promise<unknown> | void)[]): Promise<App> {
+async function start(
+  config: Config,
+  { log, checkCache = false }: AppOptions,
+  undo: (() => Promise<unknown> | void)[],
+): Promise<App> {
   const clock = systemClock;
   const random = systemRandom();
   const ids: IdMaker = { uuid: () => uuidv7(clock.nowMs(), random.bytes(10)) };
@@ -90,6 +100,7 @@ async function start(config: Config, log: Logger, undo: (() => Promise<unknown> 
     log: (line) => log.debug(line),
     ids,
     random,
+    checkCache,
   });
   undo.push(() => store.close());
   const { installationId, storeEpoch } = await store.platform.installation();

@@ -62,8 +62,7 @@ export function decideShare(
   try {
     for (const item of items) {
       for (const effect of decideItem(draft, item, options.sessionId)) {
-        const freed =
-          effect.kind === "ended" && options.leases.free(slice.plan.planId, effect.ordinal, effect.fencing);
+        const freed = effect.kind === "ended" && options.leases.free(slice.plan.planId, effect.ordinal, effect.fencing);
         effects.push(freed ? { ...effect, freed } : effect);
       }
     }

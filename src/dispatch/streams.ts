@@ -39,8 +39,7 @@ export class Streams {
       incarnation: hello.incarnation,
       keyId: hello.principal.keyId,
       nowMs: this.#parts.options.clock.monotonicMs(),
-      inFlight: () =>
-        this.#parts.leases.count(executor.executorId) - this.#parts.leases.freed(executor.executorId),
+      inFlight: () => this.#parts.leases.count(executor.executorId) - this.#parts.leases.freed(executor.executorId),
       onSlow: (slow) => {
         this.lose(slow, "slow");
         slow.end(SLOW, true);

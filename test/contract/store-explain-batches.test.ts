@@ -7,34 +7,14 @@ import type { ApprovalId, OrgId, PlanId, SessionId } from "../../src/domain/id.t
 import type { PlanChanges } from "../../src/domain/plan/slice.ts";
 import { createBatchStore } from "../../src/store/postgres/batches.ts";
 import { openClient } from "../../src/store/postgres/connection.ts";
-import type { Client, Connection } from "../../src/store/postgres/connection.ts";
+import type { Client } from "../../src/store/postgres/connection.ts";
 import { asAdmin } from "../support/database.ts";
 import { anAttempt, aStepRow, aVersion, changesOf } from "../support/plan.ts";
 import { aCharter, addOrg, aGoal, newId, openStore, servers } from "../support/store.ts";
 import type { TestStore } from "../support/store.ts";
 import { indexes, planOf, scanned } from "./explain-support.ts";
-
-interface Sent {
-  readonly text: string;
-  readonly parameters: readonly unknown[];
-}
-
-/** A client whose borrowers' statements are noted. */
-function noting(client: Client, sent: Sent[]): Client {
-  return {
-    ...client,
-    reserve: async (signal) =>
-      new Proxy(await client.reserve(signal), {
-        get: (connection, name) =>
-          name !== "unsafe"
-            ? (Reflect.get(connection, name) as unknown)
-            : (...args: Parameters<Connection["unsafe"]>) => {
-                sent.push({ text: args[0], parameters: args[1] ?? [] });
-                return connection.unsafe(...args);
-              },
-      }),
-  };
-}
+import { noting } from "./noting.ts";
+import type { Sent } from "./noting.ts";
 
 /** What is sent besides statements that read or write rows. */
 const ENDS = /^(BEGIN|COMMIT|ROLLBACK|SELECT set_config|SELECT maestro.clock_ms)/;
@@ -93,14 +73,17 @@ describe.each(servers())("on $name", (server) => {
   });
 
   /** What a batch on three plans sends that changes each as `changes` says. */
-  const batch = async (changes: (plan: PlanId) => Partial<PlanChanges>): Promise<readonly Sent[]> => {
+  const batch = async (
+    changes: (plan: PlanId) => Partial<PlanChanges>,
+    ordinals: readonly number[] = [5, 6],
+  ): Promise<readonly Sent[]> => {
     const sent: Sent[] = [];
     await createBatchStore(noting(client, sent)).run(
-      plans.slice(0, 3).map((planId) => ({ orgId, planId, ordinals: [5, 6], childrenOf: [5] })),
+      plans.slice(0, 3).map((planId) => ({ orgId, planId, ordinals, childrenOf: ordinals.slice(0, 1) })),
       ({ plan }) => ({
         kind: "changes",
         changes: changesOf({ ...plan, rev: plan.rev + 1 }, changes(plan.planId)),
-        leased: [{ planId: plan.planId, orgId, ordinal: 5, undoing: false, again: true }],
+        leased: [{ planId: plan.planId, orgId, ordinal: ordinals[0] ?? 0, undoing: false, again: true }],
       }),
       { wait: false },
     );
@@ -119,8 +102,11 @@ describe.each(servers())("on $name", (server) => {
     return [...used].toSorted();
   };
 
-  test("a batch reads plans, steps, children, inputs and checkpoints by primary key", async () => {
-    const sent = await batch(() => ({}));
+  test.each([
+    ["of a plan that may be small", [5, 6]],
+    ["of a large plan", [105, 106]],
+  ])("a batch reads plans, steps, children, inputs and checkpoints by primary key: %s", async (_, ordinals) => {
+    const sent = await batch(() => ({}), ordinals);
     expect(sent.filter(({ text }) => /FOR NO KEY UPDATE/.test(text))).toHaveLength(1);
     expect(await expectByKey(sent.filter(({ text }) => text.startsWith("SELECT")))).toEqual([
       "checkpoints_pkey",

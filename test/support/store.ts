@@ -42,6 +42,7 @@ export async function openStore(server: TestServer, options: Partial<StoreOption
     log: (line) => log.push(line),
     ids: { uuid: newId },
     random,
+    checkCache: true,
     ...options,
   });
   return {

@@ -20,7 +20,7 @@ export async function startServer(overrides: Partial<Config> = {}): Promise<Test
   if (!read.ok) throw new Error(read.mistakes.join("\n"));
   const app = await startApp(
     { ...read.config, ...overrides },
-    { log: pino({ level: process.env["TEST_LOG"] ?? "silent" }, pino.destination(2)) },
+    { log: pino({ level: process.env["TEST_LOG"] ?? "silent" }, pino.destination(2)), checkCache: true },
   );
   return {
     ...app,

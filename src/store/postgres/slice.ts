@@ -108,15 +108,16 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
   if (needs.whole === true) slice.whole = true;
 }
 
-interface RawEdge {
+export interface RawEdge {
   readonly from_ordinal: number;
   readonly to_ordinal: number;
   readonly regardless: boolean;
 }
 
 /** Adds edges; every step of `asked` gets an entry, so that having no children is known as well. */
-export function addChildren(slice: PlanSlice, rows: readonly RawEdge[], asked: readonly number[]): void {
-  const lists = new Map<number, ChildEdge[]>(asked.map((ordinal) => [ordinal, []]));
+export function addChildren(slice: PlanSlice, rows: readonly RawEdge[], asked: Iterable<number>): void {
+  const lists = new Map<number, ChildEdge[]>();
+  for (const ordinal of asked) lists.set(ordinal, []);
   for (const raw of rows) {
     const list = lists.get(raw.from_ordinal) ?? [];
     list.push({ to: raw.to_ordinal, regardless: raw.regardless });

@@ -33,6 +33,8 @@ export interface StoreOptions {
   readonly log: (line: string) => void;
   readonly ids: IdMaker;
   readonly random: Random;
+  /** For tests: batches read what they have cached as well, and fail where the two differ. */
+  readonly checkCache?: boolean;
 }
 
 /** An operation that waits for a row longer than this is answered that others hold it, ms: meanwhile it keeps a connection. */
@@ -68,7 +70,7 @@ export async function createPostgresStore(options: StoreOptions): Promise<Store>
       }
     },
     platform: createPlatformStore({ operations, session, scans }),
-    batches: createBatchStore(batchClient, { prepare }),
+    batches: createBatchStore(batchClient, { prepare, checkCache: options.checkCache ?? false }),
     close: async () => {
       await Promise.all([operations, session, scans].map(({ client }) => client.end()).concat(batchClient.end()));
     },
