@@ -1,9 +1,9 @@
 // One attached executor: its stream, its credit, its grace after a break. Not here: what it is given.
 import type { Executor } from "../domain/executor.ts";
-import type { Assignment, LeaseRef, Receipt } from "../domain/outcome.ts";
-import type { Decision, Refusal } from "../domain/refusal.ts";
+import type { Assignment } from "../domain/outcome.ts";
+import type { Refusal } from "../domain/refusal.ts";
 import { refusal } from "../domain/refusal.ts";
-import type { StreamSink } from "./dispatcher.ts";
+import type { Acknowledgement, StreamSink } from "./dispatcher.ts";
 import { Taker } from "./takers.ts";
 
 /** How long an executor may be away before its leases are lost. */
@@ -11,11 +11,6 @@ export const GRACE_MS = 2_000;
 /** Longest silence of an executor. */
 export const SILENCE_MS = 10_000;
 export const HEARTBEAT_MS = 2_000;
-
-interface Acknowledgement {
-  readonly lease: LeaseRef;
-  readonly result: Decision<Receipt>;
-}
 
 export class ExecutorConnection {
   readonly taker: Taker;
@@ -57,7 +52,7 @@ export class ExecutorConnection {
       capabilities: [],
       deliver: (assignments: readonly Assignment[]) => {
         if (this.sink === null) options.onUndelivered(this, assignments);
-        else if (!this.sendAcks() || !this.sink.sendAssignments(assignments)) options.onSlow(this);
+        else if (!this.send(assignments)) options.onSlow(this);
       },
     });
   }
@@ -66,10 +61,10 @@ export class ExecutorConnection {
     return this.taker.executor;
   }
 
-  /** Sends the acknowledgements of a commit in one message; false when the stream's reader does not keep up. */
-  sendAcks(): boolean {
+  /** Sends what there is in one message, acknowledgements of the same commit included; false when the stream's reader does not keep up. */
+  send(assignments: readonly Assignment[]): boolean {
     const acks = this.pendingAcks.splice(0);
-    return acks.length === 0 || this.sink === null || this.sink.sendAcks(acks);
+    return acks.length + assignments.length === 0 || this.sink === null || this.sink.send(assignments, acks);
   }
 
   end(no: Refusal | null, reconnect: boolean): void {

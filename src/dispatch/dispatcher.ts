@@ -72,9 +72,14 @@ export interface StopOrder {
 }
 
 /** How the dispatcher talks to a stream. `send…` return false when the stream's buffer is over its bound: it is then ended as a slow reader. */
+export interface Acknowledgement {
+  readonly lease: LeaseRef;
+  readonly result: Decision<Receipt>;
+}
+
 export interface StreamSink {
-  sendAssignments(assignments: readonly Assignment[]): boolean;
-  sendAcks(acks: readonly { readonly lease: LeaseRef; readonly result: Decision<Receipt> }[]): boolean;
+  /** Steps to perform, with acknowledgements that leave in the same message; either may be empty. */
+  send(assignments: readonly Assignment[], acks: readonly Acknowledgement[]): boolean;
   sendStops(stops: readonly StopOrder[]): boolean;
   sendHeartbeat(): boolean;
   /** Last; the transport closes the stream after it. */
@@ -86,7 +91,7 @@ export interface Attachment {
   readonly executor: Executor;
   readonly resumed: readonly LeaseRef[];
   readonly lost: readonly LeaseRef[];
-  /** Results reach the sink by sendAcks after the commit. Resolves when they were handed to the batches (backpressure). */
+  /** Results reach the sink after the commit. Resolves when they were handed to the batches (backpressure). */
   outcomes(outcomes: readonly Outcome[]): Promise<void>;
   renewals(renewals: readonly RenewalReport[]): void;
   slots(slots: number): void;

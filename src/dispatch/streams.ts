@@ -169,10 +169,10 @@ export class Streams {
       const { sink } = connection;
       if (sink === null) return;
       connection.pendingAcks.push({ lease: outcome.lease, result });
-      // All acknowledgements of a commit leave in one message.
+      // All acknowledgements of a commit leave in one message, with its assignments if there are any.
       if (connection.pendingAcks.length === 1)
         queueMicrotask(() => {
-          if (!connection.sendAcks()) {
+          if (!connection.send([])) {
             this.lose(connection, "slow");
             connection.end(SLOW, true);
           }

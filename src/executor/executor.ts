@@ -189,18 +189,16 @@ export class Executor {
     });
   }
 
-  #receive({ message, acknowledged }: AttachResponse): void {
+  #receive({ message, acks, acknowledged }: AttachResponse): void {
     for (const attempt of this.#attempts.values()) attempt.acknowledge(acknowledged);
+    for (const ack of acks) this.#acknowledged(ack);
+    if (acks.length > 0) this.#closeWhenEmpty();
     switch (message.case) {
       case "welcome":
         this.#welcome(message.value);
         break;
       case "assignments":
         for (const assignment of message.value.assignments) this.#take(assignment);
-        break;
-      case "acks":
-        for (const ack of message.value.acks) this.#acknowledged(ack);
-        this.#closeWhenEmpty();
         break;
       case "stops":
         for (const stop of message.value.stops) this.#stopAttempt(stop);

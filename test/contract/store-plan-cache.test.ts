@@ -68,7 +68,7 @@ describe.each(servers())("on $name", (server) => {
     change: Partial<PlanChanges> | null,
     over: { ordinals?: readonly number[]; by?: BatchStore; fail?: boolean } = {},
   ): Promise<{ readonly seen: PlanSlice; readonly reads: number }> {
-    const { ordinals = [1], by = batches } = over;
+    const { ordinals = [1, 2], by = batches } = over;
     sent.length = 0;
     const seen: PlanSlice[] = [];
     await by.run(
@@ -152,7 +152,15 @@ describe.each(servers())("on $name", (server) => {
     expect(first.seen.whole).toBe(false);
     const later = await batch(planId, null, { ordinals: [SMALL_PLAN + 2] });
     expect([...later.seen.steps.keys()].toSorted((a, b) => a - b)).toEqual([SMALL_PLAN + 2, SMALL_PLAN + 3]);
-    expect((await batch(planId, null)).seen.steps.size).toBe(2);
+    expect((await batch(planId, null)).seen.steps.size).toBe(3);
+  });
+
+  test("a plan that is touched a step at a time is read as asked, and not remembered", async () => {
+    const planId = await aPlan(5);
+    for (let time = 0; time < 2; time++) {
+      const { seen, reads } = await batch(planId, null, { ordinals: [2] });
+      expect([reads, [...seen.steps.keys()], seen.whole]).toEqual([2, [2, 3], false]);
+    }
   });
 
   test("rows that changed without the plan's revision are found where that is looked for", async () => {

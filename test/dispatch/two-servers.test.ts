@@ -57,12 +57,9 @@ async function attach(
     void worker.attachment.outcomes(leases.map((lease) => outcomeOf(lease, success("{}"))));
   };
   const sink: StreamSink = {
-    sendAssignments: (assignments) => {
+    send: (assignments, acks) => {
       given.push(...assignments);
-      if (works) finish(assignments.map(({ lease }) => lease));
-      return true;
-    },
-    sendAcks: (acks) => {
+      if (works && assignments.length > 0) finish(assignments.map(({ lease }) => lease));
       for (const { lease, result } of acks)
         if (result.ok) receipts.push(lease);
         else refusals.push(result.refusal.reason);

@@ -57,8 +57,7 @@ async function anExecutor(): Promise<ExecutorConnection> {
   const { taker } = await room.addTaker(1);
   room.takers.remove(taker);
   const sink = {
-    sendAssignments: () => true,
-    sendAcks: () => true,
+    send: () => true,
     sendStops: () => true,
     sendHeartbeat: () => true,
     end: () => undefined,

@@ -6,7 +6,11 @@ import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { AssignmentSchema, LeaseSchema, Purpose } from "../../gen/maestro/v1/dispatch_pb.ts";
 import type { Assignment, Lease, Outcome, Renewal } from "../../gen/maestro/v1/dispatch_pb.ts";
 import { PayloadSchema } from "../../gen/maestro/v1/payload_pb.ts";
-import { AttachRequestSchema, AttachResponseSchema } from "../../gen/maestro/v1/dispatch_service_pb.ts";
+import {
+  AttachRequestSchema,
+  AttachResponseSchema,
+  OutcomeAckSchema,
+} from "../../gen/maestro/v1/dispatch_service_pb.ts";
 import type { AttachRequest, AttachResponse, Hello } from "../../gen/maestro/v1/dispatch_service_pb.ts";
 
 type Call = ServerDuplexStream<AttachRequest, AttachResponse>;
@@ -66,9 +70,9 @@ export class PeerStream {
     });
   }
 
-  say(message: Said): void {
+  say(message: Said, acks: MessageInitShape<typeof OutcomeAckSchema>[] = []): void {
     const acknowledged = this.received.at(-1)?.number ?? 0n;
-    this.#call.write(create(AttachResponseSchema, { acknowledged, message: message ?? { case: undefined } }));
+    this.#call.write(create(AttachResponseSchema, { acknowledged, acks, message: message ?? { case: undefined } }));
   }
 
   welcome(silenceMs = 10_000, lost: Lease[] = []): void {
@@ -88,7 +92,7 @@ export class PeerStream {
       lease: lease!,
       result: { case: "receipt" as const, value: { lease: lease! } },
     }));
-    this.say({ case: "acks", value: { acks } });
+    this.say(undefined, acks);
   }
 
   goodbye(): void {

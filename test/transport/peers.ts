@@ -4,11 +4,15 @@ import { createClient } from "@connectrpc/connect";
 import type { Transport } from "@connectrpc/connect";
 import type { Assignment } from "../../gen/maestro/v1/dispatch_pb.ts";
 import { DispatchService } from "../../gen/maestro/v1/dispatch_service_pb.ts";
-import type { AttachRequestSchema, AttachResponse } from "../../gen/maestro/v1/dispatch_service_pb.ts";
+import type { AttachRequestSchema, AttachResponse, OutcomeAck } from "../../gen/maestro/v1/dispatch_service_pb.ts";
 
 type Request = MessageInitShape<typeof AttachRequestSchema>["message"];
 
 type Heard = { readonly [M in AttachResponse["message"] as M["case"] & string]: NonNullable<M["value"]> };
+
+function endedBefore(what: string): Error {
+  return new Error(`the stream ended before ${what}`);
+}
 
 /** An executor's stream, with what it says as a queue and what it hears as an iterator. */
 export function attach(transport: Transport) {
@@ -25,6 +29,13 @@ export function attach(transport: Transport) {
     }
   };
   const answers = createClient(DispatchService, transport).attach(requests())[Symbol.asyncIterator]();
+  const unheard: OutcomeAck[] = [];
+  const next = async (): Promise<AttachResponse | undefined> => {
+    const answer = await answers.next();
+    if (answer.done === true) return undefined;
+    unheard.push(...answer.value.acks);
+    return answer.value;
+  };
   return {
     say(message: Request): void {
       waiting.push(message);
@@ -36,14 +47,16 @@ export function attach(transport: Transport) {
     },
     /** The next message of a kind; others are passed over. */
     async hear<C extends keyof Heard>(kind: C): Promise<Heard[C]> {
-      for (let next = await answers.next(); next.done !== true; next = await answers.next()) {
-        if (next.value.message.case === kind) return next.value.message.value as Heard[C];
-      }
-      throw new Error(`the stream ended before ${kind}`);
+      for (let answer = await next(); answer !== undefined; answer = await next())
+        if (answer.message.case === kind) return answer.message.value as Heard[C];
+      throw endedBefore(kind);
     },
-    async next() {
-      return (await answers.next()).value as AttachResponse | undefined;
+    /** Acknowledgements that nobody heard yet, whatever they came beside. */
+    async acks(): Promise<readonly OutcomeAck[]> {
+      while (unheard.length === 0) if ((await next()) === undefined) throw endedBefore("an acknowledgement");
+      return unheard.splice(0);
     },
+    next,
   };
 }
 

@@ -37,7 +37,7 @@ test("an outcome on a stream leaves the same stages behind as a call does; what 
   executor.say({ case: "hello", value: { spec, incarnation: "one" } });
   const { assignments } = await executor.hear("assignments");
   executor.say({ case: "outcomes", value: { outcomes: [success(assignments[0])] } });
-  await executor.hear("acks");
+  await executor.acks();
   executor.end();
   await all(createClient(PlanService, transport).watchPlan({ planId }));
 

@@ -73,7 +73,7 @@ describe.each(Object.keys(listeners))("an executor's stream on %s", (name) => {
       expect(assignments).toMatchObject([{ lease: { planId, step: key }, attempt: 1, capability: `do-${lane}` }]);
       stream.say({ case: "outcomes", value: { outcomes: [success(assignments[0], `{"did":"${key}"}`)] } });
     }
-    const { acks } = await stream.hear("acks");
+    const acks = await stream.acks();
     expect(acks[0]?.result).toMatchObject({
       case: "receipt",
       value: { stepState: StepState.SUCCEEDED, recordUri: expect.stringMatching(/^max:\/\/record\/rec_/) as string },
@@ -93,7 +93,7 @@ describe.each(Object.keys(listeners))("an executor's stream on %s", (name) => {
       const planId = await plan(`wait-${lane}`, ["only"]);
       const { assignments } = await stream.hear("assignments");
       stream.say({ case: "outcomes", value: { outcomes: [success(assignments[0])] } });
-      await stream.hear("acks");
+      await stream.acks();
       const { attempts } = await createClient(StepService, wide).listAttempts({ planId, step: "only" });
       expect(attempts).toHaveLength(1);
       if (round > 1) expect(attempts[0]?.leasedAt).toEqual(assignments[0]?.readyAt);
@@ -108,11 +108,11 @@ describe.each(Object.keys(listeners))("an executor's stream on %s", (name) => {
     await plan(`pick-${lane}`, ["only"]);
     const { assignments } = await stream.hear("assignments");
     stream.say({ case: "outcomes", value: { outcomes: [success(assignments[0], "{not json")] } });
-    const bad = await stream.hear("acks");
-    expect(bad.acks[0]?.result).toMatchObject({ case: "refusal", value: { reason: RefusalReason.INVALID_REQUEST } });
+    const bad = await stream.acks();
+    expect(bad[0]?.result).toMatchObject({ case: "refusal", value: { reason: RefusalReason.INVALID_REQUEST } });
     stream.say({ case: "outcomes", value: { outcomes: [success(assignments[0], "{}")] } });
-    const good = await stream.hear("acks");
-    expect(good.acks[0]?.result.case).toBe("receipt");
+    const good = await stream.acks();
+    expect(good[0]?.result.case).toBe("receipt");
     stream.end();
   });
 

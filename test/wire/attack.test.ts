@@ -101,7 +101,7 @@ test("an outcome before its lease, of another's lease, and of a step that never 
   });
   const reasons: (RefusalReason | undefined)[] = [];
   while (reasons.length < leases.length) {
-    const { acks } = await executor.hear("acks");
+    const acks = await executor.acks();
     for (const { result } of acks) reasons.push(result.case === "refusal" ? result.value.reason : undefined);
   }
   expect(reasons.sort()).toEqual(

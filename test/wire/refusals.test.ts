@@ -183,7 +183,7 @@ const cases: Readonly<Record<Reason, () => Promise<Refusal>>> = {
     const lines = Array.from({ length: 100 }, () => ({ text: "x".repeat(16_000) }));
     for (let i = 0; i < 25; i++) executor.say({ case: "renewals", value: { renewals: [{ lease, lines }] } });
     executor.say({ case: "outcomes", value: { outcomes: [success(assignments[0])] } });
-    await executor.hear("acks");
+    await executor.acks();
     executor.end();
     return of(drained({ [Symbol.asyncIterator]: () => watch }));
   },

@@ -20,7 +20,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file maestro/v1/dispatch_service.proto.
  */
 export const file_maestro_v1_dispatch_service: GenFile = /*@__PURE__*/
-  fileDesc("CiFtYWVzdHJvL3YxL2Rpc3BhdGNoX3NlcnZpY2UucHJvdG8SCm1hZXN0cm8udjEigwIKDUF0dGFjaFJlcXVlc3QSIgoFaGVsbG8YAiABKAsyES5tYWVzdHJvLnYxLkhlbGxvSAASKAoIb3V0Y29tZXMYAyABKAsyFC5tYWVzdHJvLnYxLk91dGNvbWVzSAASKAoIcmVuZXdhbHMYBCABKAsyFC5tYWVzdHJvLnYxLlJlbmV3YWxzSAASIgoFc2xvdHMYBSABKAsyES5tYWVzdHJvLnYxLlNsb3RzSAASIgoFZHJhaW4YBiABKAsyES5tYWVzdHJvLnYxLkRyYWluSAASIAoGbnVtYmVyGAEgASgDQhC6SA0iCxj/////////DygBQhAKB21lc3NhZ2USBbpIAggBIrMBCgVIZWxsbxIuCgRzcGVjGAEgASgLMhgubWFlc3Ryby52MS5FeGVjdXRvclNwZWNCBrpIA8gBARIeCgtpbmNhcm5hdGlvbhgCIAEoCUIJukgGcgQQAShAEioKBGhlbGQYAyADKAsyES5tYWVzdHJvLnYxLkxlYXNlQgm6SAaSAQMQgCASLgoGdW5zZW50GAQgAygLMhMubWFlc3Ryby52MS5PdXRjb21lQgm6SAaSAQMQgCAiPgoIT3V0Y29tZXMSMgoIb3V0Y29tZXMYASADKAsyEy5tYWVzdHJvLnYxLk91dGNvbWVCC7pICJIBBQgBEOgHIjwKCFJlbmV3YWxzEjAKCHJlbmV3YWxzGAEgAygLMhMubWFlc3Ryby52MS5SZW5ld2FsQgm6SAaSAQMQ6AciIgoFU2xvdHMSGQoFc2xvdHMYASABKAVCCrpIBxoFGIAgKAAiBwoFRHJhaW4iqgIKDkF0dGFjaFJlc3BvbnNlEiYKB3dlbGNvbWUYASABKAsyEy5tYWVzdHJvLnYxLldlbGNvbWVIABIuCgthc3NpZ25tZW50cxgCIAEoCzIXLm1hZXN0cm8udjEuQXNzaWdubWVudHNIABInCgRhY2tzGAMgASgLMhcubWFlc3Ryby52MS5PdXRjb21lQWNrc0gAEiIKBXN0b3BzGAQgASgLMhEubWFlc3Ryby52MS5TdG9wc0gAEioKCWhlYXJ0YmVhdBgFIAEoCzIVLm1hZXN0cm8udjEuSGVhcnRiZWF0SAASJgoHZ29vZGJ5ZRgGIAEoCzITLm1hZXN0cm8udjEuR29vZGJ5ZUgAEhQKDGFja25vd2xlZGdlZBgPIAEoA0IJCgdtZXNzYWdlIqUBCgdXZWxjb21lEhMKC2V4ZWN1dG9yX2lkGAEgASgJEiIKB3Jlc3VtZWQYAiADKAsyES5tYWVzdHJvLnYxLkxlYXNlEh8KBGxvc3QYAyADKAsyES5tYWVzdHJvLnYxLkxlYXNlEjAKDXNpbGVuY2VfbGltaXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDgoGb3JnX2lkGAUgASgJIjoKC0Fzc2lnbm1lbnRzEisKC2Fzc2lnbm1lbnRzGAEgAygLMhYubWFlc3Ryby52MS5Bc3NpZ25tZW50IjMKC091dGNvbWVBY2tzEiQKBGFja3MYASADKAsyFi5tYWVzdHJvLnYxLk91dGNvbWVBY2sijwEKCk91dGNvbWVBY2sSLQoHcmVjZWlwdBgCIAEoCzIaLm1hZXN0cm8udjEuT3V0Y29tZVJlY2VpcHRIABImCgdyZWZ1c2FsGAMgASgLMhMubWFlc3Ryby52MS5SZWZ1c2FsSAASIAoFbGVhc2UYASABKAsyES5tYWVzdHJvLnYxLkxlYXNlQggKBnJlc3VsdCIoCgVTdG9wcxIfCgVzdG9wcxgBIAMoCzIQLm1hZXN0cm8udjEuU3RvcCJQCgRTdG9wEiAKBWxlYXNlGAEgASgLMhEubWFlc3Ryby52MS5MZWFzZRIOCgZyZWFzb24YAiABKAkSFgoOb3V0Y29tZV93YW50ZWQYAyABKAgiCwoJSGVhcnRiZWF0IkIKB0dvb2RieWUSJAoHcmVmdXNhbBgBIAEoCzITLm1hZXN0cm8udjEuUmVmdXNhbBIRCglyZWNvbm5lY3QYAiABKAgijgEKEFN1YnNjcmliZVJlcXVlc3QSLgoEc3BlYxgBIAEoCzIYLm1hZXN0cm8udjEuRXhlY3V0b3JTcGVjQga6SAPIAQESHgoLaW5jYXJuYXRpb24YAiABKAlCCbpIBnIEEAEoQBIqCgRoZWxkGAMgAygLMhEubWFlc3Ryby52MS5MZWFzZUIJukgGkgEDEIAgIu4BChFTdWJzY3JpYmVSZXNwb25zZRImCgd3ZWxjb21lGAEgASgLMhMubWFlc3Ryby52MS5XZWxjb21lSAASLgoLYXNzaWdubWVudHMYAiABKAsyFy5tYWVzdHJvLnYxLkFzc2lnbm1lbnRzSAASIgoFc3RvcHMYBCABKAsyES5tYWVzdHJvLnYxLlN0b3BzSAASKgoJaGVhcnRiZWF0GAUgASgLMhUubWFlc3Ryby52MS5IZWFydGJlYXRIABImCgdnb29kYnllGAYgASgLMhMubWFlc3Ryby52MS5Hb29kYnllSABCCQoHbWVzc2FnZSKiAQoSUmVuZXdMZWFzZXNSZXF1ZXN0Eh4KC2V4ZWN1dG9yX2lkGAEgASgJQgm6SAZyBBABKEASMQoIcmVuZXdhbHMYAiADKAsyEy5tYWVzdHJvLnYxLlJlbmV3YWxCCrpIB5IBBAgBEGQSOQoFbGVhc2UYAyABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIDCJAcMgIIBSJ/ChNSZW5ld0xlYXNlc1Jlc3BvbnNlEiIKB3JlbmV3ZWQYASADKAsyES5tYWVzdHJvLnYxLkxlYXNlEh8KBGxvc3QYAiADKAsyES5tYWVzdHJvLnYxLkxlYXNlEiMKCHN0b3BwaW5nGAMgAygLMhEubWFlc3Ryby52MS5MZWFzZTK2BAoPRGlzcGF0Y2hTZXJ2aWNlEuIBCgZBdHRhY2gSGS5tYWVzdHJvLnYxLkF0dGFjaFJlcXVlc3QaGi5tYWVzdHJvLnYxLkF0dGFjaFJlc3BvbnNlIpwBiucYLgoPZGlzcGF0Y2guYXR0YWNoEhltYXAubWFlc3Ryby5kaXNwYXRjaC5uZXh0GAGK5xg0ChFleGVjdXRvci5yZWdpc3RlchIdbWFwLm1hZXN0cm8uZXhlY3V0b3IucmVnaXN0ZXIYAYrnGC4KDm91dGNvbWUucmVwb3J0EhptYXAubWFlc3Ryby5vdXRjb21lLnJlcG9ydBgBKAEwARK5AQoJU3Vic2NyaWJlEhwubWFlc3Ryby52MS5TdWJzY3JpYmVSZXF1ZXN0Gh0ubWFlc3Ryby52MS5TdWJzY3JpYmVSZXNwb25zZSJtiucYMQoSZGlzcGF0Y2guc3Vic2NyaWJlEhltYXAubWFlc3Ryby5kaXNwYXRjaC5uZXh0GAGK5xg0ChFleGVjdXRvci5yZWdpc3RlchIdbWFwLm1hZXN0cm8uZXhlY3V0b3IucmVnaXN0ZXIYATABEoEBCgtSZW5ld0xlYXNlcxIeLm1hZXN0cm8udjEuUmVuZXdMZWFzZXNSZXF1ZXN0Gh8ubWFlc3Ryby52MS5SZW5ld0xlYXNlc1Jlc3BvbnNlIjGK5xgtCg5kaXNwYXRjaC5yZW5ldxIZbWFwLm1hZXN0cm8uZGlzcGF0Y2gubmV4dBgBYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_duration, file_maestro_v1_dispatch, file_maestro_v1_executor, file_maestro_v1_options, file_maestro_v1_refusal]);
+  fileDesc("CiFtYWVzdHJvL3YxL2Rpc3BhdGNoX3NlcnZpY2UucHJvdG8SCm1hZXN0cm8udjEigwIKDUF0dGFjaFJlcXVlc3QSIgoFaGVsbG8YAiABKAsyES5tYWVzdHJvLnYxLkhlbGxvSAASKAoIb3V0Y29tZXMYAyABKAsyFC5tYWVzdHJvLnYxLk91dGNvbWVzSAASKAoIcmVuZXdhbHMYBCABKAsyFC5tYWVzdHJvLnYxLlJlbmV3YWxzSAASIgoFc2xvdHMYBSABKAsyES5tYWVzdHJvLnYxLlNsb3RzSAASIgoFZHJhaW4YBiABKAsyES5tYWVzdHJvLnYxLkRyYWluSAASIAoGbnVtYmVyGAEgASgDQhC6SA0iCxj/////////DygBQhAKB21lc3NhZ2USBbpIAggBIrMBCgVIZWxsbxIuCgRzcGVjGAEgASgLMhgubWFlc3Ryby52MS5FeGVjdXRvclNwZWNCBrpIA8gBARIeCgtpbmNhcm5hdGlvbhgCIAEoCUIJukgGcgQQAShAEioKBGhlbGQYAyADKAsyES5tYWVzdHJvLnYxLkxlYXNlQgm6SAaSAQMQgCASLgoGdW5zZW50GAQgAygLMhMubWFlc3Ryby52MS5PdXRjb21lQgm6SAaSAQMQgCAiPgoIT3V0Y29tZXMSMgoIb3V0Y29tZXMYASADKAsyEy5tYWVzdHJvLnYxLk91dGNvbWVCC7pICJIBBQgBEOgHIjwKCFJlbmV3YWxzEjAKCHJlbmV3YWxzGAEgAygLMhMubWFlc3Ryby52MS5SZW5ld2FsQgm6SAaSAQMQ6AciIgoFU2xvdHMSGQoFc2xvdHMYASABKAVCCrpIBxoFGIAgKAAiBwoFRHJhaW4ipwIKDkF0dGFjaFJlc3BvbnNlEiYKB3dlbGNvbWUYASABKAsyEy5tYWVzdHJvLnYxLldlbGNvbWVIABIuCgthc3NpZ25tZW50cxgCIAEoCzIXLm1hZXN0cm8udjEuQXNzaWdubWVudHNIABIiCgVzdG9wcxgEIAEoCzIRLm1hZXN0cm8udjEuU3RvcHNIABIqCgloZWFydGJlYXQYBSABKAsyFS5tYWVzdHJvLnYxLkhlYXJ0YmVhdEgAEiYKB2dvb2RieWUYBiABKAsyEy5tYWVzdHJvLnYxLkdvb2RieWVIABIkCgRhY2tzGAMgAygLMhYubWFlc3Ryby52MS5PdXRjb21lQWNrEhQKDGFja25vd2xlZGdlZBgPIAEoA0IJCgdtZXNzYWdlIqUBCgdXZWxjb21lEhMKC2V4ZWN1dG9yX2lkGAEgASgJEiIKB3Jlc3VtZWQYAiADKAsyES5tYWVzdHJvLnYxLkxlYXNlEh8KBGxvc3QYAyADKAsyES5tYWVzdHJvLnYxLkxlYXNlEjAKDXNpbGVuY2VfbGltaXQYBCABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb24SDgoGb3JnX2lkGAUgASgJIjoKC0Fzc2lnbm1lbnRzEisKC2Fzc2lnbm1lbnRzGAEgAygLMhYubWFlc3Ryby52MS5Bc3NpZ25tZW50Io8BCgpPdXRjb21lQWNrEi0KB3JlY2VpcHQYAiABKAsyGi5tYWVzdHJvLnYxLk91dGNvbWVSZWNlaXB0SAASJgoHcmVmdXNhbBgDIAEoCzITLm1hZXN0cm8udjEuUmVmdXNhbEgAEiAKBWxlYXNlGAEgASgLMhEubWFlc3Ryby52MS5MZWFzZUIICgZyZXN1bHQiKAoFU3RvcHMSHwoFc3RvcHMYASADKAsyEC5tYWVzdHJvLnYxLlN0b3AiUAoEU3RvcBIgCgVsZWFzZRgBIAEoCzIRLm1hZXN0cm8udjEuTGVhc2USDgoGcmVhc29uGAIgASgJEhYKDm91dGNvbWVfd2FudGVkGAMgASgIIgsKCUhlYXJ0YmVhdCJCCgdHb29kYnllEiQKB3JlZnVzYWwYASABKAsyEy5tYWVzdHJvLnYxLlJlZnVzYWwSEQoJcmVjb25uZWN0GAIgASgIIo4BChBTdWJzY3JpYmVSZXF1ZXN0Ei4KBHNwZWMYASABKAsyGC5tYWVzdHJvLnYxLkV4ZWN1dG9yU3BlY0IGukgDyAEBEh4KC2luY2FybmF0aW9uGAIgASgJQgm6SAZyBBABKEASKgoEaGVsZBgDIAMoCzIRLm1hZXN0cm8udjEuTGVhc2VCCbpIBpIBAxCAICLuAQoRU3Vic2NyaWJlUmVzcG9uc2USJgoHd2VsY29tZRgBIAEoCzITLm1hZXN0cm8udjEuV2VsY29tZUgAEi4KC2Fzc2lnbm1lbnRzGAIgASgLMhcubWFlc3Ryby52MS5Bc3NpZ25tZW50c0gAEiIKBXN0b3BzGAQgASgLMhEubWFlc3Ryby52MS5TdG9wc0gAEioKCWhlYXJ0YmVhdBgFIAEoCzIVLm1hZXN0cm8udjEuSGVhcnRiZWF0SAASJgoHZ29vZGJ5ZRgGIAEoCzITLm1hZXN0cm8udjEuR29vZGJ5ZUgAQgkKB21lc3NhZ2UiogEKElJlbmV3TGVhc2VzUmVxdWVzdBIeCgtleGVjdXRvcl9pZBgBIAEoCUIJukgGcgQQAShAEjEKCHJlbmV3YWxzGAIgAygLMhMubWFlc3Ryby52MS5SZW5ld2FsQgq6SAeSAQQIARBkEjkKBWxlYXNlGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiAwiQHDICCAUifwoTUmVuZXdMZWFzZXNSZXNwb25zZRIiCgdyZW5ld2VkGAEgAygLMhEubWFlc3Ryby52MS5MZWFzZRIfCgRsb3N0GAIgAygLMhEubWFlc3Ryby52MS5MZWFzZRIjCghzdG9wcGluZxgDIAMoCzIRLm1hZXN0cm8udjEuTGVhc2UytgQKD0Rpc3BhdGNoU2VydmljZRLiAQoGQXR0YWNoEhkubWFlc3Ryby52MS5BdHRhY2hSZXF1ZXN0GhoubWFlc3Ryby52MS5BdHRhY2hSZXNwb25zZSKcAYrnGC4KD2Rpc3BhdGNoLmF0dGFjaBIZbWFwLm1hZXN0cm8uZGlzcGF0Y2gubmV4dBgBiucYNAoRZXhlY3V0b3IucmVnaXN0ZXISHW1hcC5tYWVzdHJvLmV4ZWN1dG9yLnJlZ2lzdGVyGAGK5xguCg5vdXRjb21lLnJlcG9ydBIabWFwLm1hZXN0cm8ub3V0Y29tZS5yZXBvcnQYASgBMAESuQEKCVN1YnNjcmliZRIcLm1hZXN0cm8udjEuU3Vic2NyaWJlUmVxdWVzdBodLm1hZXN0cm8udjEuU3Vic2NyaWJlUmVzcG9uc2UibYrnGDEKEmRpc3BhdGNoLnN1YnNjcmliZRIZbWFwLm1hZXN0cm8uZGlzcGF0Y2gubmV4dBgBiucYNAoRZXhlY3V0b3IucmVnaXN0ZXISHW1hcC5tYWVzdHJvLmV4ZWN1dG9yLnJlZ2lzdGVyGAEwARKBAQoLUmVuZXdMZWFzZXMSHi5tYWVzdHJvLnYxLlJlbmV3TGVhc2VzUmVxdWVzdBofLm1hZXN0cm8udjEuUmVuZXdMZWFzZXNSZXNwb25zZSIxiucYLQoOZGlzcGF0Y2gucmVuZXcSGW1hcC5tYWVzdHJvLmRpc3BhdGNoLm5leHQYAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_maestro_v1_dispatch, file_maestro_v1_executor, file_maestro_v1_options, file_maestro_v1_refusal]);
 
 /**
  * A message of an executor.
@@ -217,7 +217,7 @@ export const DrainSchema: GenMessage<Drain> = /*@__PURE__*/
  */
 export type AttachResponse = Message<"maestro.v1.AttachResponse"> & {
   /**
-   * What it carries.
+   * What it carries besides acknowledgements, if anything.
    *
    * @generated from oneof maestro.v1.AttachResponse.message
    */
@@ -237,14 +237,6 @@ export type AttachResponse = Message<"maestro.v1.AttachResponse"> & {
      */
     value: Assignments;
     case: "assignments";
-  } | {
-    /**
-     * Outcomes that are durable, or refused.
-     *
-     * @generated from field: maestro.v1.OutcomeAcks acks = 3;
-     */
-    value: OutcomeAcks;
-    case: "acks";
   } | {
     /**
      * Attempts to stop.
@@ -270,6 +262,13 @@ export type AttachResponse = Message<"maestro.v1.AttachResponse"> & {
     value: Goodbye;
     case: "goodbye";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Outcomes that are durable, or refused: beside any message, or alone. Assignments beside them may fill the slots that they set free.
+   *
+   * @generated from field: repeated maestro.v1.OutcomeAck acks = 3;
+   */
+  acks: OutcomeAck[];
 
   /**
    * Highest number of the executor's messages that was handled.
@@ -357,27 +356,6 @@ export const AssignmentsSchema: GenMessage<Assignments> = /*@__PURE__*/
   messageDesc(file_maestro_v1_dispatch_service, 8);
 
 /**
- * What became of outcomes.
- *
- * @generated from message maestro.v1.OutcomeAcks
- */
-export type OutcomeAcks = Message<"maestro.v1.OutcomeAcks"> & {
-  /**
-   * One for each.
-   *
-   * @generated from field: repeated maestro.v1.OutcomeAck acks = 1;
-   */
-  acks: OutcomeAck[];
-};
-
-/**
- * Describes the message maestro.v1.OutcomeAcks.
- * Use `create(OutcomeAcksSchema)` to create a new message.
- */
-export const OutcomeAcksSchema: GenMessage<OutcomeAcks> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_dispatch_service, 9);
-
-/**
  * What became of an outcome.
  *
  * @generated from message maestro.v1.OutcomeAck
@@ -419,7 +397,7 @@ export type OutcomeAck = Message<"maestro.v1.OutcomeAck"> & {
  * Use `create(OutcomeAckSchema)` to create a new message.
  */
 export const OutcomeAckSchema: GenMessage<OutcomeAck> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_dispatch_service, 10);
+  messageDesc(file_maestro_v1_dispatch_service, 9);
 
 /**
  * Attempts to stop.
@@ -440,7 +418,7 @@ export type Stops = Message<"maestro.v1.Stops"> & {
  * Use `create(StopsSchema)` to create a new message.
  */
 export const StopsSchema: GenMessage<Stops> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_dispatch_service, 11);
+  messageDesc(file_maestro_v1_dispatch_service, 10);
 
 /**
  * An attempt to stop.
@@ -475,7 +453,7 @@ export type Stop = Message<"maestro.v1.Stop"> & {
  * Use `create(StopSchema)` to create a new message.
  */
 export const StopSchema: GenMessage<Stop> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_dispatch_service, 12);
+  messageDesc(file_maestro_v1_dispatch_service, 11);
 
 /**
  * Sign of life of the server.
@@ -490,7 +468,7 @@ export type Heartbeat = Message<"maestro.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_dispatch_service, 13);
+  messageDesc(file_maestro_v1_dispatch_service, 12);
 
 /**
  * The server ends the stream.
@@ -518,7 +496,7 @@ export type Goodbye = Message<"maestro.v1.Goodbye"> & {
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_dispatch_service, 14);
+  messageDesc(file_maestro_v1_dispatch_service, 13);
 
 /**
  * Request of Subscribe.
@@ -553,7 +531,7 @@ export type SubscribeRequest = Message<"maestro.v1.SubscribeRequest"> & {
  * Use `create(SubscribeRequestSchema)` to create a new message.
  */
 export const SubscribeRequestSchema: GenMessage<SubscribeRequest> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_dispatch_service, 15);
+  messageDesc(file_maestro_v1_dispatch_service, 14);
 
 /**
  * A message of Subscribe.
@@ -614,7 +592,7 @@ export type SubscribeResponse = Message<"maestro.v1.SubscribeResponse"> & {
  * Use `create(SubscribeResponseSchema)` to create a new message.
  */
 export const SubscribeResponseSchema: GenMessage<SubscribeResponse> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_dispatch_service, 16);
+  messageDesc(file_maestro_v1_dispatch_service, 15);
 
 /**
  * Request of RenewLeases.
@@ -649,7 +627,7 @@ export type RenewLeasesRequest = Message<"maestro.v1.RenewLeasesRequest"> & {
  * Use `create(RenewLeasesRequestSchema)` to create a new message.
  */
 export const RenewLeasesRequestSchema: GenMessage<RenewLeasesRequest> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_dispatch_service, 17);
+  messageDesc(file_maestro_v1_dispatch_service, 16);
 
 /**
  * Response of RenewLeases.
@@ -684,7 +662,7 @@ export type RenewLeasesResponse = Message<"maestro.v1.RenewLeasesResponse"> & {
  * Use `create(RenewLeasesResponseSchema)` to create a new message.
  */
 export const RenewLeasesResponseSchema: GenMessage<RenewLeasesResponse> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_dispatch_service, 18);
+  messageDesc(file_maestro_v1_dispatch_service, 17);
 
 /**
  * Pushes ready steps to executors.

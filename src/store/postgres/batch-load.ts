@@ -65,6 +65,8 @@ const READS = {
 interface PlacedPlan {
   readonly place: number;
   readonly plan: BatchPlan;
+  /** Its first steps and edges are read, as many as a small plan has, instead of what is asked for; decided once. */
+  readonly first: boolean;
 }
 
 type Values = readonly (readonly unknown[])[];
@@ -91,14 +93,14 @@ export async function load(
   const { cache } = options;
   const placed = [...plans]
     .sort((a, b) => (a.planId < b.planId ? -1 : 1))
-    .map((plan, i): PlacedPlan => ({ place: i + 1, plan }));
+    .map((plan, i): PlacedPlan => ({ place: i + 1, plan, first: maybeSmall(plan, cache) }));
   const ids = placeIds(placed.map(({ plan }) => plan));
   const unread = placed.filter(({ plan }) => cache.standing(plan.planId) !== "cached");
   const sent = [
     options.begin(),
     reader.run<RawPlan>(options.wait ? LOCK_WAITING : LOCK, [...ids]),
     reader.run<{ now: number }>(CLOCK, []),
-    read(reader, ids, unread, cache),
+    read(reader, ids, unread),
   ] as const;
   const settled = await Promise.allSettled(sent);
   for (const one of settled) if (one.status === "rejected") throw one.reason as Error;
@@ -117,7 +119,7 @@ export async function load(
   fill(slices, unread, rows, cache);
   if (stale.size > 0) {
     const again = placed.filter(({ plan }) => stale.has(plan.planId));
-    fill(slices, again, await read(reader, ids, again, cache), cache);
+    fill(slices, again, await read(reader, ids, again), cache);
   }
   if (options.checkCache) await check(reader, ids, placed, cached);
   return { slices, nowMs: clock[0]?.now ?? 0 };
@@ -128,13 +130,10 @@ async function read(
   { values }: Pick<Reader, "values">,
   ids: readonly [string, string],
   plans: readonly PlacedPlan[],
-  cache: PlanCache,
 ): Promise<Rows> {
-  const first = plans.filter(({ plan }) => maybeSmall(plan, cache)).map(({ place }) => ({ place, it: { ordinal: 0 } }));
+  const firsts = plans.filter(({ first }) => first).map(({ place }) => ({ place, it: { ordinal: 0 } }));
   const rowsOf = (of: (plan: BatchPlan) => readonly number[]): readonly { place: number; it: Ordinal }[] =>
-    plans.flatMap(({ place, plan }) =>
-      maybeSmall(plan, cache) ? [] : of(plan).map((ordinal) => ({ place, it: { ordinal } })),
-    );
+    plans.flatMap(({ place, plan, first }) => (first ? [] : of(plan).map((ordinal) => ({ place, it: { ordinal } }))));
   const ask = async (
     { text, columns }: PlacedStatement<Ordinal>,
     rows: readonly { place: number; it: Ordinal }[],
@@ -148,16 +147,22 @@ async function read(
       READS.children,
       rowsOf((p) => p.childrenOf),
     ),
-    ask(READS.firstSteps, first),
-    ask(READS.firstEdges, first),
+    ask(READS.firstSteps, firsts),
+    ask(READS.firstEdges, firsts),
   ] as const;
   await Promise.allSettled(sent);
   const [steps, children, firstSteps, firstEdges] = await Promise.all(sent);
   return { steps, children, firstSteps, firstEdges };
 }
 
-function maybeSmall(plan: BatchPlan, cache: PlanCache): boolean {
-  return cache.standing(plan.planId) !== "large" && plan.ordinals.every((ordinal) => ordinal <= SMALL_PLAN);
+/**
+ * Whether a plan is read whole: several of its steps move at once, so others will soon. Plans that are touched a step at a time,
+ * thousands of them in turn, would be read whole each time and be forgotten before the next.
+ */
+function maybeSmall({ planId, ordinals }: BatchPlan, cache: PlanCache): boolean {
+  return (
+    ordinals.length > 1 && cache.standing(planId) !== "large" && ordinals.every((ordinal) => ordinal <= SMALL_PLAN)
+  );
 }
 
 /** Puts rows into the slices of their plans, and what is whole into the cache. */
@@ -192,10 +197,9 @@ function fill(
     const slice = at.get(row[0] as number);
     if (slice !== undefined) addEdge(slice, row[1], row[2], row[3]);
   }
-  for (const { plan } of plans) {
+  for (const { plan, first } of plans) {
     const slice = slices.get(plan.planId);
     if (slice === undefined) continue;
-    const first = maybeSmall(plan, cache);
     const small = slice.plan.nextOrdinal <= SMALL_PLAN + 1;
     // Of a plan that turned out to be large the first edges are there, but not all of the steps that they lead to.
     addChildren(slice, edges.get(slice) ?? [], first ? slice.steps.keys() : plan.childrenOf);
@@ -213,9 +217,8 @@ async function check(
 ): Promise<void> {
   if (cached.length === 0) return;
   const truth = new Map(cached.map(({ plan }) => [plan.planId, emptySlice(plan)]));
-  const plans = placed.filter(({ plan }) => truth.has(plan.planId));
-  const nothing = new PlanCache();
-  fill(truth, plans, await read(reader, ids, plans, nothing), nothing);
+  const plans = placed.filter(({ plan }) => truth.has(plan.planId)).map((it) => ({ ...it, first: true }));
+  fill(truth, plans, await read(reader, ids, plans), new PlanCache());
   for (const { plan, steps, children } of cached) {
     const rows = truth.get(plan.planId);
     if (

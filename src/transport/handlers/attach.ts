@@ -24,7 +24,7 @@ import type { CallInfo, Route } from "../route.ts";
 import { countOf } from "../texts.ts";
 import { RENEWALS_EACH, validate, validateInSlices } from "../validate.ts";
 import { executorStream, welcome } from "./executor-stream.ts";
-import type { ExecutorMessage, ExecutorStream } from "./executor-stream.ts";
+import type { ExecutorStream } from "./executor-stream.ts";
 import type { Kit } from "./kit.ts";
 
 const spec = methodSpec(DispatchService.method.attach);
@@ -71,8 +71,8 @@ async function* attach(
   if (info.signal.aborted) gone();
   void listen(kit, incoming, attachment, stream, state);
   try {
-    for await (const message of stream.messages)
-      yield { $typeName: "maestro.v1.AttachResponse", message, acknowledged: BigInt(state.handled) };
+    for await (const { message, acks } of stream.messages)
+      yield { $typeName: "maestro.v1.AttachResponse", message, acks, acknowledged: BigInt(state.handled) };
   } finally {
     info.signal.removeEventListener("abort", gone);
     held.release();
@@ -209,6 +209,5 @@ async function outcomesOf(
 
 function refuseOutcomes({ messages }: ExecutorStream, acks: readonly OutcomeAck[]): void {
   if (acks.length === 0) return;
-  const message: ExecutorMessage = { case: "acks", value: { $typeName: "maestro.v1.OutcomeAcks", acks: [...acks] } };
-  messages.push(message);
+  messages.push({ message: { case: undefined }, acks: [...acks] });
 }

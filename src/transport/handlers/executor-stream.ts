@@ -1,18 +1,10 @@
 // The executor's end of both push streams: the dispatcher's sink, turning what it is told into messages. Not here: what the executor says.
-import type {
-  Assignments,
-  OutcomeAck,
-  Stops,
-  Goodbye,
-  Heartbeat,
-  Welcome,
-  OutcomeAcks,
-} from "../../../gen/maestro/v1/dispatch_service_pb.ts";
-import type { Attachment, StopOrder, StreamSink } from "../../dispatch/dispatcher.ts";
+import type { AttachResponse, OutcomeAck, Stops, Goodbye } from "../../../gen/maestro/v1/dispatch_service_pb.ts";
+import type { Acknowledgement, Attachment, StopOrder, StreamSink } from "../../dispatch/dispatcher.ts";
 import type { OrgId } from "../../domain/id.ts";
-import type { Assignment, LeaseRef, Receipt } from "../../domain/outcome.ts";
+import type { Assignment } from "../../domain/outcome.ts";
 import type { Payload } from "../../domain/payload.ts";
-import type { Decision, Refusal } from "../../domain/refusal.ts";
+import type { Refusal } from "../../domain/refusal.ts";
 import { assignmentToWire, leaseToWire, orgText, receiptToWire } from "../mapping/lease.ts";
 import { idText } from "../mapping/problems.ts";
 import { refusalToWire } from "../mapping/refusal.ts";
@@ -20,14 +12,8 @@ import { duration } from "../mapping/time.ts";
 import { createOutbox } from "../outbox.ts";
 import type { Outbox } from "../outbox.ts";
 
-/** What the server says on a push stream; `acks` only where the executor may report on it. */
-export type ExecutorMessage =
-  | { readonly case: "welcome"; readonly value: Welcome }
-  | { readonly case: "assignments"; readonly value: Assignments }
-  | { readonly case: "acks"; readonly value: OutcomeAcks }
-  | { readonly case: "stops"; readonly value: Stops }
-  | { readonly case: "heartbeat"; readonly value: Heartbeat }
-  | { readonly case: "goodbye"; readonly value: Goodbye };
+/** What the server says on a push stream; acknowledgements only where the executor may report on it. */
+export type ExecutorMessage = Pick<AttachResponse, "message" | "acks">;
 
 /** Assignments are cut into messages of this many bytes, well below what a message may have. */
 const MESSAGE_BYTES = 3 * 1024 * 1024;
@@ -41,30 +27,31 @@ export function executorStream(orgId: OrgId): ExecutorStream {
   const messages = createOutbox<ExecutorMessage>();
   const org = orgText(orgId);
   const sink: StreamSink = {
-    sendAssignments: (assignments) =>
-      parted(assignments).every(({ part, bytes }) =>
-        messages.push(
-          {
-            case: "assignments",
-            value: { $typeName: "maestro.v1.Assignments", assignments: part.map((a) => assignmentToWire(a, org)) },
-          },
-          bytes,
-        ),
-      ),
-    sendAcks: (acks) =>
-      messages.push(
-        { case: "acks", value: { $typeName: "maestro.v1.OutcomeAcks", acks: acks.map(ackToWire) } },
-        acks.length * 256,
-      ),
+    send: (assignments, acks) => {
+      const said = acks.map(ackToWire);
+      const bytesOfAcks = acks.length * 256;
+      if (assignments.length === 0) return messages.push({ message: { case: undefined }, acks: said }, bytesOfAcks);
+      return parted(assignments).every(({ part, bytes }, i) => {
+        const value = {
+          $typeName: "maestro.v1.Assignments" as const,
+          assignments: part.map((a) => assignmentToWire(a, org)),
+        };
+        const first = i === 0;
+        return messages.push(
+          { message: { case: "assignments", value }, acks: first ? said : [] },
+          first ? bytes + bytesOfAcks : bytes,
+        );
+      });
+    },
     sendStops: (stops) =>
       messages.push(
-        { case: "stops", value: { $typeName: "maestro.v1.Stops", stops: stops.map(stopToWire) } },
+        alone({ case: "stops", value: { $typeName: "maestro.v1.Stops", stops: stops.map(stopToWire) } }),
         stops.length * 256,
       ),
-    sendHeartbeat: () => messages.push({ case: "heartbeat", value: { $typeName: "maestro.v1.Heartbeat" } }),
+    sendHeartbeat: () => messages.push(alone({ case: "heartbeat", value: { $typeName: "maestro.v1.Heartbeat" } })),
     end(refusal, reconnect) {
       if (refusal?.reason === "SLOW_READER") messages.clear();
-      messages.push({ case: "goodbye", value: goodbye(refusal, reconnect) });
+      messages.push(alone({ case: "goodbye", value: goodbye(refusal, reconnect) }));
       messages.end();
     },
   };
@@ -73,7 +60,7 @@ export function executorStream(orgId: OrgId): ExecutorStream {
 
 export function welcome(attachment: Attachment, silenceMs: number): ExecutorMessage {
   const { executor, resumed, lost } = attachment;
-  return {
+  return alone({
     case: "welcome",
     value: {
       $typeName: "maestro.v1.Welcome",
@@ -83,7 +70,11 @@ export function welcome(attachment: Attachment, silenceMs: number): ExecutorMess
       silenceLimit: duration(silenceMs),
       orgId: orgText(executor.orgId),
     },
-  };
+  });
+}
+
+function alone(message: ExecutorMessage["message"]): ExecutorMessage {
+  return { message, acks: [] };
 }
 
 /** Assignments in parts that fit into messages. */
@@ -118,7 +109,7 @@ function payloadLength(payload: Payload | null): number {
       : payload.uri.length;
 }
 
-function ackToWire({ lease, result }: { readonly lease: LeaseRef; readonly result: Decision<Receipt> }): OutcomeAck {
+function ackToWire({ lease, result }: Acknowledgement): OutcomeAck {
   return {
     $typeName: "maestro.v1.OutcomeAck",
     lease: leaseToWire(lease),

@@ -48,11 +48,11 @@ async function* subscribe(kit: Kit, request: SubscribeRequest, info: CallInfo): 
   info.signal.addEventListener("abort", gone, { once: true });
   if (info.signal.aborted) gone();
   try {
-    for await (const message of stream.messages) {
+    for await (const { message } of stream.messages) {
       // The stream itself is the sign of life: each message that its reader took is one.
       attached.value.heard();
       // Nobody reports on a stream that takes no outcomes.
-      if (message.case !== "acks") yield { $typeName: "maestro.v1.SubscribeResponse", message };
+      if (message.case !== undefined) yield { $typeName: "maestro.v1.SubscribeResponse", message };
     }
   } finally {
     info.signal.removeEventListener("abort", gone);

@@ -88,18 +88,17 @@ class Executor:
             self.drain()
         self.call = stub.Attach(self.messages(self.out))
         for message in self.call:
+            for ack in message.acks:
+                retry = ack.WhichOneof("result") == "refusal" and ack.refusal.retryable
+                with self.lock:
+                    outcome = self.unacknowledged.get(key(ack.lease)) if retry else self.unacknowledged.pop(key(ack.lease), None)
+                if retry and outcome:
+                    self.out.put({"outcomes": dispatch_service_pb2.Outcomes(outcomes=[outcome])})
             kind = message.WhichOneof("message")
             if kind == "welcome":
                 print(json.dumps({"attached": message.welcome.executor_id, "resumed": len(message.welcome.resumed)}), flush=True)
             elif kind == "assignments":
                 self.take(message.assignments.assignments)
-            elif kind == "acks":
-                for ack in message.acks.acks:
-                    retry = ack.WhichOneof("result") == "refusal" and ack.refusal.retryable
-                    with self.lock:
-                        outcome = self.unacknowledged.get(key(ack.lease)) if retry else self.unacknowledged.pop(key(ack.lease), None)
-                    if retry and outcome:
-                        self.out.put({"outcomes": dispatch_service_pb2.Outcomes(outcomes=[outcome])})
             elif kind == "stops":
                 for stop in message.stops.stops:
                     _, stopped = self.running.get(key(stop.lease), (None, threading.Event()))

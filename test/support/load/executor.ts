@@ -124,7 +124,8 @@ export class LoadExecutor {
     this.#call.write(create(AttachRequestSchema, { number: this.#number, message }));
   }
 
-  #hear({ message }: AttachResponse): void {
+  #hear({ message, acks }: AttachResponse): void {
+    if (acks.length > 0) this.#acknowledged(acks);
     switch (message.case) {
       case "welcome": {
         this.#note(message.value.resumed.map((lease) => this.#entry("h", lease)));
@@ -135,9 +136,6 @@ export class LoadExecutor {
       }
       case "assignments":
         this.#take(message.value.assignments);
-        return;
-      case "acks":
-        this.#acknowledged(message.value.acks);
         return;
       case "stops":
         for (const { lease, outcomeWanted } of message.value.stops)
