@@ -6,6 +6,7 @@ export interface PlanNode {
   readonly "Node Type": string;
   readonly "Relation Name"?: string;
   readonly "Index Name"?: string;
+  readonly "Index Cond"?: string;
   readonly "Actual Rows"?: number;
   readonly "Actual Loops"?: number;
   readonly "Rows Removed by Filter"?: number;
@@ -17,6 +18,8 @@ export interface ExplainOptions {
   readonly platform?: boolean;
   /** Only planned, not executed: for statements that write. */
   readonly dry?: boolean;
+  /** The plan that serves any parameters, which must be texts. */
+  readonly generic?: boolean;
 }
 
 /** The plan of a statement in a transaction that sees these orgs, with the settings of the application's connections. */
@@ -25,15 +28,20 @@ export async function planOf(
   orgs: readonly OrgId[],
   text: string,
   parameters: readonly unknown[],
-  { platform = false, dry = false }: ExplainOptions = {},
+  { platform = false, dry = false, generic = false }: ExplainOptions = {},
 ): Promise<readonly PlanNode[]> {
   return sql.begin(async (tx) => {
     await tx`SELECT set_config('maestro.orgs', ${`{${orgs.join(",")}}`}, true), set_config('maestro.platform', ${platform ? "on" : ""}, true)`;
     await tx`SET LOCAL random_page_cost = 1.1`;
+    // As a prepared statement has it once it was used a few times: planned without looking at the values.
+    await tx`SET LOCAL plan_cache_mode = force_generic_plan`;
+    if (generic) await tx.unsafe(`PREPARE explained AS ${text}`);
+    const what = generic ? `EXECUTE explained(${parameters.map(literal).join(", ")})` : text;
     const [row] = await tx.unsafe<{ "QUERY PLAN": [{ Plan: PlanNode }] }[]>(
-      `EXPLAIN (${dry ? "" : "ANALYZE, "}FORMAT JSON) ${text}`,
-      parameters as string[],
+      `EXPLAIN (${dry ? "" : "ANALYZE, "}FORMAT JSON) ${what}`,
+      generic ? [] : (parameters as string[]),
     );
+    if (generic) await tx.unsafe("DEALLOCATE explained");
     const nodes: PlanNode[] = [];
     const walk = (node: PlanNode): void => {
       nodes.push(node);
@@ -42,6 +50,10 @@ export async function planOf(
     if (row !== undefined) walk(row["QUERY PLAN"][0].Plan);
     return nodes;
   });
+}
+
+function literal(parameter: unknown): string {
+  return typeof parameter === "string" ? `'${parameter.replaceAll("'", "''")}'` : "NULL";
 }
 
 export function indexes(nodes: readonly PlanNode[]): readonly string[] {

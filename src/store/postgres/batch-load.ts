@@ -46,7 +46,8 @@ const READS = {
   children: placedSelect(
     `v.place, e.from_ordinal, e.regardless, ${STEP_SELECT_OF_PLAN}`,
     PARENT,
-    `JOIN maestro.step_edges e ON ${placedMatch("e", ["from_ordinal"])} ` +
+    // OFFSET 0 keeps the order: where plans are usually small, the planner would rather begin with all steps of the plan.
+    `CROSS JOIN LATERAL (SELECT * FROM maestro.step_edges e WHERE ${placedMatch("e", ["from_ordinal"])} OFFSET 0) e ` +
       "JOIN maestro.steps s ON s.org_id = e.org_id AND s.plan_id = e.plan_id AND s.ordinal = e.to_ordinal",
   ),
   firstSteps: placedSelect<Ordinal>(

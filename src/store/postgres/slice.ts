@@ -51,8 +51,10 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
   const { childrenOf } = needs;
   if (childrenOf !== undefined && childrenOf.length > 0) {
     const text =
-      `SELECT e.from_ordinal, e.regardless, ${STEP_SELECT_OF_PLAN} FROM maestro.step_edges e ` +
-      "JOIN maestro.steps s ON s.org_id = e.org_id AND s.plan_id = e.plan_id AND s.ordinal = e.to_ordinal WHERE e.org_id = $1 AND e.plan_id = $2 AND e.from_ordinal = ANY($3::int[])";
+      // OFFSET 0 keeps the order, see batch-load.ts.
+      `SELECT e.from_ordinal, e.regardless, ${STEP_SELECT_OF_PLAN} FROM (SELECT * FROM maestro.step_edges e ` +
+      "WHERE e.org_id = $1 AND e.plan_id = $2 AND e.from_ordinal = ANY($3::int[]) OFFSET 0) e " +
+      "JOIN maestro.steps s ON s.org_id = e.org_id AND s.plan_id = e.plan_id AND s.ordinal = e.to_ordinal";
     work.push(
       query<RawStepOfPlan & { from_ordinal: number; regardless: boolean }>(text, [
         ...at,
@@ -69,8 +71,8 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
   }
   if (needs.definitions !== undefined && needs.definitions.length > 0) {
     const text =
-      "SELECT s.ordinal, g.definition FROM maestro.steps s JOIN maestro.graph_steps g ON g.org_id = s.org_id AND g.plan_id = s.plan_id AND g.version = s.version AND g.key = s.key " +
-      "WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[])";
+      "SELECT s.ordinal, g.definition FROM (SELECT * FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[]) OFFSET 0) s " +
+      "JOIN maestro.graph_steps g ON g.org_id = s.org_id AND g.plan_id = s.plan_id AND g.version = s.version AND g.key = s.key";
     work.push(
       query<{ ordinal: number; definition: string }>(text, [...at, arrayLiteral("int", needs.definitions)]).then(
         (rows) => {
