@@ -8,10 +8,10 @@ import type { Assignment, Lease, Outcome, Renewal } from "../../gen/maestro/v1/d
 import { PayloadSchema } from "../../gen/maestro/v1/payload_pb.ts";
 import {
   AttachRequestSchema,
-  AttachResponseSchema,
-  OutcomeAckSchema,
+  AttachResponseSchema
 } from "../../gen/maestro/v1/dispatch_service_pb.ts";
-import type { AttachRequest, AttachResponse, Hello } from "../../gen/maestro/v1/dispatch_service_pb.ts";
+import type { AttachRequest, AttachResponse, Hello ,
+  OutcomeAckSchema} from "../../gen/maestro/v1/dispatch_service_pb.ts";
 
 type Call = ServerDuplexStream<AttachRequest, AttachResponse>;
 type Said = MessageInitShape<typeof AttachResponseSchema>["message"];
