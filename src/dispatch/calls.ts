@@ -38,7 +38,7 @@ export class Calls {
     if (executor.state === "DRAINING")
       return refused("EXECUTOR_UNFIT", "The executor is draining.", { metadata: { executor_id: call.executorId } });
     this.#parts.executors.seen(executor);
-    await this.#parts.upkeep.demandsOf(executor.orgId);
+    await this.#parts.feed.demandsOf(executor.orgId);
     if (call.idempotency === null) return decided(await this.#pull(executor, call, null, signal));
     const key = callOf(call.principal, call.idempotency, "dispatch.next");
     return await this.#keys.with(key, async (earlier) => {
@@ -65,7 +65,7 @@ export class Calls {
         exclusive: true,
       });
     this.#parts.takers.add(pull.taker);
-    this.#parts.upkeep.refillSoon(pull.taker);
+    this.#parts.feed.refillSoon(pull.taker);
     this.#parts.batcher.poke();
     return await pull.wait(signal);
   }

@@ -16,6 +16,7 @@ import type { DispatcherOptions, Parts } from "./parts.ts";
 import { Streams } from "./streams.ts";
 import { Takers } from "./takers.ts";
 import { DispatchUpkeep } from "./upkeep.ts";
+import { WindowFeed } from "./window-feed.ts";
 import { Windows } from "./windows.ts";
 
 type Follow = (results: readonly PlanResult[], inputs: ReadonlyMap<string, BatchInput>, nowMs: number) => void;
@@ -33,8 +34,12 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     if (entry !== undefined) entry.stopBeforeMs = clock.nowMs() + upkeep.stopGraceMs;
     streams.tellStop(order.executorId, order.lease, order.reason, true);
   };
+  const poke = (): void => {
+    batcher.poke();
+  };
+  const feed = new WindowFeed({ store, clock, windows, takers, poke, log });
   const learn = (orgs: ReadonlySet<OrgId>): void => {
-    upkeep.learnDemands(orgs);
+    feed.learnDemands(orgs);
   };
   const batcher: Batcher = new Batcher({
     leases,
@@ -46,7 +51,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     clock,
     log,
     hungry: (taker) => {
-      upkeep.refillSoon(taker);
+      feed.refillSoon(taker);
     },
     contextAt: (nowMs) => ({
       nowMs,
@@ -75,9 +80,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         cascade: (orgId, planId) => {
           batcher.push({ kind: "cascade", orgId, planId, deferrals: 0 });
         },
-        poke: () => {
-          batcher.poke();
-        },
+        poke,
       });
     } catch (error) {
       // The commit stands; whatever was not sent is found by grace timers and the refill scan.
@@ -89,8 +92,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     session,
     clock,
     log,
-    windows,
-    takers,
+    feed,
     leases,
     batcher,
     connections,
@@ -110,6 +112,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     logs: new Logs(),
     batcher,
     upkeep,
+    feed,
     executors: new ExecutorBook(store, clock),
     draining: false,
   };

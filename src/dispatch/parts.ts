@@ -15,6 +15,7 @@ import type { Listeners, Logs } from "./listeners.ts";
 import type { ServerSession } from "./session.ts";
 import type { Takers } from "./takers.ts";
 import type { DispatchUpkeep } from "./upkeep.ts";
+import type { WindowFeed } from "./window-feed.ts";
 import type { Windows } from "./windows.ts";
 
 export interface DispatcherOptions {
@@ -38,6 +39,7 @@ export interface Parts {
   readonly logs: Logs;
   readonly batcher: Batcher;
   readonly upkeep: DispatchUpkeep;
+  readonly feed: WindowFeed;
   readonly executors: ExecutorBook;
   /** Set when the server goes down: nothing new is begun. */
   draining: boolean;

@@ -33,7 +33,7 @@ export class Streams {
       async (tx) =>
         await tx.executors.register(orgId, ids.uuid() as ExecutorId, hello.spec, session.id, await tx.nowMs()),
     );
-    await this.#parts.upkeep.demandsOf(orgId);
+    await this.#parts.feed.demandsOf(orgId);
     const before = this.connections.get(executor.executorId);
     const connection = new ExecutorConnection(executor, sink, {
       incarnation: hello.incarnation,
@@ -62,7 +62,7 @@ export class Streams {
     for (const outcome of hello.unsent) this.#reportFromStream(connection, hello, outcome);
     const { resumed, lost } = await this.#resume(connection, hello);
     if (connection.sink !== null) this.#parts.takers.add(connection.taker);
-    this.#parts.upkeep.refillSoon(connection.taker);
+    this.#parts.feed.refillSoon(connection.taker);
     this.#parts.batcher.poke();
     return decided(this.#attachment(connection, hello, resumed, lost));
   }

@@ -1,5 +1,5 @@
-// The standing loops of dispatch: session, deadlines, silence, refill scans, timers, sweeps of lapsed sessions. Each finds
-// and moves everything that can move, whatever event was lost. Not here: what they move, see items.ts.
+// The standing loops of dispatch: session, deadlines, silence, timers, sweeps of lapsed sessions. Each finds and moves
+// everything that can move, whatever event was lost. Not here: what they move (items.ts), and filling windows (window-feed.ts).
 import type { ExecutorId, OrgId, SessionId } from "../domain/id.ts";
 import type { ErrorClass } from "../domain/outcome.ts";
 import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.ts";
@@ -13,17 +13,13 @@ import type { LeaseEntry, LeaseTable } from "./leases.ts";
 import { RENEW_EVERY_MS } from "./session.ts";
 import type { ServerSession } from "./session.ts";
 import { sweepLapsed } from "./sweep.ts";
-import type { Taker, Takers } from "./takers.ts";
-import { WINDOW_LIMIT } from "./window.ts";
-import type { Window } from "./window.ts";
-import type { Windows } from "./windows.ts";
+import type { WindowFeed } from "./window-feed.ts";
 
 export interface UpkeepOptions {
   readonly store: Store;
   readonly session: ServerSession;
   readonly clock: Clock;
-  readonly windows: Windows;
-  readonly takers: Takers;
+  readonly feed: WindowFeed;
   readonly leases: LeaseTable;
   readonly batcher: Batcher;
   readonly connections: ReadonlyMap<ExecutorId, ExecutorConnection>;
@@ -47,20 +43,15 @@ const LOOK_SOON_MS = 10;
 const WAITING_LIMIT = 5_000;
 /** How long an executor has to stop an attempt. */
 const STOP_GRACE_MS = 60_000;
-/** Ready steps that one scan brings for a window. */
-const STEPS_EACH = 2_048;
 
 export class DispatchUpkeep {
   readonly stopGraceMs = STOP_GRACE_MS;
   readonly #o: UpkeepOptions;
   readonly #keeper: LeaseKeeper;
   readonly #timers: NodeJS.Timeout[] = [];
-  readonly #demands = new Map<OrgId, Promise<void>>();
-  readonly #hungry = new Set<Window>();
   #startedMs = 0;
   #watchedMs = 0;
   #beatMs = 0;
-  #refilling = false;
   #looking = false;
   #lookingSoon = false;
   #lookAgain = false;
@@ -99,40 +90,11 @@ export class DispatchUpkeep {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#o.feed.stop();
     for (const timer of this.#timers) clearInterval(timer);
     clearTimeout(this.#nextDue);
-    while (this.#looking || this.#renewing || this.#refilling) await pause(5);
+    while (this.#looking || this.#renewing || this.#o.feed.isBusy) await pause(5);
     await this.#o.session.end().catch(() => undefined);
-  }
-
-  /** Loads the demand classes of an org once; later ones come with the steps that need them. */
-  async demandsOf(orgId: OrgId): Promise<void> {
-    let loading = this.#demands.get(orgId);
-    if (loading === undefined) {
-      loading = this.#load(orgId);
-      this.#demands.set(orgId, loading);
-      loading.catch(() => {
-        this.#demands.delete(orgId);
-      });
-    }
-    await loading;
-  }
-
-  learnDemands(orgs: ReadonlySet<OrgId>): void {
-    for (const orgId of orgs)
-      this.#load(orgId).then(
-        () => {
-          this.#o.batcher.poke();
-        },
-        () => undefined,
-      );
-  }
-
-  /** The windows of a taker are filled from the store as soon as possible, those that may lack something. */
-  refillSoon(taker: Taker): void {
-    for (const window of taker.windows(this.#o.windows))
-      if (window.incomplete && window.size < WINDOW_LIMIT / 4) this.#hungry.add(window);
-    if (this.#hungry.size > 0) void this.#refill();
   }
 
   /** Something was committed elsewhere in this process: timers and cascades may be new, and ready steps of these orgs. */
@@ -152,26 +114,11 @@ export class DispatchUpkeep {
       this.#lookAgain = false;
       const orgs = [...this.#woken];
       this.#woken.clear();
-      await this.#scan(orgs);
+      await this.#o.feed.scan(orgs);
       await this.#dueAndCascades();
       await pause(LOOK_SOON_MS);
     }
     this.#lookingSoon = false;
-  }
-
-  /** Ready steps of these orgs that nobody told of, of demand classes that may be new. */
-  async #scan(orgs: readonly OrgId[]): Promise<void> {
-    const { takers, windows, log } = this.#o;
-    try {
-      for (const orgId of orgs) {
-        await this.#load(orgId);
-        windows.doubt(orgId);
-      }
-    } catch (error) {
-      log("look.failed", { error: String(error) });
-    }
-    const wanted = new Set(orgs);
-    for (const taker of takers.all()) if (wanted.has(taker.executor.orgId)) this.refillSoon(taker);
   }
 
   /** A backoff was set that ends then. */
@@ -236,12 +183,6 @@ export class DispatchUpkeep {
     this.#o.log(event, { error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
   }
 
-  async #load(orgId: OrgId): Promise<void> {
-    this.#o.windows.learn(
-      await this.#o.store.transaction([orgId], async (tx) => await tx.executors.demands(orgId), { readOnly: true }),
-    );
-  }
-
   async #renew(): Promise<void> {
     if (this.#renewing || this.#stopped) return;
     this.#renewing = true;
@@ -299,13 +240,7 @@ export class DispatchUpkeep {
     if (this.#looking || this.#stopped) return;
     this.#looking = true;
     try {
-      // Classes that another server's commit brought, or whose news was lost.
-      for (const orgId of this.#o.takers.orgs()) await this.#load(orgId);
-      for (const taker of this.#o.takers.all())
-        if (taker.credit > 0)
-          for (const window of taker.windows(this.#o.windows))
-            if (window.size < WINDOW_LIMIT / 4) this.#hungry.add(window);
-      await this.#refill();
+      await this.#o.feed.fillAll();
       await this.#dueAndCascades();
       const orgs = (await this.#o.store.platform.orgs()).map((org) => org.orgId);
       for (let i = 0; i < orgs.length; i += 100) {
@@ -317,33 +252,6 @@ export class DispatchUpkeep {
       this.#o.log("look.failed", { error: String(error) });
     } finally {
       this.#looking = false;
-    }
-  }
-
-  async #refill(): Promise<void> {
-    if (this.#refilling || this.#stopped) return;
-    this.#refilling = true;
-    try {
-      while (this.#hungry.size > 0) {
-        const windows = [...this.#hungry].slice(0, 64);
-        for (const window of windows) this.#hungry.delete(window);
-        const found = await this.#o.store.platform.readySteps(
-          windows.map((w) => ({ orgId: w.orgId, demandId: w.demandId, afterKey: null })),
-          STEPS_EACH,
-        );
-        const counts = new Map<string, number>();
-        for (const step of found) counts.set(step.demandId, (counts.get(step.demandId) ?? 0) + 1);
-        for (const window of windows) {
-          window.incomplete = (counts.get(window.demandId) ?? 0) >= STEPS_EACH;
-          window.refilledMs = this.#o.clock.monotonicMs();
-        }
-        this.#o.windows.offer(found);
-        this.#o.batcher.poke();
-      }
-    } catch (error) {
-      this.#o.log("refill.failed", { error: String(error) });
-    } finally {
-      this.#refilling = false;
     }
   }
 

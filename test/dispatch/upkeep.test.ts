@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { ExecutorId } from "../../src/domain/id.ts";
 import { ExecutorConnection } from "../../src/dispatch/connection.ts";
 import { DispatchUpkeep } from "../../src/dispatch/upkeep.ts";
+import { WindowFeed } from "../../src/dispatch/window-feed.ts";
 import type { Store } from "../../src/store/ports/store.ts";
 import { StoreUnavailableError } from "../../src/store/ports/store.ts";
 import { systemClock } from "../../src/support/clock.ts";
@@ -37,18 +38,19 @@ async function open(): Promise<void> {
     },
   };
   const { windows, takers, leases, batcher, session } = room;
+  const log = (event: string, fields: Readonly<Record<string, unknown>>): void => {
+    room.log.push({ event, fields });
+  };
+  const common = { store: failing, clock: systemClock, log };
   upkeep = new DispatchUpkeep({
-    store: failing,
+    ...common,
+    feed: new WindowFeed({ ...common, windows, takers, poke: () => undefined }),
     session,
-    clock: systemClock,
-    windows,
-    takers,
     leases,
     batcher,
     connections,
     loseConnection: () => undefined,
     stopLease: () => undefined,
-    log: (event, fields) => room.log.push({ event, fields }),
   });
   await upkeep.start();
 }

@@ -6,12 +6,13 @@ import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { AssignmentSchema, LeaseSchema, Purpose } from "../../gen/maestro/v1/dispatch_pb.ts";
 import type { Assignment, Lease, Outcome, Renewal } from "../../gen/maestro/v1/dispatch_pb.ts";
 import { PayloadSchema } from "../../gen/maestro/v1/payload_pb.ts";
-import {
-  AttachRequestSchema,
-  AttachResponseSchema
+import { AttachRequestSchema, AttachResponseSchema } from "../../gen/maestro/v1/dispatch_service_pb.ts";
+import type {
+  AttachRequest,
+  AttachResponse,
+  Hello,
+  OutcomeAckSchema,
 } from "../../gen/maestro/v1/dispatch_service_pb.ts";
-import type { AttachRequest, AttachResponse, Hello ,
-  OutcomeAckSchema} from "../../gen/maestro/v1/dispatch_service_pb.ts";
 
 type Call = ServerDuplexStream<AttachRequest, AttachResponse>;
 type Said = MessageInitShape<typeof AttachResponseSchema>["message"];
