@@ -6,11 +6,12 @@ import { BatchContendedError, BatchRejectedError } from "../store/ports/batches.
 import type { BatchInput, BatchStore } from "../store/ports/batches.ts";
 import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.ts";
 import type { DecideContext } from "../domain/plan/draft.ts";
-import { decideShare, keepSlots } from "./decide-batch.ts";
+import { decideShare } from "./decide-batch.ts";
 import type { PlanResult } from "./decide-batch.ts";
 import { ClaimPicker } from "./claim-picker.ts";
 import { BUG, ordinalOf, refuseItem } from "./items.ts";
 import type { Item } from "./items.ts";
+import { FreedSlots } from "./freed-slots.ts";
 import type { LeaseTable } from "./leases.ts";
 import { ItemQueue, ORG_LIMIT } from "./queue.ts";
 import { SetAside } from "./set-aside.ts";
@@ -45,7 +46,7 @@ export interface BatcherOptions {
   readonly writers: number;
   readonly windows: Windows;
   readonly takers: Takers;
-  readonly leases: Pick<LeaseTable, "free" | "keep">;
+  readonly leases: Pick<LeaseTable, "get">;
   readonly session: { readonly id: SessionId; mayCommit(): boolean };
   readonly clock: Pick<Clock, "monotonicMs">;
   readonly contextAt: (nowMs: number) => DecideContext;
@@ -184,7 +185,6 @@ export class Batcher {
     try {
       await this.#run(own, results);
     } catch (error) {
-      for (const [planId, { effects }] of results) keepSlots(effects, planId, this.#options.leases);
       const handovers = handoversOf(results);
       // Whether they are leased is as unknown as the commit: they are asked for again and adopted. Otherwise they never were.
       if (error instanceof CommitUnknownError) items = [...items, ...handovers];
@@ -202,6 +202,7 @@ export class Batcher {
     const { store, session, windows, takers, leases, contextAt } = this.#options;
     const byPlan = byPlanOf(items);
     const room = { left: BATCH_ITEMS };
+    const freed = new FreedSlots();
     let context: DecideContext | undefined;
     const turns = new Map<OrgId, readonly Taker[]>();
     const answer = await store.run(
@@ -220,7 +221,7 @@ export class Batcher {
         const { verdict, result } = decideShare(
           slice,
           byPlan.get(planKey(slice.plan)) ?? [],
-          { context, sessionId: session.id, windows, takers: turn, isAside: this.isAside, leases, room },
+          { context, sessionId: session.id, windows, takers: turn, isAside: this.isAside, leases, freed, room },
           previous,
         );
         if (result !== undefined) results.set(planId, result);

@@ -47,7 +47,9 @@ export class ExecutorConnection {
     this.heardMs = options.nowMs;
     this.taker = new Taker(executor, {
       capacity: () =>
-        this.sink === null || this.draining || this.executor.state === "DRAINING" ? 0 : this.slots - options.inFlight(),
+        this.sink === null || this.draining || this.executor.state === "DRAINING"
+          ? Number.NEGATIVE_INFINITY
+          : this.slots - options.inFlight(),
       leaseMs: null,
       capabilities: [],
       deliver: (assignments: readonly Assignment[]) => {

@@ -99,6 +99,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     loseConnection: (connection, why) => {
       streams.lose(connection, why);
     },
+    loseSlow: (connection) => {
+      streams.loseSlow(connection);
+    },
     stopLease: (entry, reason) => {
       streams.tellStop(entry.executorId, entry.lease, reason, false);
     },

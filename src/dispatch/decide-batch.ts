@@ -16,6 +16,7 @@ import type { StepRow } from "../domain/step.ts";
 import type { PlanVerdict } from "../store/ports/batches.ts";
 import { decideItem } from "./items.ts";
 import type { Effect, Item } from "./items.ts";
+import type { FreedSlots } from "./freed-slots.ts";
 import type { LeaseTable } from "./leases.ts";
 import { takerFor } from "./takers.ts";
 import type { Taker } from "./takers.ts";
@@ -43,8 +44,9 @@ export interface ShareOptions {
   readonly takers: readonly Taker[];
   /** A claim of this step is a bug: it is not handed over either. */
   readonly isAside: (planId: PlanId, ordinal: number) => boolean;
-  /** Slots of leases that the batch ends are given away by it. */
-  readonly leases: Pick<LeaseTable, "free" | "keep">;
+  readonly leases: Pick<LeaseTable, "get">;
+  /** Slots of leases that the batch ends: it gives them away itself, nobody else does before its commit. */
+  readonly freed: FreedSlots;
   /** Steps that the batch may still lease. */
   readonly room: { left: number };
 }
@@ -62,8 +64,10 @@ export function decideShare(
   try {
     for (const item of items) {
       for (const effect of decideItem(draft, item, options.sessionId)) {
-        const freed = effect.kind === "ended" && options.leases.free(slice.plan.planId, effect.ordinal, effect.fencing);
-        effects.push(freed ? { ...effect, freed } : effect);
+        effects.push(effect);
+        if (effect.kind !== "ended") continue;
+        const entry = options.leases.get(slice.plan.planId, effect.ordinal, effect.fencing);
+        if (entry !== undefined) options.freed.add(entry);
       }
     }
     handOver(draft, options, effects);
@@ -145,7 +149,12 @@ function handOver(draft: PlanDraft, options: ShareOptions, effects: Effect[]): v
     if (options.room.left <= 0) break;
     const row = draft.step(ordinal);
     if (row.orderKey === null || options.isAside(draft.plan.planId, ordinal)) continue;
-    const taker = takerFor({ demandId: row.demandId, orderKey: row.orderKey }, options.windows, options.takers);
+    const taker = takerFor(
+      { demandId: row.demandId, orderKey: row.orderKey },
+      options.windows,
+      options.takers,
+      options.freed,
+    );
     if (taker === undefined) continue;
     const item: Item = {
       kind: "claim",
@@ -168,18 +177,11 @@ function handOver(draft: PlanDraft, options: ShareOptions, effects: Effect[]): v
 
 /** What an abandoned try had reserved and freed. Claims from windows keep theirs: they are part of the items. */
 function giveBack(effects: readonly Effect[], planId: PlanId, options: ShareOptions): void {
-  keepSlots(effects, planId, options.leases);
   for (const effect of effects) {
+    if (effect.kind === "ended") options.freed.remove(planId, effect.ordinal, effect.fencing);
     if (effect.kind === "leased" && effect.handedOver) {
       effect.taker.release();
       options.room.left += 1;
     }
-  }
-}
-
-/** The leases that a try had ended stand: their slots are not free. */
-export function keepSlots(effects: readonly Effect[], planId: PlanId, leases: Pick<LeaseTable, "keep">): void {
-  for (const effect of effects) {
-    if (effect.kind === "ended" && effect.freed) leases.keep(planId, effect.ordinal, effect.fencing);
   }
 }

@@ -71,12 +71,13 @@ export interface StopOrder {
   readonly outcomeWanted: boolean;
 }
 
-/** How the dispatcher talks to a stream. `send…` return false when the stream's buffer is over its bound: it is then ended as a slow reader. */
+/** What became of an outcome. */
 export interface Acknowledgement {
   readonly lease: LeaseRef;
   readonly result: Decision<Receipt>;
 }
 
+/** How the dispatcher talks to a stream. `send…` return false when the stream's buffer is over its bound: it is then ended as a slow reader. */
 export interface StreamSink {
   /** Steps to perform, with acknowledgements that leave in the same message; either may be empty. */
   send(assignments: readonly Assignment[], acks: readonly Acknowledgement[]): boolean;

@@ -78,12 +78,7 @@ export type Effect =
   | { readonly kind: "answered"; readonly item: Extract<Item, { kind: "outcome" }>; readonly result: Decision<Receipt> }
   | { readonly kind: "leased"; readonly taker: Taker; readonly row: StepRow; readonly handedOver: boolean }
   | { readonly kind: "not-leased"; readonly taker: Taker }
-  | {
-      readonly kind: "ended";
-      readonly ordinal: number;
-      readonly fencing: number;
-      /** Its slot was free for the batch that ends it. */ readonly freed: boolean;
-    }
+  | { readonly kind: "ended"; readonly ordinal: number; readonly fencing: number }
   | { readonly kind: "adopted"; readonly row: StepRow }
   | { readonly kind: "rehomed"; readonly item: Extract<Item, { kind: "rehome" }>; readonly row: StepRow | null }
   | { readonly kind: "renewed"; readonly item: Extract<Item, { kind: "renew" }>; readonly state: RenewState }
@@ -103,7 +98,8 @@ export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): 
       const { ordinal, fencing } = item.outcome.lease;
       return [
         { kind: "answered", item, result },
-        ...(endsLease(result) ? [{ kind: "ended" as const, ordinal, fencing, freed: false }] : []),
+        // A report that is refused may name a lease that lives: it stays among those that are watched.
+        ...(isLive(draft.find(ordinal), fencing) ? [] : [{ kind: "ended" as const, ordinal, fencing }]),
       ];
     }
     case "claim":
@@ -111,7 +107,7 @@ export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): 
     case "loss":
       // Ended here or ended before: either way this server must not count it among its leases any longer.
       loseLease(draft, item.ordinal, item.fencing, item.failure);
-      return [{ kind: "ended", ordinal: item.ordinal, fencing: item.fencing, freed: false }];
+      return [{ kind: "ended", ordinal: item.ordinal, fencing: item.fencing }];
     case "sweep": {
       const row = draft.step(item.ordinal);
       if (isLive(row, item.fencing) && row.sessionId !== sessionId) {
@@ -257,13 +253,4 @@ export function refuseItem(item: Item, no: Refusal): void {
     case "overdue":
       return;
   }
-}
-
-function endsLease(result: Decision<Receipt>): boolean {
-  if (result.ok) return true;
-  return (
-    result.refusal.reason === "STALE_LEASE" ||
-    result.refusal.reason === "CONTRADICTORY_EVIDENCE" ||
-    result.refusal.reason === "NOT_FOUND"
-  );
 }

@@ -24,14 +24,11 @@ export interface LeaseEntry {
   pendingCheckpoint: string | null;
   /** An item that writes its checkpoint is under way. */
   writing: boolean;
-  /** The batch under way ends it, and may give its slot away. */
-  freed: boolean;
 }
 
 export class LeaseTable {
   readonly #entries = new Map<string, LeaseEntry>();
   readonly #byExecutor = new Map<ExecutorId, Set<string>>();
-  readonly #freed = new Map<ExecutorId, number>();
 
   add(orgId: OrgId, row: StepRow): LeaseEntry | undefined {
     if (row.executorId === null) return undefined;
@@ -52,7 +49,6 @@ export class LeaseTable {
       checkpointMs: 0,
       pendingCheckpoint: null,
       writing: false,
-      freed: false,
     };
     this.#entries.set(key, entry);
     const keys = this.#byExecutor.get(row.executorId) ?? new Set();
@@ -70,36 +66,11 @@ export class LeaseTable {
     const key = leaseKey(planId, ordinal, fencing);
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
-    this.keep(planId, ordinal, fencing);
     this.#entries.delete(key);
     const keys = this.#byExecutor.get(entry.executorId);
     keys?.delete(key);
     if (keys?.size === 0) this.#byExecutor.delete(entry.executorId);
     return entry;
-  }
-
-  /** Frees the slot of a lease that the batch under way ends; false when it is not here, or freed already. */
-  free(planId: PlanId, ordinal: number, fencing: number): boolean {
-    const entry = this.get(planId, ordinal, fencing);
-    if (entry === undefined || entry.freed) return false;
-    entry.freed = true;
-    this.#freed.set(entry.executorId, this.freed(entry.executorId) + 1);
-    return true;
-  }
-
-  /** Takes `free` back: the batch was not carried out. */
-  keep(planId: PlanId, ordinal: number, fencing: number): void {
-    const entry = this.get(planId, ordinal, fencing);
-    if (entry?.freed !== true) return;
-    entry.freed = false;
-    const left = this.freed(entry.executorId) - 1;
-    if (left === 0) this.#freed.delete(entry.executorId);
-    else this.#freed.set(entry.executorId, left);
-  }
-
-  /** Leases of an executor whose slots are free already. */
-  freed(executorId: ExecutorId): number {
-    return this.#freed.get(executorId) ?? 0;
   }
 
   ofExecutor(executorId: ExecutorId): readonly LeaseEntry[] {

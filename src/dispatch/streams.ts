@@ -39,10 +39,9 @@ export class Streams {
       incarnation: hello.incarnation,
       keyId: hello.principal.keyId,
       nowMs: this.#parts.options.clock.monotonicMs(),
-      inFlight: () => this.#parts.leases.count(executor.executorId) - this.#parts.leases.freed(executor.executorId),
+      inFlight: () => this.#parts.leases.count(executor.executorId),
       onSlow: (slow) => {
-        this.lose(slow, "slow");
-        slow.end(SLOW, true);
+        this.loseSlow(slow);
       },
       onUndelivered: (broken, assignments) => {
         this.#undelivered(broken, assignments);
@@ -172,10 +171,7 @@ export class Streams {
       // All acknowledgements of a commit leave in one message, with its assignments if there are any.
       if (connection.pendingAcks.length === 1)
         queueMicrotask(() => {
-          if (!connection.send([])) {
-            this.lose(connection, "slow");
-            connection.end(SLOW, true);
-          }
+          if (!connection.send([])) this.loseSlow(connection);
           this.#sayGoodbye(connection);
         });
     });
@@ -218,13 +214,17 @@ export class Streams {
     }, GRACE_MS).unref();
   }
 
+  /** Its reader does not keep up: it is told so, once it reads again, and attaches anew. */
+  loseSlow(connection: ExecutorConnection): void {
+    const { sink } = connection;
+    this.lose(connection, "slow");
+    sink?.end(SLOW, true);
+  }
+
   tellStop(executorId: ExecutorId, lease: LeaseRef, reason: string, outcomeWanted: boolean): void {
     const connection = this.connections.get(executorId);
     if (connection?.sink === undefined || connection.sink === null) return;
-    if (!connection.sink.sendStops([{ lease, reason, outcomeWanted }])) {
-      this.lose(connection, "slow");
-      connection.end(SLOW, true);
-    }
+    if (!connection.sink.sendStops([{ lease, reason, outcomeWanted }])) this.loseSlow(connection);
   }
 
   changed(orgId: OrgId, executorId: ExecutorId): void {

@@ -3,11 +3,13 @@ import type { Executor } from "../domain/executor.ts";
 import type { OrgId, ReadyStep } from "../domain/id.ts";
 import type { Assignment, LeaseRef } from "../domain/outcome.ts";
 import type { BatchKey } from "../store/ports/batches.ts";
+import type { FreedSlots } from "./freed-slots.ts";
 import type { Window } from "./window.ts";
 import type { Windows } from "./windows.ts";
 
 /** Milliseconds by which a step that becomes ready may overtake older ready work of its window. */
 export const HANDOVER_MS = 5;
+
 export class Taker {
   executor: Executor;
   readonly capabilities: readonly string[];
@@ -41,7 +43,14 @@ export class Taker {
 
   /** Steps that it can be given now: derived from what it holds, never counted on its own. */
   get credit(): number {
-    return this.#sealed ? 0 : Math.max(0, this.#capacity() - this.reserved);
+    return this.creditWith(undefined);
+  }
+
+  /** The same in a batch that ends some of its leases; of calls the leases do not count. */
+  creditWith(freed: FreedSlots | undefined): number {
+    if (this.#sealed) return 0;
+    const more = this.leaseMs === null ? (freed?.of(this.executor.executorId) ?? 0) : 0;
+    return Math.max(0, this.#capacity() + more - this.reserved);
   }
 
   /** Under a key all of its leases must be in one transaction: once a batch has some for it, it takes no more. */
@@ -120,6 +129,7 @@ export function takerFor(
   step: Pick<ReadyStep, "demandId" | "orderKey">,
   windows: Windows,
   takers: readonly Taker[],
+  freed?: FreedSlots,
 ): Taker | undefined {
   const window = windows.get(step.demandId);
   if (window === undefined) return undefined;
@@ -127,5 +137,5 @@ export function takerFor(
   if (head !== undefined && step.orderKey - head.orderKey > HANDOVER_MS * 1_000) return undefined;
   // A window that does not hold everything may hide older work.
   if (window.incomplete && head === undefined) return undefined;
-  return takers.find((t) => t.keyFor === null && t.credit > 0 && t.windows(windows).includes(window));
+  return takers.find((t) => t.keyFor === null && t.creditWith(freed) > 0 && t.windows(windows).includes(window));
 }

@@ -24,6 +24,8 @@ export interface UpkeepOptions {
   readonly batcher: Batcher;
   readonly connections: ReadonlyMap<ExecutorId, ExecutorConnection>;
   readonly loseConnection: (connection: ExecutorConnection, why: string) => void;
+  /** The same for one whose reader does not keep up; it is told. */
+  readonly loseSlow: (connection: ExecutorConnection) => void;
   /** Tells the executor of a lease that is over. */
   readonly stopLease: (entry: LeaseEntry, reason: string) => void;
   readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
@@ -231,7 +233,7 @@ export class DispatchUpkeep {
         const { sink } = connection;
         this.#o.loseConnection(connection, "silent");
         sink.end(null, true);
-      } else if (beat && !connection.sink.sendHeartbeat()) this.#o.loseConnection(connection, "slow");
+      } else if (beat && !connection.sink.sendHeartbeat()) this.#o.loseSlow(connection);
     }
   }
 

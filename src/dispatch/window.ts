@@ -2,7 +2,7 @@
 import type { DemandId, OrgId, PlanId, ReadyStep } from "../domain/id.ts";
 import { Heap } from "./heap.ts";
 
-/** Steps that a window holds at most; beyond that it knows that there is more. */
+/** Steps that a window holds, twice as many if the further ones are older; beyond that it knows that there is more. */
 export const WINDOW_LIMIT = 4_096;
 
 /** Ready steps of one plan. */
@@ -32,6 +32,8 @@ export class Window {
   /** When the store was last asked, by the monotonic clock. */
   refilledMs = Number.NEGATIVE_INFINITY;
   #size = 0;
+  /** Largest order key that it ever held. */
+  #newest = Number.NEGATIVE_INFINITY;
   readonly #shares = new Map<PlanId, Share>();
   readonly #line = new Heap<Place>(
     (a, b) => a.orderKey < b.orderKey || (a.orderKey === b.orderKey && a.share.planId < b.share.planId),
@@ -51,14 +53,17 @@ export class Window {
     return this.#first()?.share.steps.peek();
   }
 
-  /** Adds a step unless it is there; a full window drops it and remembers that there is more. */
+  /** Adds a step unless it is there; a full window drops it, newer ones first, and remembers that there is more. */
   offer(step: ReadyStep): void {
     const share = this.#shares.get(step.planId);
     if (share?.known.has(step.ordinal) === true) return;
-    if (this.#size >= WINDOW_LIMIT) {
+    // What is older than something that it holds is not kept waiting behind that: a step of a plan under way may be.
+    const limit = step.orderKey < this.#newest ? 2 * WINDOW_LIMIT : WINDOW_LIMIT;
+    if (this.#size >= limit) {
       this.incomplete = true;
       return;
     }
+    this.#newest = Math.max(this.#newest, step.orderKey);
     this.#size += 1;
     const into = share ?? this.#open(step.planId);
     into.known.add(step.ordinal);

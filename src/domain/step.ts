@@ -170,7 +170,7 @@ export interface StepRow {
   readonly undoing: boolean;
   readonly heldBack: boolean;
   readonly waitingOn: number;
-  /** Epoch microseconds less its boost; set exactly while it can be leased. */
+  /** See `orderKeyAt` in plan/queue.ts; set exactly while it can be leased. */
   readonly orderKey: number | null;
   readonly demandId: DemandId;
   readonly boostMs: number;

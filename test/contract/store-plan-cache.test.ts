@@ -163,6 +163,63 @@ describe.each(servers())("on $name", (server) => {
     }
   });
 
+  test("another org that names the plan in the same batch gets nothing of it, and spoils nothing", async () => {
+    const planId = await aPlan(5);
+    const other = await addOrg(it.store);
+    const seen: PlanSlice[] = [];
+    const answer = await batches.run(
+      [
+        { orgId: other.orgId, planId, ordinals: [1, 2], childrenOf: [1, 4] },
+        { orgId, planId, ordinals: [1], childrenOf: [1] },
+      ],
+      (slice) => {
+        seen.push({ ...slice, children: new Map(slice.children) });
+        return { kind: "nothing" };
+      },
+      { wait: false },
+    );
+    expect(answer.missing.map((plan) => plan.orgId)).toEqual([other.orgId]);
+    expect(seen.map((slice) => [slice.plan.orgId, slice.whole, [...slice.children.keys()]])).toEqual([
+      [orgId, false, [1]],
+    ]);
+    const after = await batch(planId, null, { ordinals: [4, 5] });
+    expect([after.seen.steps.size, after.seen.children.get(4)]).toEqual([5, [{ to: 5, regardless: false }]]);
+  });
+
+  test("of a large plan that is not known to be one, no more edges are read than a small one may have", async () => {
+    const planId = await aPlan(SMALL_PLAN + 100);
+    await it.store.transaction([orgId], async (tx) => {
+      await tx.plans.lock(orgId, planId);
+      const edges = Array.from({ length: 50 }, (_, i) => ({ from: 1, to: SMALL_PLAN + 10 + i, regardless: true }));
+      await tx.plans.addSteps(orgId, planId, [], edges);
+    });
+    const { seen, reads } = await batch(planId, null);
+    // The first look, and what was asked for.
+    expect(reads).toBe(4);
+    expect([seen.whole, seen.children.get(1)?.length, [...seen.children.keys()]]).toEqual([false, 51, [1, 2]]);
+    expect(seen.steps.size).toBe(53);
+  });
+
+  test("nothing is remembered over a new connection, behind which the same revision may mean other rows", async () => {
+    const planId = await aPlan(3);
+    let opened = 1;
+    const failing = {
+      reserve: client.reserve,
+      end: client.end,
+      get opened() {
+        return opened;
+      },
+    };
+    const by = createBatchStore(failing);
+    await batch(planId, null, { by });
+    await asAdmin(it.database.adminUrl, async (admin) => {
+      await admin`UPDATE maestro.steps SET failures = 9 WHERE plan_id = ${planId} AND ordinal = 2`;
+    });
+    expect((await batch(planId, null, { by })).seen.steps.get(2)?.failures).toBe(0);
+    opened += 1;
+    expect((await batch(planId, null, { by })).seen.steps.get(2)?.failures).toBe(9);
+  });
+
   test("rows that changed without the plan's revision are found where that is looked for", async () => {
     const planId = await aPlan(3);
     const checked = createBatchStore(client, { prepare: true, checkCache: true });
@@ -180,7 +237,10 @@ test("the plans that were not touched for longest are forgotten first", () => {
   const sliceOf = (): PlanSlice => {
     const goal = aGoal(aCharter(newId() as OrgId));
     const slice = { ...emptySlice({ ...newPlan(goal), rev: 1 }), whole: true };
-    for (let ordinal = 1; ordinal <= SMALL_PLAN; ordinal++) slice.steps.set(ordinal, aStepRow(goal.planId, ordinal));
+    for (let ordinal = 1; ordinal <= SMALL_PLAN; ordinal++) {
+      slice.steps.set(ordinal, aStepRow(goal.planId, ordinal));
+      slice.children.set(ordinal, [{ to: 1, regardless: false }]);
+    }
     return slice;
   };
   const first = sliceOf();

@@ -50,6 +50,7 @@ async function open(): Promise<void> {
     batcher,
     connections,
     loseConnection: () => undefined,
+    loseSlow: () => undefined,
     stopLease: () => undefined,
   });
   await upkeep.start();

@@ -43,6 +43,15 @@ describe("a window", () => {
     expect(window.size).toBe(1);
   });
 
+  it("that is full still takes what is older than something it holds, up to twice as many", () => {
+    const window = new Window(org(1), demand);
+    for (let n = 0; n < WINDOW_LIMIT; n++) window.offer(ready(n, 1_000_000 + n));
+    window.offer(ready(WINDOW_LIMIT, 2_000_000));
+    expect([window.size, window.head()?.orderKey]).toEqual([WINDOW_LIMIT, 1_000_000]);
+    for (let n = 1; n <= 2 * WINDOW_LIMIT; n++) window.offer(ready(WINDOW_LIMIT + n, 10 * WINDOW_LIMIT - n));
+    expect([window.size, window.head()?.orderKey]).toEqual([2 * WINDOW_LIMIT, 9 * WINDOW_LIMIT]);
+  });
+
   it("gives steps of one plan and of others by order key, whatever was offered between", () => {
     const window = new Window(org(1), demand);
     const steps = Array.from({ length: 300 }, (_, i) => ({ ...ready(i % 7, (i * 7_919) % 301), ordinal: i }));
@@ -80,7 +89,7 @@ describe("a window", () => {
     window.incomplete = false;
     for (let i = 0; i < WINDOW_LIMIT; i++) window.offer(ready(i, i));
     expect(window.incomplete).toBe(false);
-    window.offer(ready(WINDOW_LIMIT, 0));
+    window.offer(ready(WINDOW_LIMIT, WINDOW_LIMIT));
     expect(window.incomplete).toBe(true);
     expect(window.size).toBe(WINDOW_LIMIT);
   });

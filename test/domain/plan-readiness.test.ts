@@ -20,6 +20,18 @@ describe("readiness", () => {
     expect(world.goal.state).toBe("ACHIEVED");
   });
 
+  it("places a step of a plan under way as if it had been ready since the plan's commit, up to a minute", () => {
+    const world = committed([workStep("a"), workStep("b", after("a")), workStep("c", after("b"))]);
+    const begunMs = Math.floor((world.row("a").orderKey ?? 0) / 1_000);
+    world.nowMs += 30_000;
+    world.perform("a");
+    expect(Math.floor((world.row("b").orderKey ?? 0) / 1_000)).toBe(begunMs);
+    world.nowMs += 600_000;
+    world.perform("b");
+    const { orderKey, readyMs, boostMs } = world.row("c");
+    expect(Math.floor((orderKey ?? 0) / 1_000)).toBe((readyMs ?? 0) - 60_000 - boostMs);
+  });
+
   it("leases a step once", () => {
     const world = committed([workStep("a")]);
     const { ordinal } = world.row("a");

@@ -118,7 +118,7 @@ export type StepDefinition = Message<"maestro.v1.StepDefinition"> & {
   compensation?: Compensation | undefined;
 
   /**
-   * Higher goes first, −100 to 100. One unit is worth a second of waiting.
+   * Higher goes first, −100 to 100. One unit is worth a second of waiting; a step of a plan under way counts as waiting since the plan's commit, up to a minute.
    *
    * @generated from field: int32 priority = 17;
    */

@@ -19,7 +19,7 @@ import { PlanDraft } from "./draft.ts";
 import type { DecideContext, StopOrderDraft } from "./draft.ts";
 import { maybeFinish, sweep } from "./ending.ts";
 import type { Claim } from "./lease.ts";
-import { makeReady } from "./queue.ts";
+import { makeReady, orderKeyAt } from "./queue.ts";
 import { settleDependents } from "./ready.ts";
 import { MissingRows } from "./slice.ts";
 import type { PlanChanges, PlanSlice } from "./slice.ts";
@@ -177,7 +177,7 @@ export function wakeStep(draft: PlanDraft, ordinal: number): void {
   }
   if (row.undoing) {
     draft.move(ordinal, "COMPENSATING", {
-      orderKey: draft.context.nowMs * 1_000,
+      orderKey: orderKeyAt(draft.plan, draft.context.nowMs, row.boostMs, ordinal),
       readyMs: draft.context.nowMs,
       notBeforeMs: null,
     });

@@ -7,7 +7,7 @@ import type { StepRow } from "../step.ts";
 import { isCompensable } from "./draft.ts";
 import type { PlanDraft } from "./draft.ts";
 import { leaseOf } from "./live.ts";
-import { unpark } from "./queue.ts";
+import { orderKeyAt, unpark } from "./queue.ts";
 import { resolveCompensation } from "./resolve.ts";
 import { MissingRows } from "./slice.ts";
 
@@ -127,7 +127,7 @@ function beginUndo(draft: PlanDraft, ordinal: number): void {
     timeoutMs: compensation.timeoutMs,
     demandId: demandOf(draft.plan.orgId, compensation.capability, {}, draft.plan.minTrust).demandId,
     readyMs: draft.context.nowMs,
-    orderKey: draft.context.nowMs * 1_000,
+    orderKey: orderKeyAt(draft.plan, draft.context.nowMs, draft.step(ordinal).boostMs, ordinal),
   });
   draft.ready.push(ordinal);
 }

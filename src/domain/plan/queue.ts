@@ -5,12 +5,13 @@ import type { PlanDraft } from "./draft.ts";
 import { MissingRows } from "./slice.ts";
 
 /**
- * How much a plan that is under way may overtake newer work: what it has waited since its commit counts up to this, so that
- * plans are ended before others are begun, and a plan's next step often goes out with the outcome that made it ready.
+ * A step of a plan under way counts as ready since the plan's commit, up to this: plans are ended before others are begun, and a
+ * plan's next step often goes out with the outcome that made it ready. It passes what became ready up to so much earlier, in its
+ * own org; a wide plan may so pass with all steps that become ready within that time.
  */
 export const UNDER_WAY_MS = 60_000;
 
-/** READY, and in the ready set unless the plan is suspended: order is ready time less the boost, so waiting ages it. */
+/** READY, and in the ready set unless the plan is suspended: see `orderKeyAt`. */
 export function makeReady(draft: PlanDraft, ordinal: number): void {
   const row = draft.step(ordinal);
   const { nowMs } = draft.context;
@@ -20,7 +21,7 @@ export function makeReady(draft: PlanDraft, ordinal: number): void {
   if (orderKey !== null) draft.ready.push(ordinal);
 }
 
-/** Epoch microseconds of a moment less the boosts of plan and step; the ordinal breaks ties within a plan. */
+/** Epoch microseconds since when it counts as ready, less its boost: waiting ages it. The ordinal breaks ties within a plan. */
 export function orderKeyAt(
   plan: { readonly committedMs: number | null },
   readyMs: number,
@@ -57,7 +58,11 @@ export function unpark(draft: PlanDraft, limit = Number.POSITIVE_INFINITY): void
 export function requeue(draft: PlanDraft, ordinal: number): void {
   const row = draft.step(ordinal);
   if (row.undoing) {
-    draft.move(ordinal, "COMPENSATING", { orderKey: draft.context.nowMs * 1_000, readyMs: draft.context.nowMs });
+    const { nowMs } = draft.context;
+    draft.move(ordinal, "COMPENSATING", {
+      orderKey: orderKeyAt(draft.plan, nowMs, row.boostMs, ordinal),
+      readyMs: nowMs,
+    });
     draft.ready.push(ordinal);
   } else if (row.heldBack) {
     draft.move(ordinal, "WAITING");

@@ -58,7 +58,7 @@ const READS = {
   firstEdges: placedSelect<Ordinal>(
     "v.place, e.from_ordinal, e.to_ordinal, e.regardless",
     [],
-    `JOIN maestro.step_edges e ON ${placedMatch("e", [])} AND e.from_ordinal <= ${String(SMALL_PLAN)}`,
+    `JOIN maestro.step_edges e ON ${placedMatch("e", [])} AND e.from_ordinal <= ${String(SMALL_PLAN)} AND e.to_ordinal <= ${String(SMALL_PLAN)}`,
   ),
 };
 
@@ -66,8 +66,8 @@ const READS = {
 interface PlacedPlan {
   readonly place: number;
   readonly plan: BatchPlan;
-  /** Its first steps and edges are read, as many as a small plan has, instead of what is asked for; decided once. */
-  readonly first: boolean;
+  /** It is read whole, as far as a small plan reaches, instead of what is asked for; decided once. */
+  readonly asSmall: boolean;
 }
 
 type Values = readonly (readonly unknown[])[];
@@ -94,7 +94,7 @@ export async function load(
   const { cache } = options;
   const placed = [...plans]
     .sort((a, b) => (a.planId < b.planId ? -1 : 1))
-    .map((plan, i): PlacedPlan => ({ place: i + 1, plan, first: maybeSmall(plan, cache) }));
+    .map((plan, i): PlacedPlan => ({ place: i + 1, plan, asSmall: maybeSmall(plan, cache) }));
   const ids = placeIds(placed.map(({ plan }) => plan));
   const unread = placed.filter(({ plan }) => cache.standing(plan.planId) !== "cached");
   const sent = [
@@ -107,23 +107,38 @@ export async function load(
   for (const one of settled) if (one.status === "rejected") throw one.reason as Error;
   const [, locked, clock, rows] = await Promise.all(sent);
   const slices = new Map<PlanId, PlanSlice>();
-  const stale = new Set<PlanId>();
   const cached: PlanSlice[] = [];
   const asked = new Set(unread.map(({ plan }) => plan.planId));
   for (const raw of locked) {
     const plan = planRowOf(raw);
     const known = asked.has(plan.planId) ? undefined : cache.sliceOf(plan);
     if (known !== undefined) cached.push(known);
-    else if (!asked.has(plan.planId)) stale.add(plan.planId);
     slices.set(plan.planId, known ?? emptySlice(plan));
   }
-  fill(slices, unread, rows, cache);
-  if (stale.size > 0) {
-    const again = placed.filter(({ plan }) => stale.has(plan.planId));
-    fill(slices, again, await read(reader, ids, again), cache);
+  const again: PlacedPlan[] = [];
+  for (const it of placed) {
+    const slice = ownSlice(slices, it.plan);
+    if (slice === undefined || slice.whole) continue;
+    const asSmall = it.asSmall && slice.plan.nextOrdinal <= SMALL_PLAN + 1;
+    // Somebody else changed it since it was cached, or it is larger than it might have been.
+    if (!asked.has(slice.plan.planId) || asSmall !== it.asSmall) again.push({ ...it, asSmall });
   }
+  const anew = new Set(again.map(({ place }) => place));
+  fill(
+    slices,
+    unread.filter(({ place }) => !anew.has(place)),
+    rows,
+    cache,
+  );
+  if (again.length > 0) fill(slices, again, await read(reader, ids, again), cache);
   if (options.checkCache) await check(reader, ids, placed, cached);
   return { slices, nowMs: clock[0]?.now ?? 0 };
+}
+
+/** The slice of a plan that was locked, for its own org only: another org may name it as well, and is told nothing of it. */
+function ownSlice(slices: ReadonlyMap<PlanId, PlanSlice>, { orgId, planId }: BatchPlan): PlanSlice | undefined {
+  const slice = slices.get(planId);
+  return slice?.plan.orgId === orgId ? slice : undefined;
 }
 
 /** Reads small plans whole, of the others what is asked for. Statements without a row to ask for are not sent. */
@@ -132,9 +147,11 @@ async function read(
   ids: readonly [string, string],
   plans: readonly PlacedPlan[],
 ): Promise<Rows> {
-  const firsts = plans.filter(({ first }) => first).map(({ place }) => ({ place, it: { ordinal: 0 } }));
+  const firsts = plans.filter(({ asSmall }) => asSmall).map(({ place }) => ({ place, it: { ordinal: 0 } }));
   const rowsOf = (of: (plan: BatchPlan) => readonly number[]): readonly { place: number; it: Ordinal }[] =>
-    plans.flatMap(({ place, plan, first }) => (first ? [] : of(plan).map((ordinal) => ({ place, it: { ordinal } }))));
+    plans.flatMap(({ place, plan, asSmall }) =>
+      asSmall ? [] : of(plan).map((ordinal) => ({ place, it: { ordinal } })),
+    );
   const ask = async (
     { text, columns }: PlacedStatement<Ordinal>,
     rows: readonly { place: number; it: Ordinal }[],
@@ -173,7 +190,7 @@ function fill(
   rows: Rows,
   cache: PlanCache,
 ): void {
-  const at = new Map(plans.map(({ place, plan }) => [place, slices.get(plan.planId)]));
+  const at = new Map(plans.map(({ place, plan }) => [place, ownSlice(slices, plan)]));
   const edges = new Map<PlanSlice, RawEdge[]>();
   const addStep = (slice: PlanSlice, row: readonly unknown[], from: number): void => {
     const ordinal = row[from] as number;
@@ -198,15 +215,13 @@ function fill(
     const slice = at.get(row[0] as number);
     if (slice !== undefined) addEdge(slice, row[1], row[2], row[3]);
   }
-  for (const { plan, first } of plans) {
-    const slice = slices.get(plan.planId);
+  for (const { plan, asSmall } of plans) {
+    const slice = ownSlice(slices, plan);
     if (slice === undefined) continue;
-    const small = slice.plan.nextOrdinal <= SMALL_PLAN + 1;
-    // Of a plan that turned out to be large the first edges are there, but not all of the steps that they lead to.
-    addChildren(slice, edges.get(slice) ?? [], first ? slice.steps.keys() : plan.childrenOf);
-    if (first && small) slice.whole = true;
-    if (slice.whole) cache.keep(slice);
-    else if (!small) cache.noteLarge(plan.planId);
+    addChildren(slice, edges.get(slice) ?? [], asSmall ? slice.steps.keys() : plan.childrenOf);
+    slice.whole = asSmall;
+    if (asSmall) cache.keep(slice);
+    else if (slice.plan.nextOrdinal > SMALL_PLAN + 1) cache.noteLarge(plan.planId);
   }
 }
 
@@ -218,7 +233,7 @@ async function check(
 ): Promise<void> {
   if (cached.length === 0) return;
   const truth = new Map(cached.map(({ plan }) => [plan.planId, emptySlice(plan)]));
-  const plans = placed.filter(({ plan }) => truth.has(plan.planId)).map((it) => ({ ...it, first: true }));
+  const plans = placed.filter(({ plan }) => truth.has(plan.planId)).map((it) => ({ ...it, asSmall: true }));
   fill(truth, plans, await read(reader, ids, plans), new PlanCache());
   for (const { plan, steps, children } of cached) {
     const rows = truth.get(plan.planId);

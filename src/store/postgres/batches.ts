@@ -48,9 +48,13 @@ export interface BatchSettings {
 export function createBatchStore(client: Client, settings: BatchSettings = { prepare: true }): BatchStore {
   const { checkCache = false } = settings;
   const shared = { see: seeText(settings), cache: new PlanCache(), checkCache };
+  let opened = 0;
   return {
     run: async (plans, decide, options) => {
       const connection = await client.reserve(options.signal);
+      // After a failover the same revision may mean other rows.
+      if (client.opened !== opened) shared.cache.clear();
+      opened = client.opened;
       try {
         return await runOn(connection, shared, plans, decide, options);
       } finally {

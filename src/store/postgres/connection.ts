@@ -18,6 +18,8 @@ export interface ClientOptions extends LaneOptions {
 export interface Client {
   /** Lends a connection; its borrower ends its transaction and calls `release`. Throws StoreUnavailableError, or the signal's reason. */
   reserve(signal?: AbortSignal): Promise<Connection>;
+  /** Connections opened so far: a new one may lead to a database that has lost something since. */
+  readonly opened: number;
   /** Refuses new borrowers, waits for the present ones, and closes. */
   end(): Promise<void>;
 }
@@ -42,6 +44,7 @@ export function openClient(options: ClientOptions): Client {
   // Numbers waiters and attempts to connect in the order they began.
   let place = 0;
   let opening = 0;
+  let opened = 0;
   let ending: { readonly done: () => void } | undefined;
 
   const drop = (lane: Lane): void => {
@@ -63,6 +66,7 @@ export function openClient(options: ClientOptions): Client {
     try {
       await lane.sql.unsafe("SELECT 1");
       opening--;
+      opened++;
     } catch (error) {
       opening--;
       drop(lane);
@@ -122,6 +126,9 @@ export function openClient(options: ClientOptions): Client {
   };
 
   return {
+    get opened() {
+      return opened;
+    },
     reserve: async (signal) => {
       if (ending !== undefined) throw new StoreUnavailableError("the store is closed");
       signal?.throwIfAborted();

@@ -119,6 +119,44 @@ export function placedArrays<T>(
   return [...ids, places, ...columns.map(parameter), separator, none];
 }
 
+/** A statement with the parameters that its rows make; the first two are the ids. */
+export interface FilledStatement {
+  readonly text: string;
+  readonly parameters: readonly string[];
+}
+
+const united = new Map<string, string>();
+/** Texts of combinations that are kept; beyond that they are made anew. */
+const UNITED_LIMIT = 256;
+
+/**
+ * One statement that does what several do that share their ids: each statement costs a bind, an answer and a wake-up on either
+ * side. They see the rows as they were before all of them, so no two may change the same row.
+ */
+export function unite(statements: readonly FilledStatement[]): FilledStatement {
+  const [first] = statements;
+  if (first === undefined) throw new Error("nothing to unite");
+  if (statements.length === 1) return first;
+  const key = statements.map(({ text }) => text).join("\n");
+  let text = united.get(key);
+  if (text === undefined) {
+    text = unitedText(statements);
+    if (united.size < UNITED_LIMIT) united.set(key, text);
+  }
+  return { text, parameters: [...first.parameters, ...statements.slice(1).flatMap((s) => s.parameters.slice(2))] };
+}
+
+function unitedText(statements: readonly FilledStatement[]): string {
+  let before = 0;
+  const texts = statements.map(({ text, parameters }) => {
+    const shift = before;
+    before += parameters.length - 2;
+    return text.replace(/\$(\d+)/g, (whole, digits) => (Number(digits) <= 2 ? whole : `$${Number(digits) + shift}`));
+  });
+  const last = texts.pop() ?? "";
+  return `WITH ${texts.map((text, i) => `w${String(i)} AS (${text})`).join(", ")} ${last}`;
+}
+
 /** JSON holds no control characters; an address or a message may, and then something longer is found. */
 function separatorFor(texts: readonly (readonly (string | null)[])[]): string {
   let separator = "\x1f";

@@ -9,21 +9,21 @@ import type { PlanRow } from "../../domain/plan.ts";
 
 /** Plans with no ordinal above this are read whole, once. */
 export const SMALL_PLAN = 64;
-/** Steps of all entries; the plans that were not touched for longest go first. */
-const STEPS_LIMIT = 16_384;
+/** Steps and edges of all entries; the plans that were not touched for longest go first. */
+const ROWS_LIMIT = 32_768;
 /** Plans that are known to be larger; beyond that they are found out anew. */
 const LARGE_LIMIT = 4_096;
 
 interface Entry extends Pick<PlanSlice, "steps" | "children"> {
   readonly rev: number;
-  /** Steps that it is counted with. */
+  /** Steps and edges that it is counted with. */
   readonly size: number;
 }
 
 export class PlanCache {
   readonly #entries = new Map<PlanId, Entry>();
   readonly #large = new Set<PlanId>();
-  #steps = 0;
+  #rows = 0;
 
   /** What is known of a plan before its row is read. */
   standing(planId: PlanId): "cached" | "large" | "unknown" {
@@ -40,10 +40,12 @@ export class PlanCache {
     return { ...emptySlice(plan), steps: entry.steps, children: entry.children, whole: true };
   }
 
-  /** Keeps what was read of a plan under its lock, if that is all there is. */
-  keep({ plan, steps, children, whole }: PlanSlice): void {
+  /** Keeps a slice that is whole. */
+  keep({ plan, steps, children }: PlanSlice): void {
     this.forget(plan.planId);
-    if (whole) this.#keep(plan.planId, { rev: plan.rev, steps, children, size: steps.size });
+    let size = steps.size;
+    for (const edges of children.values()) size += edges.length;
+    this.#keep(plan.planId, { rev: plan.rev, steps, children, size });
   }
 
   /** Something went wrong with it: the next batch reads it anew. */
@@ -51,7 +53,7 @@ export class PlanCache {
     const entry = this.#entries.get(planId);
     if (entry === undefined) return;
     this.#entries.delete(planId);
-    this.#steps -= entry.size;
+    this.#rows -= entry.size;
   }
 
   noteLarge(planId: PlanId): void {
@@ -78,14 +80,14 @@ export class PlanCache {
   clear(): void {
     this.#entries.clear();
     this.#large.clear();
-    this.#steps = 0;
+    this.#rows = 0;
   }
 
   #keep(planId: PlanId, entry: Entry): void {
     this.#entries.set(planId, entry);
-    this.#steps += entry.size;
+    this.#rows += entry.size;
     for (const oldest of this.#entries.keys()) {
-      if (this.#steps <= STEPS_LIMIT) break;
+      if (this.#rows <= ROWS_LIMIT) break;
       this.forget(oldest);
     }
   }

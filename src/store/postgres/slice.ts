@@ -1,4 +1,4 @@
-// Reads the parts of a plan that decisions ask for. Not here: the first load of a batch, see batches.ts.
+// Reads the parts of a plan that decisions ask for. Not here: the first load of a batch, see batch-load.ts.
 // The caller holds the plan row; every statement names org and plan.
 import type { Approval } from "../../domain/approval.ts";
 import { parseDefinition } from "../../domain/graph/fingerprint.ts";

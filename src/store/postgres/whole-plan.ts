@@ -3,6 +3,7 @@ import type { PlanSlice } from "../../domain/plan/slice.ts";
 import type { StepRow } from "../../domain/step.ts";
 import { inPages, PAGE } from "./pages.ts";
 import { addChildren } from "./slice.ts";
+import type { RawEdge } from "./slice.ts";
 import { STEP_SELECT_OF_PLAN, stepRowOfPlan } from "./step-rows.ts";
 import type { RawStepOfPlan } from "./step-rows.ts";
 import type { Run } from "./transaction.ts";
@@ -11,12 +12,6 @@ const STEPS = `SELECT ${STEP_SELECT_OF_PLAN} FROM maestro.steps s WHERE s.org_id
 const EDGES =
   "SELECT from_ordinal, to_ordinal, regardless FROM maestro.step_edges WHERE org_id = $1 AND plan_id = $2 AND (from_ordinal, to_ordinal) > ($3, $4) " +
   "ORDER BY from_ordinal, to_ordinal LIMIT $5";
-
-interface RawEdge {
-  readonly from_ordinal: number;
-  readonly to_ordinal: number;
-  readonly regardless: boolean;
-}
 
 /** Completes a slice with every step and edge of its plan. Locks: the caller holds the plan row, so that pages fit together. */
 export async function loadWhole(run: Run, slice: PlanSlice): Promise<void> {

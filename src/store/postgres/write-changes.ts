@@ -3,8 +3,8 @@
 import type { PlanId } from "../../domain/id.ts";
 import type { PlanChanges, PlanSlice } from "../../domain/plan/slice.ts";
 import { arrayLiteral } from "./columns.ts";
-import { placeIds, placedArrays } from "./placed.ts";
-import type { Placed, PlacedStatement } from "./placed.ts";
+import { placeIds, placedArrays, unite } from "./placed.ts";
+import type { FilledStatement, Placed, PlacedStatement } from "./placed.ts";
 import { PLAN_RARE } from "./plan-rows.ts";
 import { STEP_RARE } from "./step-rows.ts";
 import { isPlain, same, STATEMENTS } from "./write-statements.ts";
@@ -25,8 +25,12 @@ export function sendChanges(
 ): PromiseLike<unknown>[] {
   const sent: PromiseLike<unknown>[] = [];
   const ids = placeIds(changes.map((c) => c.plan));
+  const usual: FilledStatement[] = [];
   const write = <T>({ text, columns }: PlacedStatement<T>, rows: readonly Placed<T>[]): void => {
     if (rows.length > 0) sent.push(run(text, placedArrays(ids, columns, rows)));
+  };
+  const writeUsual = <T>({ text, columns }: PlacedStatement<T>, rows: readonly Placed<T>[]): void => {
+    if (rows.length > 0) usual.push({ text, parameters: placedArrays(ids, columns, rows) });
   };
   const placed = <T>(of: (c: PlanChanges) => readonly T[]): Placed<T>[] =>
     changes.flatMap((c, i) => of(c).map((it) => ({ place: i + 1, it })));
@@ -36,9 +40,8 @@ export function sendChanges(
     placed((c) => c.steps),
     ({ place, it }) => same(STEP_RARE, loaded[place - 1]?.steps.get(it.ordinal), it),
   );
-  write(STATEMENTS.stepsHot, stepsHot);
-  write(STATEMENTS.stepsAll, stepsAll);
-  write(
+  writeUsual(STATEMENTS.stepsHot, stepsHot);
+  writeUsual(
     STATEMENTS.waits,
     placed((c) => c.waits),
   );
@@ -46,18 +49,28 @@ export function sendChanges(
     placed((c) => [c.plan]),
     ({ place, it }) => same(PLAN_RARE, loaded[place - 1]?.plan, it),
   );
-  write(STATEMENTS.plansHot, plansHot);
-  write(STATEMENTS.plansAll, plansAll);
+  writeUsual(STATEMENTS.plansHot, plansHot);
   const [plain, others] = parted(
     placed((c) => c.attempts),
     ({ it }) => isPlain(it),
   );
-  write(STATEMENTS.attempts, plain);
-  write(STATEMENTS.attemptsAll, others);
-  write(
+  writeUsual(STATEMENTS.attempts, plain);
+  writeUsual(
     STATEMENTS.records,
     placed((c) => c.records),
   );
+  writeUsual(
+    STATEMENTS.goals,
+    placed((c) => (c.goal === null ? [] : [c.goal])),
+  );
+  // What nearly every batch writes is one statement; each of its rows is another one.
+  if (usual.length > 0) {
+    const { text, parameters } = unite(usual);
+    sent.push(run(text, [...parameters]));
+  }
+  write(STATEMENTS.stepsAll, stepsAll);
+  write(STATEMENTS.plansAll, plansAll);
+  write(STATEMENTS.attemptsAll, others);
   write(
     STATEMENTS.inputs,
     placed((c) => c.inputs),
@@ -83,10 +96,6 @@ export function sendChanges(
   write(
     STATEMENTS.checkpoints,
     placed((c) => c.checkpoints.map((it) => ({ ...it, atMs: options.nowMs }))),
-  );
-  write(
-    STATEMENTS.goals,
-    placed((c) => (c.goal === null ? [] : [c.goal])),
   );
   for (const { plan, cascade } of changes) {
     if (cascade === undefined) continue;

@@ -20,7 +20,7 @@ export const steps = maestro.table(
     heldBack: boolean("held_back").notNull(),
     /** Edges into it whose ends have not come. */
     waitingOn: integer("waiting_on").notNull(),
-    /** Ready time in microseconds less its boost; set exactly while it can be leased. */
+    /** Place among ready steps, in microseconds; set exactly while it can be leased. */
     orderKey: bigint("order_key", { mode: "number" }),
     demandId: uuid("demand_id").$type<DemandId>().notNull(),
     boostMs: integer("boost_ms").notNull(),
