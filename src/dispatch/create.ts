@@ -158,8 +158,9 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       const unknown = windows.offer(news.ready ?? []);
       if (unknown.size > 0) learn(unknown);
       for (const order of news.stops ?? []) stop(order);
-      // Who knows what became ready says so; for the others the store is asked.
-      upkeep.lookSoon(news.ready === undefined ? (news.wake ?? []).map((plan) => plan.orgId) : []);
+      // Who knows what became ready, and what is left to be done, says so; for the others the store is asked.
+      const orgs = news.ready === undefined ? (news.wake ?? []).map((plan) => plan.orgId) : [];
+      if (orgs.length > 0 || news.goesOn !== false) upkeep.lookSoon(orgs);
       batcher.poke();
     },
     executorChanged: (orgId, executorId) => {

@@ -159,6 +159,8 @@ export interface Dispatcher {
     readonly wake?: readonly PlanRef[];
     readonly ready?: readonly ReadyStep[];
     readonly stops?: readonly StopOrderDraft[];
+    /** False: nothing waits in the store for its time or its turn. */
+    readonly goesOn?: boolean;
   }): void;
   /** An executor's registration changed (drain, trust, spec). */
   executorChanged(orgId: OrgId, executorId: ExecutorId): void;

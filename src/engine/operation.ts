@@ -53,6 +53,8 @@ export interface News {
   readonly leased?: readonly LeasedAtOnce[];
   /** Attempts that must be told to stop. */
   readonly stops?: readonly StopOrderDraft[];
+  /** Whether timers or a cascade were left in the store. Left out: the store is asked. */
+  readonly goesOn?: boolean;
 }
 
 /** An operation that was carried out. */

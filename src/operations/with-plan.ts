@@ -67,6 +67,7 @@ export function newsOf(
     ready: [...readyAtOnce(plan, added).filter((step) => !taken.has(step.ordinal)), ...ready],
     leased: leased.map((row) => ({ plan, row, input: payloadOf(inputs.get(row.ordinal) ?? null) })),
     stops,
+    goesOn: changes.timers.some(({ dueMs }) => dueMs !== null) || (changes.cascade ?? null) !== null,
   };
 }
 

@@ -279,11 +279,12 @@ export const MEASUREMENTS: readonly Measurement[] = [
   sql,
   latency,
   stream({ name: "stream", key: "stream_steps_per_s", streams: 8, slots: 64, orgs: 1 }),
+  // Beside what it is the ceiling of: the tables grow with each measurement, and the database tidies up after it.
+  shape,
   stream({ name: "8x16", key: "stream_steps_per_s_8x16", streams: 8, slots: 16, orgs: 1 }),
   stream({ name: "scattered", key: "stream_steps_per_s_scattered", streams: 8, slots: 64, orgs: 1, scattered: true }),
   stream({ name: "orgs", key: "stream_steps_per_s_100_orgs", streams: 100, slots: 8, orgs: 100 }),
   unary,
   stream({ name: "one-plan", key: "stream_steps_per_s_one_plan", streams: 8, slots: 64, orgs: 1, steps: 20_000 }),
   large,
-  shape,
 ];

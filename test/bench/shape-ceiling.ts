@@ -66,7 +66,8 @@ export async function shapeCeiling(
   const writers = Array.from({ length: WRITERS }, writer);
   const rates: number[] = [];
   try {
-    await pause(2_000);
+    // Until the code is compiled as it will be from then on.
+    await pause(4_000);
     for (let i = 0; i < windows; i++) {
       const before = done;
       const beganMs = performance.now();

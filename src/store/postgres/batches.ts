@@ -16,7 +16,7 @@ import type { Client, Connection } from "./connection.ts";
 import { placeIds, placedArrays, placedMatch, placedSelect } from "./placed.ts";
 import { PlanCache } from "./plan-cache.ts";
 import { completeSlice } from "./slice.ts";
-import { seeText } from "./transaction.ts";
+import { PREPARED, seeText } from "./transaction.ts";
 import { sendChanges } from "./write-changes.ts";
 import { sendKeys } from "./write-keys.ts";
 
@@ -72,13 +72,16 @@ async function runOn(
   options: Parameters<BatchStore["run"]>[2],
 ): Promise<BatchResult> {
   const run: Reader["run"] = async <Row>(text: string, parameters: readonly unknown[]) =>
-    (await connection.unsafe(text, parameters as postgres.ParameterOrJSON<never>[], {
-      prepare: true,
-    })) as unknown as readonly Row[];
+    (await connection.unsafe(
+      text,
+      parameters as postgres.ParameterOrJSON<never>[],
+      PREPARED,
+    )) as unknown as readonly Row[];
   const values: Reader["values"] = async (text, parameters) =>
-    connection.unsafe<unknown[][]>(text, parameters as postgres.ParameterOrJSON<never>[], { prepare: true }).values();
+    connection.unsafe<unknown[][]>(text, parameters as postgres.ParameterOrJSON<never>[], PREPARED).values();
   const orgs = [...new Set(plans.map((p) => p.orgId))];
-  const begin = (): Promise<unknown> => Promise.all([run("BEGIN", []), run(see, [`{${orgs.join(",")}}`, ""])]);
+  const begin = (): Promise<unknown> =>
+    Promise.all([connection.unsafe("BEGIN", [], { prepare: false }).execute(), run(see, [`{${orgs.join(",")}}`, ""])]);
   let committing = false;
   try {
     const { slices, nowMs } = await load({ run, values }, plans, { begin, wait: options.wait, cache, checkCache });

@@ -169,6 +169,9 @@ async function commit(connection: Connection, sent: Sent, readOnly: boolean): Pr
 }
 
 /** Statements that nobody waits for one by one. */
+/** Also without parameters: the driver would send such a statement to be planned each time. */
+export const PREPARED = { prepare: true, simple: false };
+
 interface Sent {
   add(answer: Promise<unknown>): void;
   /** Waits for all of them, whatever comes of them. */
@@ -198,7 +201,11 @@ function sentStatements(): Sent {
 function sessionOn(connection: Connection, prepare: boolean, sent: Sent, signal?: AbortSignal): Session {
   const send = (text: string, parameters: readonly unknown[], keep: boolean) => {
     signal?.throwIfAborted();
-    return connection.unsafe(text, parameters as postgres.ParameterOrJSON<never>[], { prepare: keep });
+    return connection.unsafe(
+      text,
+      parameters as postgres.ParameterOrJSON<never>[],
+      keep ? PREPARED : { prepare: false },
+    );
   };
   const unsafe = (text: string, parameters: readonly unknown[]) => send(text, parameters, prepare);
   let db: PostgresJsDatabase | undefined;
