@@ -126,7 +126,7 @@ const shape: Measurement = {
       await fill(stage, load, { plans: backlogOf(stage) * 2, capability: "bench.shape" });
     });
     await stage.stopServer();
-    const { best, windows } = await shapeCeiling(stage.url, stage.seconds, stage.windows);
+    const { best, windows } = await shapeCeiling(stage.url, stage.seconds / 2, stage.windows);
     return [
       {
         key: "shape_ceiling_steps_per_s",

@@ -67,7 +67,7 @@ export async function shapeCeiling(
   const rates: number[] = [];
   try {
     // Until the code is compiled as it will be from then on.
-    await pause(4_000);
+    await pause(3_000);
     for (let i = 0; i < windows; i++) {
       const before = done;
       const beganMs = performance.now();
