@@ -306,7 +306,7 @@ export type Welcome = Message<"maestro.v1.Welcome"> & {
   resumed: Lease[];
 
   /**
-   * Held leases that were lost; stop these attempts.
+   * Held leases that were lost; stop these attempts. What became of an outcome in `unsent` is told in `acks` all the same.
    *
    * @generated from field: repeated maestro.v1.Lease lost = 3;
    */
