@@ -315,3 +315,12 @@ test("charters are listed by name, in pages", async () => {
     "release",
   ]);
 });
+
+test("an operation says whether it left something for later: a long line of dependents, or nothing", async () => {
+  const line = Array.from({ length: 60 }, (_, i) => step(`s${String(i)}`, i === 0 ? [] : [`s${String(i - 1)}`]));
+  const planId = await planned(...line);
+  const held = await bench.run(planSuspend, { planId, reason: "" });
+  expect("done" in held && held.done.goesOn).toBe(false);
+  const skipped = await bench.run(stepSkip, at(planId, "s0"));
+  expect("done" in skipped && skipped.done.goesOn).toBe(true);
+});
