@@ -10,6 +10,8 @@ import type { StepDefinition } from "../../src/domain/step.ts";
 import { aftermath } from "../../src/dispatch/aftermath.ts";
 import { Batcher } from "../../src/dispatch/batcher.ts";
 import type { BatcherOptions } from "../../src/dispatch/batcher.ts";
+import { createDispatcher } from "../../src/dispatch/create.ts";
+import type { Dispatcher } from "../../src/dispatch/dispatcher.ts";
 import type { RenewState } from "../../src/dispatch/items.ts";
 import { LeaseKeeper } from "../../src/dispatch/lease-keeper.ts";
 import { LeaseTable } from "../../src/dispatch/leases.ts";
@@ -222,4 +224,15 @@ export function entryOf(room: Room, { planId, ordinal, fencing }: LeaseRef): Lea
   const entry = room.leases.get(planId, ordinal, fencing);
   if (entry === undefined) throw new Error("no such lease");
   return entry;
+}
+
+/** A dispatcher of its own on the bench's store, started. */
+export async function openDispatcher({ it: { store } }: Bench): Promise<Dispatcher> {
+  const session = new ServerSession(store.platform, systemClock, newId, { address: "here", build: "test" });
+  await session.open();
+  const ids = { uuid: newId };
+  const options = { store, session, storeEpoch: 1, clock: systemClock, ids, random, log: () => undefined };
+  const server = createDispatcher(options);
+  await server.start();
+  return server;
 }

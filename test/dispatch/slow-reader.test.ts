@@ -2,25 +2,16 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { Assignment } from "../../src/domain/outcome.ts";
 import type { Refusal } from "../../src/domain/refusal.ts";
-import { createDispatcher } from "../../src/dispatch/create.ts";
 import type { Dispatcher, Hello, StreamSink } from "../../src/dispatch/dispatcher.ts";
-import { ServerSession } from "../../src/dispatch/session.ts";
-import { systemClock } from "../../src/support/clock.ts";
-import { random, step } from "../operations/bench.ts";
+import { step } from "../operations/bench.ts";
 import type { Bench } from "../operations/bench.ts";
-import { newId } from "../support/store.ts";
-import { aPlan, openPlans, until } from "./room.ts";
+import { aPlan, openDispatcher, openPlans, until } from "./room.ts";
 
 let bench: Bench;
 let server: Dispatcher;
 beforeAll(async () => {
   bench = await openPlans();
-  const { store } = bench.it;
-  const session = new ServerSession(store.platform, systemClock, newId, { address: "here", build: "test" });
-  await session.open();
-  const ids = { uuid: newId };
-  server = createDispatcher({ store, session, storeEpoch: 1, clock: systemClock, ids, random, log: () => undefined });
-  await server.start();
+  server = await openDispatcher(bench);
 });
 afterEach(() => server.drain());
 afterAll(() => bench.end());

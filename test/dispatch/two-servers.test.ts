@@ -3,14 +3,10 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { PlanId } from "../../src/domain/id.ts";
 import type { Assignment, LeaseRef } from "../../src/domain/outcome.ts";
-import { createDispatcher } from "../../src/dispatch/create.ts";
 import type { Attachment, Dispatcher, StreamSink } from "../../src/dispatch/dispatcher.ts";
-import { ServerSession } from "../../src/dispatch/session.ts";
-import { systemClock } from "../../src/support/clock.ts";
-import { random, step, success } from "../operations/bench.ts";
+import { step, success } from "../operations/bench.ts";
 import type { Bench } from "../operations/bench.ts";
-import { newId } from "../support/store.ts";
-import { aPlan, openPlans, outcomeOf, until } from "./room.ts";
+import { aPlan, openDispatcher, openPlans, outcomeOf, until } from "./room.ts";
 
 let bench: Bench;
 const servers = new Set<Dispatcher>();
@@ -24,14 +20,8 @@ afterEach(async () => {
 afterAll(() => bench.end());
 
 async function openServer(): Promise<Dispatcher> {
-  const { store } = bench.it;
-  const session = new ServerSession(store.platform, systemClock, newId, { address: "here", build: "test" });
-  await session.open();
-  const ids = { uuid: newId };
-  const options = { store, session, storeEpoch: 1, clock: systemClock, ids, random, log: () => undefined };
-  const server = createDispatcher(options);
+  const server = await openDispatcher(bench);
   servers.add(server);
-  await server.start();
   return server;
 }
 
