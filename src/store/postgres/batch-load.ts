@@ -1,6 +1,6 @@
 // What a batch reads before it decides: plans locked, the clock, and of each plan the rows that were asked for, or nothing when
-// the cache has them. One round trip, unless somebody else changed a cached plan. Not here: what decisions ask for besides
-// (slice.ts). Locks: plan rows in order, FOR NO KEY UPDATE, SKIP LOCKED unless the batch waits.
+// the cache has them. One round trip, unless somebody else changed a cached plan or one is larger than it might have been. Not
+// here: what decisions ask for besides (slice.ts). Locks: plan rows in order, FOR NO KEY UPDATE, SKIP LOCKED unless the batch waits.
 import { isDeepStrictEqual } from "node:util";
 import type { PlanId } from "../../domain/id.ts";
 import { emptySlice } from "../../domain/plan/slice.ts";

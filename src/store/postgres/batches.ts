@@ -80,6 +80,7 @@ async function runOn(
   const values: Reader["values"] = async (text, parameters) =>
     connection.unsafe<unknown[][]>(text, parameters as postgres.ParameterOrJSON<never>[], PREPARED).values();
   const orgs = [...new Set(plans.map((p) => p.orgId))];
+  // Executed at once: a statement that is only waited for goes out a turn later, behind what should follow it.
   const begin = (): Promise<unknown> =>
     Promise.all([connection.unsafe("BEGIN", [], { prepare: false }).execute(), run(see, [`{${orgs.join(",")}}`, ""])]);
   let committing = false;

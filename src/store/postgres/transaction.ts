@@ -168,10 +168,10 @@ async function commit(connection: Connection, sent: Sent, readOnly: boolean): Pr
   }
 }
 
-/** Statements that nobody waits for one by one. */
 /** Also without parameters: the driver would send such a statement to be planned each time. */
 export const PREPARED = { prepare: true, simple: false };
 
+/** Statements that nobody waits for one by one. */
 interface Sent {
   add(answer: Promise<unknown>): void;
   /** Waits for all of them, whatever comes of them. */
