@@ -115,7 +115,6 @@ export async function activate(
   const { plan, version } = candidate;
   const { orgId, planId } = plan;
   const { succession } = transition;
-  await tx.executors.ensureDemands(succession.demands);
   // First out, then in: an edge whose kind of waiting changed is both.
   if (succession.removedEdges.length > 0) await tx.plans.removeEdges(orgId, planId, succession.removedEdges);
   if (succession.added.length + succession.addedEdges.length > 0)
@@ -145,6 +144,7 @@ export async function activate(
   // Rows are written by now: a refusal here must undo them.
   if (!decision.ok) throw new RefusedError(decision.refusal);
   await saveWith(tx, earlier, decision.value.changes);
+  await tx.executors.ensureDemands(succession.demands);
   return {
     plan: decision.value.changes.plan,
     recordId: decision.value.recordId,

@@ -20,6 +20,8 @@ export interface ExplainOptions {
   readonly dry?: boolean;
   /** The plan that serves any parameters, which must be texts. */
   readonly generic?: boolean;
+  /** Planned for these parameters alone, as statements that do not come again are. */
+  readonly once?: boolean;
 }
 
 /** The plan of a statement in a transaction that sees these orgs, with the settings of the application's connections. */
@@ -28,13 +30,15 @@ export async function planOf(
   orgs: readonly OrgId[],
   text: string,
   parameters: readonly unknown[],
-  { platform = false, dry = false, generic = false }: ExplainOptions = {},
+  { platform = false, dry = false, generic = false, once = false }: ExplainOptions = {},
 ): Promise<readonly PlanNode[]> {
   return sql.begin(async (tx) => {
     await tx`SELECT set_config('maestro.orgs', ${`{${orgs.join(",")}}`}, true), set_config('maestro.platform', ${platform ? "on" : ""}, true)`;
     await tx`SET LOCAL random_page_cost = 1.1`;
-    // As a prepared statement has it once it was used a few times: planned without looking at the values.
-    await tx`SET LOCAL plan_cache_mode = force_generic_plan`;
+    if (!once) {
+      await tx`SET LOCAL plan_cache_mode = force_generic_plan`;
+      await tx`SET LOCAL enable_seqscan = off`;
+    }
     if (generic) await tx.unsafe(`PREPARE explained AS ${text}`);
     const what = generic ? `EXECUTE explained(${parameters.map(literal).join(", ")})` : text;
     const [row] = await tx.unsafe<{ "QUERY PLAN": [{ Plan: PlanNode }] }[]>(

@@ -3,8 +3,9 @@ import postgres from "postgres";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { demandOf } from "../../src/domain/demand.ts";
 import type { OrgId } from "../../src/domain/id.ts";
+import { openClient } from "../../src/store/postgres/connection.ts";
 import { queryText } from "../../src/store/postgres/goals.ts";
-import { UNFINISHED_BEFORE } from "../../src/store/postgres/plans.ts";
+import { PLAN_LIST, STEP_VIEWS, UNFINISHED_BEFORE } from "../../src/store/postgres/plans.ts";
 import { READY_STEPS, SCANS } from "../../src/store/postgres/scans.ts";
 import { asAdmin } from "../support/database.ts";
 import { aStepRow } from "../support/plan.ts";
@@ -120,6 +121,35 @@ describe.each(servers())("on $name", (server) => {
     expect(before.find((node) => node["Index Name"] === "step_edges_pkey")).toMatchObject({ "Actual Rows": 2 });
   });
 
+  test("one step is looked up by its key, and lists begin where their page begins", async () => {
+    const [plan] = await sql.begin(async (tx) => {
+      await tx`SELECT set_config('maestro.orgs', ${literal(orgId)}, true)`;
+      return tx<{ plan_id: string }[]>`SELECT plan_id FROM maestro.plans LIMIT 1`;
+    });
+    const options = { generic: true };
+    const page = [orgId, String(plan?.plan_id), "", null, "50"];
+    const step = await planOf([orgId], STEP_VIEWS.byKey, [...page, "step-000007"], options);
+    const found = step.find((node) => node["Index Name"] === "steps_by_key");
+    expect(found).toMatchObject({ "Actual Rows": 1 });
+    expect(found?.["Rows Removed by Filter"] ?? 0).toBe(0);
+    expect(scanned(step)).toEqual([]);
+    const from = [orgId, null, "10", "ffffffff-ffff-ffff-ffff-ffffffffffff", "5"];
+    const list = await planOf([orgId], PLAN_LIST.all, from, options);
+    const walk = list.find((node) => node["Index Name"] === "plans_by_time");
+    expect(walk?.["Index Cond"]).toContain("ROW(created_ms, plan_id) <");
+    const one = await planOf([orgId], PLAN_LIST.byId, [...from, String(plan?.plan_id)], options);
+    expect([indexes(one), scanned(one)]).toEqual([["plans_pkey"], []]);
+  });
+
+  test("a prepared statement is planned once, whatever its values", async () => {
+    const client = openClient({ url: it.database.url, poolSize: 1 });
+    const connection = await client.reserve();
+    const [row] = await connection.unsafe<{ plan_cache_mode: string }[]>("SHOW plan_cache_mode");
+    connection.release();
+    await client.end();
+    expect(row?.plan_cache_mode).toBe("force_generic_plan");
+  });
+
   test.each([
     ["dueTimers", "timers_due", [50]],
     ["cascades", "cascades_by_age", [50]],
@@ -184,7 +214,7 @@ describe.each(servers())("on $name", (server) => {
       { columns: ["g.created_ms", "g.plan_id"], descending: false, only: null, after: null },
       50,
     );
-    const nodes = await planOf([orgId], text, parameters);
+    const nodes = await planOf([orgId], text, parameters, { once: true });
     expect(indexes(nodes)).toContain("goal_terms_by_term");
     expect(scanned(nodes)).toEqual([]);
     expect(nodes.every((node) => (node["Rows Removed by Filter"] ?? 0) === 0)).toBe(true);

@@ -5,10 +5,10 @@ import type { ApprovalRepository } from "../ports/approvals.ts";
 import { approvals } from "./schema/approvals.ts";
 import type { Session } from "./transaction.ts";
 
-export function createApprovalRepository({ db }: Session): ApprovalRepository {
+export function createApprovalRepository(session: Session): ApprovalRepository {
   return {
     find: async (orgId, approvalId) => {
-      const [row] = await db
+      const [row] = await session.db
         .select()
         .from(approvals)
         .where(and(eq(approvals.orgId, orgId), eq(approvals.approvalId, approvalId)));
@@ -20,7 +20,7 @@ export function createApprovalRepository({ db }: Session): ApprovalRepository {
         ms === undefined || id === undefined
           ? undefined
           : or(lt(approvals.requestedMs, ms), and(eq(approvals.requestedMs, ms), lt(approvals.approvalId, id)));
-      return db
+      return session.db
         .select()
         .from(approvals)
         .where(

@@ -41,13 +41,15 @@ const READS = {
 export interface BatchSettings {
   readonly prepare: boolean;
   readonly lockMs?: number;
+  /** Small plans as whoever committed last in this store left them. */
+  readonly cache?: PlanCache;
   /** For tests: reads what is cached as well, and throws where the two differ. */
   readonly checkCache?: boolean;
 }
 
 export function createBatchStore(client: Client, settings: BatchSettings = { prepare: true }): BatchStore {
-  const { checkCache = false } = settings;
-  const shared = { see: seeText(settings), cache: new PlanCache(), checkCache };
+  const { cache = new PlanCache(), checkCache = false } = settings;
+  const shared = { see: seeText(settings), cache, checkCache };
   let opened = 0;
   return {
     run: async (plans, decide, options) => {

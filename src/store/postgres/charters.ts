@@ -26,9 +26,10 @@ function charterOf(row: Omit<typeof charters.$inferSelect, "newest">): Charter {
   return { orgId, charterId, name, revision, terms: JSON.parse(terms) as CharterTerms, digest, declaredMs, declaredBy };
 }
 
-export function createCharterRepository({ db, run }: Session): CharterRepository {
+export function createCharterRepository(session: Session): CharterRepository {
+  const { run } = session;
   const newestByName = async (orgId: OrgId, name: string): Promise<Charter | undefined> => {
-    const [row] = await db
+    const [row] = await session.db
       .select()
       .from(charters)
       .where(and(eq(charters.orgId, orgId), eq(charters.name, name), charters.newest));
@@ -63,15 +64,15 @@ export function createCharterRepository({ db, run }: Session): CharterRepository
     },
     add: async (charter) => {
       // Two statements in order: the unique index allows one newest revision of a name.
-      await db
+      await session.db
         .update(charters)
         .set({ newest: false })
         .where(and(eq(charters.orgId, charter.orgId), eq(charters.name, charter.name), charters.newest));
-      await db.insert(charters).values({ ...charter, terms: JSON.stringify(charter.terms), newest: true });
+      await session.db.insert(charters).values({ ...charter, terms: JSON.stringify(charter.terms), newest: true });
     },
     list: async (orgId, page) => {
       const [name] = (page.after ?? []) as [string?];
-      const rows = await db
+      const rows = await session.db
         .select()
         .from(charters)
         .where(

@@ -62,7 +62,8 @@ function executorOf(row: Row): Executor {
   };
 }
 
-export function createExecutorRepository({ db, run, send }: Session): ExecutorRepository {
+export function createExecutorRepository(session: Session): ExecutorRepository {
+  const { run, send } = session;
   return {
     register: async (orgId, executorId, spec, sessionId, nowMs) => {
       const renewed = {
@@ -74,7 +75,7 @@ export function createExecutorRepository({ db, run, send }: Session): ExecutorRe
         ...(sessionId === undefined ? {} : { sessionId }),
         lastSeenMs: nowMs,
       };
-      const [row] = await db
+      const [row] = await session.db
         .insert(executors)
         .values({ orgId, executorId, name: spec.name, trust: INITIAL_TRUST, registeredMs: nowMs, ...renewed })
         .onConflictDoUpdate({ target: [executors.orgId, executors.name], set: renewed })
@@ -83,7 +84,7 @@ export function createExecutorRepository({ db, run, send }: Session): ExecutorRe
       return executorOf(row);
     },
     find: async (orgId, executorId) => {
-      const [row] = await db
+      const [row] = await session.db
         .select()
         .from(executors)
         .where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId)));
@@ -109,26 +110,26 @@ export function createExecutorRepository({ db, run, send }: Session): ExecutorRe
       );
     },
     setState: async (orgId, executorId, state) => {
-      await db
+      await session.db
         .update(executors)
         .set({ state })
         .where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId)));
     },
     setTrust: async (orgId, executorId, trust) => {
-      await db
+      await session.db
         .update(executors)
         .set({ trust })
         .where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId)));
     },
     setSession: async (orgId, executorId, sessionId, expected, nowMs) => {
       const same = expected === null ? undefined : eq(executors.sessionId, expected);
-      await db
+      await session.db
         .update(executors)
         .set({ sessionId, lastSeenMs: nowMs })
         .where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId), same));
     },
     seen: async (orgId, executorId, nowMs) => {
-      await db
+      await session.db
         .update(executors)
         .set({ lastSeenMs: nowMs })
         .where(and(eq(executors.orgId, orgId), eq(executors.executorId, executorId), lt(executors.lastSeenMs, nowMs)));
@@ -143,6 +144,7 @@ export function createExecutorRepository({ db, run, send }: Session): ExecutorRe
         ),
       ]);
     },
-    demands: (orgId) => db.select().from(demands).where(eq(demands.orgId, orgId)).orderBy(asc(demands.demandId)),
+    demands: (orgId) =>
+      session.db.select().from(demands).where(eq(demands.orgId, orgId)).orderBy(asc(demands.demandId)),
   };
 }

@@ -11,10 +11,11 @@ export function apiKeyOf(row: typeof apiKeys.$inferSelect): ApiKey {
   return { orgId, keyId, principal, grants, createdMs, expiresMs, revokedMs };
 }
 
-export function createIdentityRepository({ db, run }: Session): IdentityRepository {
+export function createIdentityRepository(session: Session): IdentityRepository {
+  const { run } = session;
   return {
     findOrg: async (orgId) => {
-      const [row] = await db.select().from(orgs).where(eq(orgs.orgId, orgId));
+      const [row] = await session.db.select().from(orgs).where(eq(orgs.orgId, orgId));
       return row;
     },
     addOrg: async (org) => {
@@ -35,10 +36,10 @@ export function createIdentityRepository({ db, run }: Session): IdentityReposito
       return added.length === 1;
     },
     addKey: async (key, secretDigest) => {
-      await db.insert(apiKeys).values({ ...key, grants: [...key.grants], secretDigest });
+      await session.db.insert(apiKeys).values({ ...key, grants: [...key.grants], secretDigest });
     },
     findKey: async (orgId, keyId) => {
-      const [row] = await db
+      const [row] = await session.db
         .select()
         .from(apiKeys)
         .where(and(eq(apiKeys.orgId, orgId), eq(apiKeys.keyId, keyId)));
@@ -50,7 +51,7 @@ export function createIdentityRepository({ db, run }: Session): IdentityReposito
         ms === undefined || id === undefined
           ? undefined
           : or(lt(apiKeys.createdMs, ms), and(eq(apiKeys.createdMs, ms), lt(apiKeys.keyId, id)));
-      const rows = await db
+      const rows = await session.db
         .select()
         .from(apiKeys)
         .where(and(eq(apiKeys.orgId, orgId), below))
@@ -59,7 +60,7 @@ export function createIdentityRepository({ db, run }: Session): IdentityReposito
       return rows.map(apiKeyOf);
     },
     revokeKey: async (orgId, keyId, atMs) => {
-      await db
+      await session.db
         .update(apiKeys)
         .set({ revokedMs: atMs })
         .where(and(eq(apiKeys.orgId, orgId), eq(apiKeys.keyId, keyId), isNull(apiKeys.revokedMs)));

@@ -34,6 +34,11 @@ export function settingsOf({ lockMs = 10_000 }: { readonly lockMs?: number }): R
   };
 }
 
+// A prepared statement is planned once for all values: left to itself, the server takes statements that name few rows to be cheaper
+// with their values looked at, and plans them anew each time. Measured: 0.6 ms of 1.2 in which a batch of one plan is loaded.
+// The plan stands until the next ANALYZE, so a table that was empty when it was made must not be scanned from end to end for it.
+const PLANNED_ONCE = { plan_cache_mode: "force_generic_plan", enable_seqscan: "off" };
+
 /** A driver's client with one connection, used until that breaks and then thrown away. */
 export interface Lane {
   readonly sql: postgres.Sql;
@@ -67,7 +72,7 @@ export function openLane(options: LaneOptions, onGone: () => void): Lane {
       types: wireTypes,
       connection: {
         application_name: options.applicationName ?? "maestro",
-        ...(options.prepare === false ? {} : settingsOf(options)),
+        ...(options.prepare === false ? {} : { ...settingsOf(options), ...PLANNED_ONCE }),
       },
       onnotice: () => undefined,
       onclose: () => {

@@ -4,11 +4,6 @@ import type { PlanRow, PlanState } from "../../domain/plan.ts";
 import { amountColumns, amountsOf } from "./columns.ts";
 import type { BulkColumn, RawAmounts } from "./columns.ts";
 
-const PLAN_KEYS: readonly BulkColumn<PlanRow>[] = [
-  { name: "org_id", type: "uuid", value: (p) => p.orgId },
-  { name: "plan_id", type: "uuid", value: (p) => p.planId },
-];
-
 /** What every lease and outcome changes. */
 export const PLAN_HOT: readonly BulkColumn<PlanRow>[] = [
   { name: "state", type: "text", value: (p) => p.state },
@@ -50,10 +45,11 @@ const PLAN_FIXED: readonly BulkColumn<PlanRow>[] = [
   { name: "created_ms", type: "bigint", value: (p) => p.createdMs },
 ];
 
-export const PLAN_ALL: readonly BulkColumn<PlanRow>[] = [...PLAN_KEYS, ...PLAN_FIXED, ...PLAN_RARE, ...PLAN_HOT];
+/** All of them, besides the keys. */
+export const PLAN_ALL: readonly BulkColumn<PlanRow>[] = [...PLAN_FIXED, ...PLAN_RARE, ...PLAN_HOT];
 
 /** Columns to select, of alias `p`. */
-export const PLAN_SELECT = PLAN_ALL.map((c) => `p.${c.name}`).join(", ");
+export const PLAN_SELECT = ["org_id", "plan_id", ...PLAN_ALL.map((c) => c.name)].map((name) => `p.${name}`).join(", ");
 
 export type RawPlan = {
   org_id: string;

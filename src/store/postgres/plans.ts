@@ -8,46 +8,22 @@ import type { PlanRow } from "../../domain/plan.ts";
 import { hasEnded, STEP_TRANSITIONS } from "../../domain/step.ts";
 import type { StepState } from "../../domain/step.ts";
 import { emptySlice } from "../../domain/plan/slice.ts";
-import type { NewEdge, NewStep, PlanRepository, StepView } from "../ports/plans.ts";
+import type { PlanRepository, StepView } from "../ports/plans.ts";
 import { ATTEMPT_SELECT, attemptOf } from "./attempts.ts";
 import type { RawAttempt } from "./attempts.ts";
-import { bulkInsert, bulkInto } from "./bulk.ts";
+import type { AddedPlan } from "./added-plan.ts";
+import { bulkInsert } from "./bulk.ts";
 import { amountsOf, arrayLiteral } from "./columns.ts";
 import type { RawAmounts } from "./columns.ts";
+import { ADD_EDGES, ADD_INPUTS, ADD_STEPS, inputsOf } from "./plan-inserts.ts";
 import { PLAN_SELECT, planRowOf } from "./plan-rows.ts";
 import type { RawPlan } from "./plan-rows.ts";
 import { completeSlice } from "./slice.ts";
-import { STEP_ALL, STEP_SELECT, stepRowOf } from "./step-rows.ts";
+import { STEP_SELECT, stepRowOf } from "./step-rows.ts";
 import type { RawStep } from "./step-rows.ts";
 import type { Session } from "./transaction.ts";
 import { loadWhole } from "./whole-plan.ts";
 import { sendChanges } from "./write-changes.ts";
-
-interface OfPlan<T> {
-  readonly orgId: OrgId;
-  readonly planId: PlanId;
-  readonly it: T;
-}
-
-const STEPS = bulkInto("steps", STEP_ALL);
-const INPUTS = bulkInto<OfPlan<{ readonly ordinal: number; readonly input: NonNullable<NewStep["input"]> }>>(
-  "step_inputs",
-  [
-    { name: "org_id", type: "uuid", value: (o) => o.orgId },
-    { name: "plan_id", type: "uuid", value: (o) => o.planId },
-    { name: "ordinal", type: "int", value: ({ it }) => it.ordinal },
-    { name: "undoing", type: "boolean", value: () => false },
-    { name: "input", type: "text", value: ({ it }) => it.input.text },
-    { name: "effective_digest", type: "text", value: ({ it }) => it.input.effectiveDigest },
-  ],
-);
-const EDGES = bulkInto<OfPlan<NewEdge>>("step_edges", [
-  { name: "org_id", type: "uuid", value: (o) => o.orgId },
-  { name: "plan_id", type: "uuid", value: (o) => o.planId },
-  { name: "from_ordinal", type: "int", value: ({ it }) => it.from },
-  { name: "to_ordinal", type: "int", value: ({ it }) => it.to },
-  { name: "regardless", type: "boolean", value: ({ it }) => it.regardless },
-]);
 
 const FIND = `SELECT ${PLAN_SELECT} FROM maestro.plans p WHERE p.org_id = $1 AND p.plan_id = $2`;
 const UNFINISHED = (Object.keys(STEP_TRANSITIONS) as StepState[]).filter((state) => !hasEnded(state));
@@ -57,14 +33,22 @@ type RawView = RawStep & RawAmounts<"used"> & { readonly definition: string; rea
 // Index: steps_by_key for the page, then primary keys. Sums may go beyond a bigint; they are cut off where amounts are.
 const used = (unit: string): string =>
   `least(coalesce(sum(a.usage_${unit}), 0), ${String(MOST)})::bigint AS used_${unit}`;
-const STEP_VIEWS =
+const stepViews = (only: string): string =>
   `SELECT ${STEP_SELECT}, g.definition, i.input, u.used_tokens, u.used_money, u.used_wall, u.used_energy FROM maestro.steps s ` +
   "JOIN maestro.graph_steps g ON g.org_id = s.org_id AND g.plan_id = s.plan_id AND g.version = s.version AND g.key = s.key " +
   "LEFT JOIN maestro.step_inputs i ON i.org_id = s.org_id AND i.plan_id = s.plan_id AND i.ordinal = s.ordinal AND i.undoing = s.undoing " +
   `LEFT JOIN LATERAL (SELECT ${["tokens", "money", "wall", "energy"].map(used).join(", ")} FROM maestro.attempts a ` +
   "WHERE a.org_id = s.org_id AND a.plan_id = s.plan_id AND a.ordinal = s.ordinal) u ON true " +
-  "WHERE s.org_id = $1 AND s.plan_id = $2 AND s.current AND s.key > $3 AND ($4::text[] IS NULL OR s.state = ANY($4::text[])) AND ($5::text IS NULL OR s.key = $5) " +
-  "ORDER BY s.key LIMIT $6";
+  `WHERE s.org_id = $1 AND s.plan_id = $2 AND s.current AND s.key > $3 AND ($4::text[] IS NULL OR s.state = ANY($4::text[])) ${only}ORDER BY s.key LIMIT $5`;
+/** Exported so that their plans can be looked at. */
+export const STEP_VIEWS = { all: stepViews(""), byKey: stepViews("AND s.key = $6 ") };
+
+const planList = (only: string): string =>
+  // Index: plans_by_time, backwards; its predicate is named.
+  `SELECT ${PLAN_SELECT} FROM maestro.plans p WHERE p.org_id = $1 AND p.created_ms >= 0 AND p.state <> 'UNCOMMITTED' AND ($2::text[] IS NULL OR p.state = ANY($2::text[])) ` +
+  `AND (p.created_ms, p.plan_id) < ($3, $4) ${only}ORDER BY p.created_ms DESC, p.plan_id DESC LIMIT $5`;
+export const PLAN_LIST = { all: planList(""), byId: planList("AND p.plan_id = $6 ") };
+const NEWEST = [Number.MAX_SAFE_INTEGER, "ffffffff-ffff-ffff-ffff-ffffffffffff"] as const;
 
 /** Reads the plan's part of the edges' primary key, not its rows: nothing else is by end, and few ask. Exported so that its plan can be looked at. */
 export const UNFINISHED_BEFORE =
@@ -79,25 +63,25 @@ const LAST_ATTEMPTS =
   `SELECT ${ATTEMPT_SELECT} FROM unnest($3::int[], $4::boolean[]) AS v(ordinal, undoing) CROSS JOIN LATERAL (` +
   "SELECT * FROM maestro.attempts x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.ordinal = v.ordinal AND x.undoing = v.undoing ORDER BY x.fencing DESC LIMIT 1) a";
 
-export function createPlanRepository(session: Session, nowMs: () => Promise<number>): PlanRepository {
+export function createPlanRepository(session: Session, added: AddedPlan, nowMs: () => Promise<number>): PlanRepository {
   const { run, send } = session;
   const one = async (text: string, orgId: OrgId, planId: PlanId): Promise<PlanRow | undefined> => {
     const [row] = await run<RawPlan>(text, [orgId, planId]);
     return row === undefined ? undefined : planRowOf(row);
   };
-  const own = <T>(orgId: OrgId, planId: PlanId, list: readonly T[]): readonly OfPlan<T>[] =>
-    list.map((it) => ({ orgId, planId, it }));
   return {
     lock: (orgId, planId) => one(`${FIND} FOR NO KEY UPDATE OF p`, orgId, planId),
     find: (orgId, planId) => one(FIND, orgId, planId),
     list: async (orgId, { planId, states }, page) => {
-      const [ms = null, id = null] = (page.after ?? []) as [number?, string?];
-      // Index: plans_by_time, backwards; its predicate is named.
-      const rows = await run<RawPlan>(
-        `SELECT ${PLAN_SELECT} FROM maestro.plans p WHERE p.org_id = $1 AND p.created_ms >= 0 AND p.state <> 'UNCOMMITTED' AND ($2::uuid IS NULL OR p.plan_id = $2) ` +
-          "AND ($3::text[] IS NULL OR p.state = ANY($3::text[])) AND ($4::bigint IS NULL OR (p.created_ms, p.plan_id) < ($4::bigint, $5::uuid)) ORDER BY p.created_ms DESC, p.plan_id DESC LIMIT $6",
-        [orgId, planId, states.length === 0 ? null : arrayLiteral("text", states), ms, id, page.limit],
-      );
+      const parameters = [
+        orgId,
+        states.length === 0 ? null : arrayLiteral("text", states),
+        ...((page.after ?? NEWEST) as readonly [number, string]),
+        page.limit,
+      ];
+      const rows = await (planId === null
+        ? run<RawPlan>(PLAN_LIST.all, parameters)
+        : run<RawPlan>(PLAN_LIST.byId, [...parameters, planId]));
       return rows.map(planRowOf);
     },
     slice: emptySlice,
@@ -106,19 +90,22 @@ export function createPlanRepository(session: Session, nowMs: () => Promise<numb
       await completeSlice(run, slice, needs);
     },
     save: async (changes) => {
+      if (await added.save(changes, nowMs)) return;
       const at = await nowMs();
       const later = async (text: string, parameters: unknown[]): Promise<void> => send(text, parameters);
-      await Promise.all(sendChanges(later, [changes], { before: new Map(), nowMs: at }));
+      await Promise.all(sendChanges(later, [changes], { nowMs: at }));
     },
     addSteps: async (orgId, planId, steps, edges) => {
+      if (added.addSteps(planId, steps, edges)) return;
+      const plan = { orgId, planId };
       await bulkInsert(
         session,
-        STEPS,
-        steps.map(({ row }) => ({ orgId, row })),
+        plan,
+        ADD_STEPS,
+        steps.map(({ row }) => row),
       );
-      const inputs = steps.flatMap(({ row, input }) => (input === null ? [] : [{ ordinal: row.ordinal, input }]));
-      await bulkInsert(session, INPUTS, own(orgId, planId, inputs));
-      await bulkInsert(session, EDGES, own(orgId, planId, edges));
+      await bulkInsert(session, plan, ADD_INPUTS, inputsOf(steps));
+      await bulkInsert(session, plan, ADD_EDGES, edges);
     },
     removeEdges: async (orgId, planId, edges) => {
       if (edges.length === 0) return;
@@ -144,14 +131,10 @@ export function createPlanRepository(session: Session, nowMs: () => Promise<numb
       const asked = query.states.length === 0 ? null : query.states;
       const states =
         query.unfinishedOnly === true ? UNFINISHED.filter((state) => asked?.includes(state) ?? true) : asked;
-      const rows = await run<RawView>(STEP_VIEWS, [
-        orgId,
-        planId,
-        after,
-        states === null ? null : arrayLiteral("text", states),
-        query.key ?? null,
-        page.limit,
-      ]);
+      const parameters = [orgId, planId, after, states === null ? null : arrayLiteral("text", states), page.limit];
+      const rows = await (query.key === undefined
+        ? run<RawView>(STEP_VIEWS.all, parameters)
+        : run<RawView>(STEP_VIEWS.byKey, [...parameters, query.key]));
       if (rows.length === 0) return [];
       const attempts = await run<RawAttempt>(LAST_ATTEMPTS, [
         orgId,

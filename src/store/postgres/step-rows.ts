@@ -1,13 +1,8 @@
 // Step rows between the table and the domain. Not here: statements.
-import type { DemandId, ExecutorId, OrgId, PlanId, SessionId } from "../../domain/id.ts";
+import type { DemandId, ExecutorId, PlanId, SessionId } from "../../domain/id.ts";
 import type { StepRow, StepState } from "../../domain/step.ts";
 import { amountColumns } from "./columns.ts";
 import type { BulkColumn } from "./columns.ts";
-
-export interface OwnedStep {
-  readonly orgId: OrgId;
-  readonly row: StepRow;
-}
 
 export const STEP_ORDINAL: readonly BulkColumn<StepRow>[] = [
   { name: "ordinal", type: "int", value: (row) => row.ordinal },
@@ -49,20 +44,13 @@ const STEP_FIXED: readonly BulkColumn<StepRow>[] = [
   ...amountColumns<StepRow>("hold", (row) => row.hold),
 ];
 
-export const STEP_ALL: readonly BulkColumn<OwnedStep>[] = [
-  { name: "org_id", type: "uuid", value: ({ orgId }) => orgId },
-  { name: "plan_id", type: "uuid", value: ({ row }) => row.planId },
-  ...[...STEP_ORDINAL, ...STEP_FIXED, ...STEP_HOT, ...STEP_RARE].map(({ name, type, value }) => ({
-    name,
-    type,
-    value: ({ row }: OwnedStep) => value(row),
-  })),
-];
+/** All of them, besides the keys of the plan. */
+export const STEP_ALL: readonly BulkColumn<StepRow>[] = [...STEP_ORDINAL, ...STEP_FIXED, ...STEP_HOT, ...STEP_RARE];
+
+const OF_PLAN = STEP_ALL.map((c) => c.name);
 
 /** Columns to select, of alias `s`. */
-export const STEP_SELECT = STEP_ALL.map((c) => `s.${c.name}`).join(", ");
-
-const OF_PLAN = [...STEP_ORDINAL, ...STEP_FIXED, ...STEP_HOT, ...STEP_RARE].map((c) => c.name);
+export const STEP_SELECT = ["org_id", "plan_id", ...OF_PLAN].map((name) => `s.${name}`).join(", ");
 
 /** The same where whoever reads knows the plan: its ids are a tenth of what a step row weighs on the wire. */
 export const STEP_SELECT_OF_PLAN = OF_PLAN.map((name) => `s.${name}`).join(", ");

@@ -3,6 +3,7 @@ import type { IdMaker } from "../../domain/id.ts";
 import type { Random } from "../../support/random.ts";
 import type { Store, Tx } from "../ports/store.ts";
 import { createApprovalRepository } from "./approvals.ts";
+import { AddedPlan } from "./added-plan.ts";
 import { createBatchStore } from "./batches.ts";
 import { createCharterRepository } from "./charters.ts";
 import { openClient } from "./connection.ts";
@@ -12,6 +13,7 @@ import { createGraphRepository } from "./graphs.ts";
 import { createIdempotencyRepository } from "./idempotency.ts";
 import { createIdentityRepository } from "./identity.ts";
 import { migrate } from "./migrate.ts";
+import { PlanCache } from "./plan-cache.ts";
 import { createPlanRepository } from "./plans.ts";
 import { createPlatformStore } from "./platform.ts";
 import { createRecordRepository } from "./records.ts";
@@ -58,37 +60,53 @@ export async function createPostgresStore(options: StoreOptions): Promise<Store>
   const session = open(1, OPERATION_LOCK_MS, " session");
   const scans = open(2, OPERATION_LOCK_MS, " scans");
   const batchClient = openClient({ url, poolSize: Math.max(2, half), prepare, applicationName: "maestro batches" });
+  const cache = new PlanCache();
   const turns = createTurns({ each: half, waitMs: TURN_MS });
   return {
     transaction: async (orgs, work, { signal, readOnly = false, inTurn = false } = {}) => {
       const [org] = orgs;
       const endTurn = inTurn && org !== undefined ? await turns.take(org, signal) : undefined;
       try {
-        return await inTransaction(operations, { orgs, readOnly }, (session) => work(txOn(session, options)), signal);
+        let added: AddedPlan | undefined;
+        const result = await inTransaction(
+          operations,
+          { orgs, readOnly },
+          async (session) => {
+            added = new AddedPlan(session);
+            const done = await work(txOn(session, added, options));
+            added.flush();
+            return done;
+          },
+          signal,
+        );
+        if (added?.saved !== undefined) cache.keep(added.saved);
+        return result;
       } finally {
         endTurn?.();
       }
     },
     platform: createPlatformStore({ operations, session, scans }),
-    batches: createBatchStore(batchClient, { prepare, checkCache: options.checkCache ?? false }),
+    batches: createBatchStore(batchClient, { prepare, cache, checkCache: options.checkCache ?? false }),
     close: async () => {
       await Promise.all([operations, session, scans].map(({ client }) => client.end()).concat(batchClient.end()));
     },
   };
 }
 
-function txOn(session: Session, options: StoreOptions): Tx {
+function txOn(bare: Session, added: AddedPlan, options: StoreOptions): Tx {
+  const session = added.behind();
   let read: Promise<number> | undefined;
   const nowMs = async (): Promise<number> => {
-    read ??= session.run<{ now: number }>("SELECT maestro.clock_ms() AS now").then(([row]) => row?.now ?? 0);
+    // The clock looks at nothing that is held back.
+    read ??= bare.run<{ now: number }>("SELECT maestro.clock_ms() AS now").then(([row]) => row?.now ?? 0);
     return read;
   };
   return {
     nowMs,
     charters: createCharterRepository(session),
-    goals: createGoalRepository(session),
-    graphs: createGraphRepository(session),
-    plans: createPlanRepository(session, nowMs),
+    goals: createGoalRepository(session, added),
+    graphs: createGraphRepository(session, added),
+    plans: createPlanRepository(session, added, nowMs),
     executors: createExecutorRepository(session),
     approvals: createApprovalRepository(session),
     identity: createIdentityRepository(session),

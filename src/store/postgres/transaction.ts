@@ -25,7 +25,7 @@ export type Send = (text: string, parameters?: readonly unknown[]) => void;
 export interface Session {
   readonly run: Run;
   readonly send: Send;
-  /** The same for a text that will not come again, which is not worth preparing. */
+  /** The same for a text that will not come again, which is not worth preparing: it is planned for its values. */
   readonly runOnce: Run;
   /** The query builder, on the same connection. */
   readonly db: PostgresJsDatabase;
@@ -171,6 +171,10 @@ async function commit(connection: Connection, sent: Sent, readOnly: boolean): Pr
 /** Also without parameters: the driver would send such a statement to be planned each time. */
 export const PREPARED = { prepare: true, simple: false };
 
+// Takes back what connections are set to, see lane.ts.
+const PLANNED_EACH_TIME =
+  "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'on', true)";
+
 /** Statements that nobody waits for one by one. */
 interface Sent {
   add(answer: Promise<unknown>): void;
@@ -212,8 +216,10 @@ function sessionOn(connection: Connection, prepare: boolean, sent: Sent, signal?
   return {
     run: async <Row>(text: string, parameters: readonly unknown[] = []) =>
       (await unsafe(text, parameters)) as unknown as readonly Row[],
-    runOnce: async <Row>(text: string, parameters: readonly unknown[] = []) =>
-      (await send(text, parameters, false)) as unknown as readonly Row[],
+    runOnce: async <Row>(text: string, parameters: readonly unknown[] = []) => {
+      sent.add(unsafe(PLANNED_EACH_TIME, []).execute());
+      return (await send(text, parameters, false)) as unknown as readonly Row[];
+    },
     send: (text, parameters = []) => {
       sent.add(unsafe(text, parameters).execute());
     },

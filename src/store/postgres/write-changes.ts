@@ -17,36 +17,43 @@ const CASCADE_SET =
   "ON CONFLICT (org_id, plan_id) DO UPDATE SET frontier = excluded.frontier, sweep_from = excluded.sweep_from";
 const CASCADE_DONE = "DELETE FROM maestro.cascades WHERE org_id = $1 AND plan_id = $2";
 
-/** Sends all writes of a batch without waiting in between. `before`: what was loaded; rows that changed little are written in little. */
+/** Sends all writes of a batch without waiting in between. */
 export function sendChanges(
   run: Run,
   changes: readonly PlanChanges[],
-  options: { readonly before: ReadonlyMap<PlanId, PlanSlice>; readonly nowMs: number },
+  options: {
+    readonly nowMs: number;
+    /** What was loaded: rows that changed little are written in little. */
+    readonly before?: ReadonlyMap<PlanId, PlanSlice>;
+    /** Inserts of the one plan's rows as they are now, itself, its steps and its goal included. */
+    readonly added?: readonly FilledStatement[];
+  },
 ): PromiseLike<unknown>[] {
   const sent: PromiseLike<unknown>[] = [];
   const ids = placeIds(changes.map((c) => c.plan));
-  const usual: FilledStatement[] = [];
+  const usual: FilledStatement[] = [...(options.added ?? [])];
   const write = <T>({ text, columns }: PlacedStatement<T>, rows: readonly Placed<T>[]): void => {
     if (rows.length > 0) sent.push(run(text, placedArrays(ids, columns, rows)));
   };
   const writeUsual = <T>({ text, columns }: PlacedStatement<T>, rows: readonly Placed<T>[]): void => {
     if (rows.length > 0) usual.push({ text, parameters: placedArrays(ids, columns, rows) });
   };
-  const placed = <T>(of: (c: PlanChanges) => readonly T[]): Placed<T>[] =>
-    changes.flatMap((c, i) => of(c).map((it) => ({ place: i + 1, it })));
-  const loaded = changes.map((c) => options.before.get(c.plan.planId));
+  const placed = <T>(of: (c: PlanChanges) => readonly T[]): Placed<T>[] => placedOf(changes, of);
+  // Rows that were there before.
+  const kept = options.added === undefined ? changes : [];
+  const loaded = changes.map((c) => options.before?.get(c.plan.planId));
 
   const [stepsHot, stepsAll] = parted(
-    placed((c) => c.steps),
+    placedOf(kept, (c) => c.steps),
     ({ place, it }) => same(STEP_RARE, loaded[place - 1]?.steps.get(it.ordinal), it),
   );
   writeUsual(STATEMENTS.stepsHot, stepsHot);
   writeUsual(
     STATEMENTS.waits,
-    placed((c) => c.waits),
+    placedOf(kept, (c) => c.waits),
   );
   const [plansHot, plansAll] = parted(
-    placed((c) => [c.plan]),
+    placedOf(kept, (c) => [c.plan]),
     ({ place, it }) => same(PLAN_RARE, loaded[place - 1]?.plan, it),
   );
   writeUsual(STATEMENTS.plansHot, plansHot);
@@ -61,7 +68,7 @@ export function sendChanges(
   );
   writeUsual(
     STATEMENTS.goals,
-    placed((c) => (c.goal === null ? [] : [c.goal])),
+    placedOf(kept, (c) => (c.goal === null ? [] : [c.goal])),
   );
   // What nearly every batch writes is one statement; each of its rows is another one.
   if (usual.length > 0) {
@@ -112,6 +119,10 @@ export function sendChanges(
     );
   }
   return sent;
+}
+
+function placedOf<T>(changes: readonly PlanChanges[], of: (c: PlanChanges) => readonly T[]): Placed<T>[] {
+  return changes.flatMap((c, i) => of(c).map((it) => ({ place: i + 1, it })));
 }
 
 function parted<T>(rows: readonly T[], is: (row: T) => boolean): readonly [readonly T[], readonly T[]] {
