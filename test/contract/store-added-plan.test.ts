@@ -102,6 +102,7 @@ describe.each(servers())("on $name", (server) => {
           activeVersion: 1,
           newestVersion: 1,
           nextOrdinal: count + 1,
+          stepsRunning: 1,
           committedMs: 9,
         },
         {
@@ -213,7 +214,7 @@ describe.each(servers())("on $name", (server) => {
     for (const goal of goals) expect(await read(goal)).toMatchObject({ plan: { rev: 1 }, graph: 3 });
   });
 
-  test("batches know the rows of a small plan from its commit on", async () => {
+  test("batches know the rows of a small plan of which something runs from its commit on", async () => {
     const small = aGoal(charter);
     const look = async (goal: Goal): Promise<PlanSlice> => {
       const seen: PlanSlice[] = [];

@@ -4,7 +4,6 @@
 import type { AnalysedEdge, GraphState, GraphStep, GraphVersion } from "../../domain/graph.ts";
 import type { Goal, GoalState } from "../../domain/goal.ts";
 import type { PlanId } from "../../domain/id.ts";
-import { planHasEnded } from "../../domain/plan.ts";
 import type { PlanRow } from "../../domain/plan.ts";
 import { emptySlice } from "../../domain/plan/slice.ts";
 import type { PlanChanges, PlanSlice } from "../../domain/plan/slice.ts";
@@ -122,7 +121,8 @@ export class AddedPlan {
     const last = { ...held, goal: { ...held.goal, ...changes.goal }, rows: [...rows.values()] };
     const later = async (text: string, parameters: unknown[]): Promise<void> => this.#session.send(text, parameters);
     await Promise.all(sendChanges(later, [changes], { added: insertsOf(last, changes.plan), nowMs: atMs }));
-    if (changes.plan.nextOrdinal <= SMALL_PLAN + 1 && !planHasEnded(changes.plan.state))
+    // Others may wait for long, and would drive out plans under way.
+    if (changes.plan.nextOrdinal <= SMALL_PLAN + 1 && changes.plan.stepsRunning > 0)
       this.#saved = sliceOf(changes.plan, last);
     return true;
   }
@@ -136,7 +136,7 @@ export class AddedPlan {
     this.#session.send(text, parameters);
   }
 
-  /** A small plan as it was saved; of interest once the transaction is committed. */
+  /** A small plan of which something runs, as it was saved; of interest once the transaction is committed. */
   get saved(): PlanSlice | undefined {
     return this.#saved;
   }
