@@ -21,6 +21,7 @@ import { superviseEmbedded } from "./store/postgres/engines/supervised.ts";
 import { checkServer } from "./store/postgres/engines/server.ts";
 import { createPostgresStore } from "./store/postgres/store.ts";
 import { systemClock } from "./support/clock.ts";
+import type { Clock } from "./support/clock.ts";
 import { systemRandom } from "./support/random.ts";
 import { uuidv7 } from "./support/typeid.ts";
 import { createFastLane } from "./transport/fast-lane.ts";
@@ -60,6 +61,8 @@ const { version: BUILD } = createRequire(import.meta.url)("maestro/package.json"
 
 interface AppOptions {
   readonly log: Logger;
+  /** The system's unless given; the database's must agree with it. */
+  readonly clock?: Clock;
   /** For tests, see the store's options. */
   readonly checkCache?: boolean;
 }
@@ -76,10 +79,9 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
 
 async function start(
   config: Config,
-  { log, checkCache = false }: AppOptions,
+  { log, clock = systemClock, checkCache = false }: AppOptions,
   undo: (() => Promise<unknown> | void)[],
 ): Promise<App> {
-  const clock = systemClock;
   const random = systemRandom();
   const ids: IdMaker = { uuid: () => uuidv7(clock.nowMs(), random.bytes(10)) };
   const say = (event: string, fields: Readonly<Record<string, unknown>>): void => log.info(fields, event);

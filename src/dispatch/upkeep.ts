@@ -4,6 +4,7 @@ import type { ExecutorId, OrgId, SessionId } from "../domain/id.ts";
 import type { ErrorClass } from "../domain/outcome.ts";
 import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.ts";
 import type { Store } from "../store/ports/store.ts";
+import { alarmAt } from "../support/clock.ts";
 import type { Clock } from "../support/clock.ts";
 import type { Batcher } from "./batcher.ts";
 import { HEARTBEAT_MS, SILENCE_MS } from "./connection.ts";
@@ -37,6 +38,8 @@ const WATCH_MS = 250;
 const LOOK_MS = 5_000;
 /** A server sweeps lapsed sessions only after its executors had time to attach to it. */
 export const SETTLE_MS = 6_000;
+/** Clocks drift apart by less between two settings of the wall clock. */
+const JUMP_MS = 1_000;
 /** Shortest pause before timers are looked at again. */
 const DUE_MS = 20;
 /** Pause between looks at what was committed in this process. */
@@ -53,6 +56,8 @@ export class DispatchUpkeep {
   readonly #timers: NodeJS.Timeout[] = [];
   #startedMs = 0;
   #watchedMs = 0;
+  /** How far the wall clock is ahead of the monotonic one. */
+  #aheadMs = 0;
   #beatMs = 0;
   #looking = false;
   #lookingSoon = false;
@@ -62,7 +67,7 @@ export class DispatchUpkeep {
   /** Executors that left, of whom the store still says that they are in a session of ours. */
   readonly #gone = new Map<ExecutorId, { readonly orgId: OrgId; readonly sessionId: SessionId }>();
   #stopped = false;
-  #nextDue: NodeJS.Timeout | undefined;
+  #forgetDue: () => void = () => undefined;
   #pauseMs = DUE_MS;
   #firstDueMs = 0;
   #nextDueMs = Number.POSITIVE_INFINITY;
@@ -76,6 +81,7 @@ export class DispatchUpkeep {
     const { clock } = this.#o;
     this.#startedMs = clock.monotonicMs();
     this.#watchedMs = this.#startedMs;
+    this.#aheadMs = clock.nowMs() - this.#startedMs;
     this.#timers.push(
       setInterval(() => {
         void this.#renew();
@@ -94,7 +100,7 @@ export class DispatchUpkeep {
     this.#stopped = true;
     this.#o.feed.stop();
     for (const timer of this.#timers) clearInterval(timer);
-    clearTimeout(this.#nextDue);
+    this.#forgetDue();
     while (this.#looking || this.#renewing || this.#o.feed.isBusy) await pause(5);
     await this.#o.session.end().catch(() => undefined);
   }
@@ -127,15 +133,11 @@ export class DispatchUpkeep {
   expectTimer(dueMs: number): void {
     if (dueMs >= this.#nextDueMs || this.#stopped) return;
     this.#nextDueMs = dueMs;
-    clearTimeout(this.#nextDue);
-    this.#nextDue = setTimeout(
-      () => {
-        this.#nextDueMs = Number.POSITIVE_INFINITY;
-        void this.#dueAndCascades();
-      },
-      Math.min(Math.max(0, dueMs - this.#o.clock.nowMs() + 1), 2_000_000),
-    );
-    this.#nextDue.unref();
+    this.#forgetDue();
+    this.#forgetDue = alarmAt(this.#o.clock, dueMs + 1, () => {
+      this.#nextDueMs = Number.POSITIVE_INFINITY;
+      void this.#dueAndCascades();
+    });
   }
 
   /** Backpressure: resolves when outcomes can be taken again. */
@@ -212,6 +214,7 @@ export class DispatchUpkeep {
     const atMs = clock.monotonicMs();
     const stalled = atMs - this.#watchedMs > WATCH_MS * 4;
     this.#watchedMs = atMs;
+    this.#noticeJump(nowMs - atMs);
     for (const entry of leases.all()) {
       if (entry.ending) continue;
       if (entry.overdue !== null) this.#keeper.lose(entry, entry.overdue);
@@ -235,6 +238,15 @@ export class DispatchUpkeep {
         sink.end(null, true);
       } else if (beat && !connection.sink.sendHeartbeat()) this.#o.loseSlow(connection);
     }
+  }
+
+  /** The wall clock was set, or the machine slept: the event loop's timers did not notice, and what is due now is looked for. */
+  #noticeJump(aheadMs: number): void {
+    if (Math.abs(aheadMs - this.#aheadMs) < JUMP_MS) return;
+    this.#aheadMs = aheadMs;
+    this.#forgetDue();
+    this.#nextDueMs = Number.POSITIVE_INFINITY;
+    void this.look();
   }
 
   /** Everything that waits in the store and that no event told of. */

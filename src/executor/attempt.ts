@@ -5,6 +5,7 @@ import { OutcomeSchema, Purpose, RenewalSchema } from "../../gen/maestro/v1/disp
 import type { Assignment, Lease, Outcome, Renewal } from "../../gen/maestro/v1/dispatch_pb.ts";
 import { ArtifactRefSchema } from "../../gen/maestro/v1/payload_pb.ts";
 import type { ArtifactRef, Payload } from "../../gen/maestro/v1/payload_pb.ts";
+import { alarmAt } from "../support/clock.ts";
 import type { Clock } from "../support/clock.ts";
 import { amounts, cut, epochMsOf, jsonPayload, remainingOf, timestamp, usageOf, valueOf } from "./convert.ts";
 import { Interruption } from "./errors.ts";
@@ -18,9 +19,6 @@ export function leaseKey(lease: Lease): string {
   return `${lease.planId}/${lease.ordinal}/${lease.fencing}`;
 }
 
-/** Timers hold at most 2^31 − 1 ms; a step may have a year. */
-const LONGEST_TIMER_MS = 2_000_000_000;
-
 export class Attempt {
   readonly lease: Lease;
   readonly assignment: Assignment;
@@ -30,7 +28,7 @@ export class Attempt {
   readonly #startedAtMs: number;
   readonly #startedMs: number;
   readonly #artifacts: ArtifactRef[] = [];
-  #timer: NodeJS.Timeout | undefined;
+  readonly #endWatch: () => void;
   #interruption: Interruption | undefined;
   #progress = 0;
   #message = "";
@@ -46,7 +44,9 @@ export class Attempt {
     this.#clock = clock;
     this.#startedAtMs = clock.nowMs();
     this.#startedMs = clock.monotonicMs();
-    this.#awaitDeadline();
+    const deadlineMs = epochMsOf(assignment.deadline);
+    const due = (): void => this.interrupt("deadline", "the attempt's time is up");
+    this.#endWatch = deadlineMs === undefined ? () => undefined : alarmAt(clock, deadlineMs, due);
   }
 
   /** True when nobody waits for an outcome any more. */
@@ -57,7 +57,7 @@ export class Attempt {
   /** Runs the handler to its end, whatever it does; never throws. */
   async run(handler: Handler): Promise<Outcome> {
     const result = await this.#resultOf(handler);
-    clearTimeout(this.#timer);
+    this.#endWatch();
     return create(OutcomeSchema, {
       lease: this.lease,
       result,
@@ -166,17 +166,5 @@ export class Attempt {
   #name({ name, uri, digest = "", sizeBytes = 0, contentType = "" }: Artifact): void {
     if (this.#artifacts.length === 64) throw new RangeError("an attempt names at most 64 artifacts");
     this.#artifacts.push(create(ArtifactRefSchema, { name, uri, digest, sizeBytes: BigInt(sizeBytes), contentType }));
-  }
-
-  #awaitDeadline(): void {
-    const deadlineMs = epochMsOf(this.assignment.deadline);
-    if (deadlineMs === undefined) return;
-    const leftMs = Math.max(0, deadlineMs - this.#clock.nowMs());
-    const due = (): void => {
-      if (leftMs > LONGEST_TIMER_MS) this.#awaitDeadline();
-      else this.interrupt("deadline", "the attempt's time is up");
-    };
-    this.#timer = setTimeout(due, Math.min(leftMs, LONGEST_TIMER_MS));
-    this.#timer.unref();
   }
 }
