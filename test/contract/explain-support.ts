@@ -10,6 +10,8 @@ export interface PlanNode {
   readonly "Actual Rows"?: number;
   readonly "Actual Loops"?: number;
   readonly "Rows Removed by Filter"?: number;
+  readonly "Rows Removed by Join Filter"?: number;
+  readonly "Rows Removed by Index Recheck"?: number;
   readonly Plans?: readonly PlanNode[];
 }
 
@@ -18,9 +20,7 @@ export interface ExplainOptions {
   readonly platform?: boolean;
   /** Only planned, not executed: for statements that write. */
   readonly dry?: boolean;
-  /** The plan that serves any parameters, which must be texts. */
-  readonly generic?: boolean;
-  /** Planned for these parameters alone, as statements that do not come again are. */
+  /** Planned for these parameters alone, as statements that do not come again are; otherwise it is the plan that serves any. */
   readonly once?: boolean;
 }
 
@@ -30,7 +30,7 @@ export async function planOf(
   orgs: readonly OrgId[],
   text: string,
   parameters: readonly unknown[],
-  { platform = false, dry = false, generic = false, once = false }: ExplainOptions = {},
+  { platform = false, dry = false, once = false }: ExplainOptions = {},
 ): Promise<readonly PlanNode[]> {
   return sql.begin(async (tx) => {
     await tx`SELECT set_config('maestro.orgs', ${`{${orgs.join(",")}}`}, true), set_config('maestro.platform', ${platform ? "on" : ""}, true)`;
@@ -38,14 +38,18 @@ export async function planOf(
     if (!once) {
       await tx`SET LOCAL plan_cache_mode = force_generic_plan`;
       await tx`SET LOCAL enable_seqscan = off`;
+      await tx`SET LOCAL max_parallel_workers_per_gather = 0`;
+      // Bound parameters are planned with their values whatever the mode says: only a statement that is prepared is not.
+      await tx.unsafe(`PREPARE explained AS ${text}`);
     }
-    if (generic) await tx.unsafe(`PREPARE explained AS ${text}`);
-    const what = generic ? `EXECUTE explained(${parameters.map(literal).join(", ")})` : text;
+    const what = once
+      ? text
+      : `EXECUTE explained${parameters.length === 0 ? "" : `(${parameters.map(literal).join(", ")})`}`;
     const [row] = await tx.unsafe<{ "QUERY PLAN": [{ Plan: PlanNode }] }[]>(
       `EXPLAIN (${dry ? "" : "ANALYZE, "}FORMAT JSON) ${what}`,
-      generic ? [] : (parameters as string[]),
+      once ? (parameters as string[]) : [],
     );
-    if (generic) await tx.unsafe("DEALLOCATE explained");
+    if (!once) await tx.unsafe("DEALLOCATE explained");
     const nodes: PlanNode[] = [];
     const walk = (node: PlanNode): void => {
       nodes.push(node);
@@ -57,11 +61,26 @@ export async function planOf(
 }
 
 function literal(parameter: unknown): string {
-  return typeof parameter === "string" ? `'${parameter.replaceAll("'", "''")}'` : "NULL";
+  if (typeof parameter !== "string" && typeof parameter !== "number") return "NULL";
+  return `'${String(parameter).replaceAll("'", "''")}'`;
 }
 
 export function indexes(nodes: readonly PlanNode[]): readonly string[] {
   return nodes.flatMap((node) => node["Index Name"] ?? []);
+}
+
+/** The most rows that one node of the plan looks at. */
+export function looksAt(nodes: readonly PlanNode[]): number {
+  return Math.max(
+    ...nodes.map(
+      (node) =>
+        (node["Actual Loops"] ?? 1) *
+        ((node["Actual Rows"] ?? 0) +
+          (node["Rows Removed by Filter"] ?? 0) +
+          (node["Rows Removed by Join Filter"] ?? 0) +
+          (node["Rows Removed by Index Recheck"] ?? 0)),
+    ),
+  );
 }
 
 /** Relations that are read from end to end. */

@@ -102,7 +102,7 @@ describe.each(servers())("on $name", (server) => {
   const expectByKey = async (sent: readonly Sent[]): Promise<readonly string[]> => {
     const used = new Set<string>();
     for (const { text, parameters } of sent) {
-      const nodes = await planOf(sql, [orgId], text, parameters, { dry: true, generic: true });
+      const nodes = await planOf(sql, [orgId], text, parameters, { dry: true });
       expect(
         scanned(nodes).filter((name) => !empty.has(name)),
         text,

@@ -126,18 +126,17 @@ describe.each(servers())("on $name", (server) => {
       await tx`SELECT set_config('maestro.orgs', ${literal(orgId)}, true)`;
       return tx<{ plan_id: string }[]>`SELECT plan_id FROM maestro.plans LIMIT 1`;
     });
-    const options = { generic: true };
     const page = [orgId, String(plan?.plan_id), "", null, "50"];
-    const step = await planOf([orgId], STEP_VIEWS.byKey, [...page, "step-000007"], options);
+    const step = await planOf([orgId], STEP_VIEWS.byKey, [...page, "step-000007"]);
     const found = step.find((node) => node["Index Name"] === "steps_by_key");
     expect(found).toMatchObject({ "Actual Rows": 1 });
     expect(found?.["Rows Removed by Filter"] ?? 0).toBe(0);
     expect(scanned(step)).toEqual([]);
     const from = [orgId, null, "10", "ffffffff-ffff-ffff-ffff-ffffffffffff", "5"];
-    const list = await planOf([orgId], PLAN_LIST.all, from, options);
+    const list = await planOf([orgId], PLAN_LIST.all, from);
     const walk = list.find((node) => node["Index Name"] === "plans_by_time");
     expect(walk?.["Index Cond"]).toContain("ROW(created_ms, plan_id) <");
-    const one = await planOf([orgId], PLAN_LIST.byId, [...from, String(plan?.plan_id)], options);
+    const one = await planOf([orgId], PLAN_LIST.byId, [...from, String(plan?.plan_id)]);
     expect([indexes(one), scanned(one)]).toEqual([["plans_pkey"], []]);
   });
 

@@ -96,6 +96,7 @@ test("no index of the step rows names a column that changes with every lease, bu
   ]);
   // `current` changes only by re-plans.
   expect([...new Set(columns.map(({ predicate }) => predicate))].toSorted()).toEqual([
+    "(NOT current)",
     "(order_key IS NOT NULL)",
     "current",
     null,

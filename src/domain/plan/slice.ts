@@ -137,7 +137,7 @@ export interface Cascade {
   readonly sweepFrom: number | null;
 }
 
-/** Everything that a decision changed in one plan; each row at most once. */
+/** Everything that a decision changed in one plan; each row at most once. What rows keep for life (a step's key, version and hold, a plan's charter) no decision changes, and no update writes. */
 export interface PlanChanges {
   readonly plan: PlanRow;
   readonly steps: readonly StepRow[];

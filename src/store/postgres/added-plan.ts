@@ -95,7 +95,13 @@ export class AddedPlan {
     return true;
   }
 
+  /** Rows of a plan are about to be written by others. */
+  changes(planId: PlanId): void {
+    if (this.#saved?.plan.planId === planId) this.#saved = undefined;
+  }
+
   addSteps(planId: PlanId, steps: readonly NewStep[], edges: readonly NewEdge[]): boolean {
+    this.changes(planId);
     const held = this.#of(planId);
     if (held === undefined || held.rows.length > 0 || steps.length + edges.length > ROWS) return false;
     held.rows = steps.map(({ row }) => row);
@@ -106,6 +112,7 @@ export class AddedPlan {
 
   /** Writes what is held in its last form, with the rest of what a decision changed. */
   async save(changes: PlanChanges, nowMs: () => Promise<number>): Promise<boolean> {
+    this.changes(changes.plan.planId);
     if (this.#of(changes.plan.planId) === undefined) return false;
     const atMs = await nowMs();
     const held = this.#of(changes.plan.planId);

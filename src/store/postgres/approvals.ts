@@ -1,5 +1,5 @@
 // Reading approvals. Not here: writing them, which their plans' changes do.
-import { and, desc, eq, lt, or } from "drizzle-orm";
+import { and, desc, eq, sql } from "drizzle-orm";
 import type { ApprovalId } from "../../domain/id.ts";
 import type { ApprovalRepository } from "../ports/approvals.ts";
 import { approvals } from "./schema/approvals.ts";
@@ -19,7 +19,7 @@ export function createApprovalRepository(session: Session): ApprovalRepository {
       const below =
         ms === undefined || id === undefined
           ? undefined
-          : or(lt(approvals.requestedMs, ms), and(eq(approvals.requestedMs, ms), lt(approvals.approvalId, id)));
+          : sql`(${approvals.requestedMs}, ${approvals.approvalId}) < (${ms}, ${id})`;
       return session.db
         .select()
         .from(approvals)
@@ -27,7 +27,8 @@ export function createApprovalRepository(session: Session): ApprovalRepository {
           and(
             eq(approvals.orgId, orgId),
             planId === null ? undefined : eq(approvals.planId, planId),
-            pendingOnly ? eq(approvals.state, "PENDING") : undefined,
+            // Literally: a prepared statement is planned once, and must see that the index of pending ones serves it.
+            pendingOnly ? sql`${approvals.state} = 'PENDING'` : undefined,
             below,
           ),
         )

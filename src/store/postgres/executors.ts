@@ -144,7 +144,7 @@ export function createExecutorRepository(session: Session): ExecutorRepository {
         ),
       ]);
     },
-    demands: (orgId) =>
+    demands: async (orgId) =>
       session.db.select().from(demands).where(eq(demands.orgId, orgId)).orderBy(asc(demands.demandId)),
   };
 }

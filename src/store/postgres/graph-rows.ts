@@ -45,20 +45,19 @@ export const ADD_VERSION = placedOne<GraphVersion>("graph_versions", [
   { name: "digest", type: "text", value: (v) => v.digest },
   { name: "step_count", type: "int", value: (v) => v.stepCount },
   { name: "edge_count", type: "int", value: (v) => v.edgeCount },
-  { name: "analysis", type: "text", value: (v) => versionRow(v).analysis },
-  { name: "constraints", type: "text", value: (v) => versionRow(v).constraints },
+  { name: "analysis", type: "text", value: (v) => textOf(v.analysis) },
+  { name: "constraints", type: "text", value: (v) => textOf(v.constraints) },
   { name: "reason", type: "text", value: (v) => v.reason },
   { name: "created_ms", type: "bigint", value: (v) => v.createdMs },
   { name: "created_by", type: "text", value: (v) => v.createdBy },
 ]);
 
 export function versionRow(version: GraphVersion): typeof graphVersions.$inferInsert {
-  const { analysis, constraints } = version;
-  return {
-    ...version,
-    analysis: analysis === null ? null : JSON.stringify(analysis),
-    constraints: constraints === null ? null : JSON.stringify(constraints),
-  };
+  return { ...version, analysis: textOf(version.analysis), constraints: textOf(version.constraints) };
+}
+
+function textOf(value: object | null): string | null {
+  return value === null ? null : JSON.stringify(value);
 }
 
 export function versionOf(row: typeof graphVersions.$inferSelect): GraphVersion {

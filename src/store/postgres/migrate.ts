@@ -51,7 +51,9 @@ export async function migrate(options: MigrateOptions): Promise<number> {
     await checkEngine(connection);
     await lock(connection, options);
     // A plan may take its time here; waiting for the tables of a server at work may not.
-    await connection.unsafe("SET statement_timeout = 0; SET lock_timeout = '5s'");
+    await connection.unsafe(
+      "SET statement_timeout = 0; SET lock_timeout = '5s'; SET plan_cache_mode = auto; SET enable_seqscan = on",
+    );
     const applied = await history(connection);
     checkHistory(applied, migrations);
     const missing = migrations.filter(({ version }) => !applied.some((a) => a.version === version));

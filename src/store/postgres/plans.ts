@@ -35,10 +35,11 @@ const used = (unit: string): string =>
   `least(coalesce(sum(a.usage_${unit}), 0), ${String(MOST)})::bigint AS used_${unit}`;
 const stepViews = (only: string): string =>
   `SELECT ${STEP_SELECT}, g.definition, i.input, u.used_tokens, u.used_money, u.used_wall, u.used_energy FROM maestro.steps s ` +
-  "JOIN maestro.graph_steps g ON g.org_id = s.org_id AND g.plan_id = s.plan_id AND g.version = s.version AND g.key = s.key " +
-  "LEFT JOIN maestro.step_inputs i ON i.org_id = s.org_id AND i.plan_id = s.plan_id AND i.ordinal = s.ordinal AND i.undoing = s.undoing " +
+  // One look-up a row: joined, all definitions and inputs of the plan were read for a page.
+  "CROSS JOIN LATERAL (SELECT x.definition FROM maestro.graph_steps x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.version = s.version AND x.key = s.key LIMIT 1) g " +
+  "LEFT JOIN LATERAL (SELECT x.input FROM maestro.step_inputs x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.ordinal = s.ordinal AND x.undoing = s.undoing LIMIT 1) i ON true " +
   `LEFT JOIN LATERAL (SELECT ${["tokens", "money", "wall", "energy"].map(used).join(", ")} FROM maestro.attempts a ` +
-  "WHERE a.org_id = s.org_id AND a.plan_id = s.plan_id AND a.ordinal = s.ordinal) u ON true " +
+  "WHERE a.org_id = $1 AND a.plan_id = $2 AND a.ordinal = s.ordinal) u ON true " +
   `WHERE s.org_id = $1 AND s.plan_id = $2 AND s.current AND s.key > $3 AND ($4::text[] IS NULL OR s.state = ANY($4::text[])) ${only}ORDER BY s.key LIMIT $5`;
 /** Exported so that their plans can be looked at. */
 export const STEP_VIEWS = { all: stepViews(""), byKey: stepViews("AND s.key = $6 ") };
@@ -55,13 +56,21 @@ export const UNFINISHED_BEFORE =
   // Materialized: otherwise the planner may begin with every step of the plan.
   "WITH e AS MATERIALIZED (SELECT from_ordinal, to_ordinal FROM maestro.step_edges WHERE org_id = $1 AND plan_id = $2 AND to_ordinal = ANY($3::int[])) " +
   "SELECT e.to_ordinal, bool_or(NOT s.current) AS predecessor, count(*) FILTER (WHERE s.current)::int AS count, " +
-  "to_json((array_agg(s.key ORDER BY e.from_ordinal) FILTER (WHERE s.current))[1:100]) AS keys FROM e " +
-  "JOIN maestro.steps s ON s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = e.from_ordinal WHERE (NOT s.current OR (NOT s.undoing AND s.state = ANY($4::text[]))) GROUP BY e.to_ordinal";
+  "to_json((array_agg(s.key ORDER BY e.from_ordinal) FILTER (WHERE s.current))[1:100]) AS keys FROM e CROSS JOIN LATERAL (" +
+  "SELECT * FROM maestro.steps x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.ordinal = e.from_ordinal OFFSET 0) s WHERE (NOT s.current OR (NOT s.undoing AND s.state = ANY($4::text[]))) GROUP BY e.to_ordinal";
 
 /** The newest ended attempt of each step, of the step's current purpose. */
 const LAST_ATTEMPTS =
   `SELECT ${ATTEMPT_SELECT} FROM unnest($3::int[], $4::boolean[]) AS v(ordinal, undoing) CROSS JOIN LATERAL (` +
   "SELECT * FROM maestro.attempts x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.ordinal = v.ordinal AND x.undoing = v.undoing ORDER BY x.fencing DESC LIMIT 1) a";
+
+const ofKey = (which: string): string =>
+  `SELECT ordinal FROM maestro.steps WHERE org_id = $1 AND plan_id = $2 AND key = $3 AND ${which}`;
+/** Exported so that its plan can be looked at. */
+export const STEP_ATTEMPTS =
+  `SELECT ${ATTEMPT_SELECT} FROM (${ofKey("current")} UNION ALL ${ofKey("NOT current")}) s CROSS JOIN LATERAL (` +
+  "SELECT * FROM maestro.attempts x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.ordinal = s.ordinal OFFSET 0) a " +
+  "WHERE (a.ordinal, a.fencing) > ($4::int, $5::bigint) ORDER BY a.ordinal, a.fencing LIMIT $6";
 
 export function createPlanRepository(session: Session, added: AddedPlan, nowMs: () => Promise<number>): PlanRepository {
   const { run, send } = session;
@@ -109,6 +118,7 @@ export function createPlanRepository(session: Session, added: AddedPlan, nowMs: 
     },
     removeEdges: async (orgId, planId, edges) => {
       if (edges.length === 0) return;
+      added.changes(planId);
       send(
         "DELETE FROM maestro.step_edges e USING unnest($3::int[], $4::int[]) AS v(from_ordinal, to_ordinal) " +
           "WHERE e.org_id = $1 AND e.plan_id = $2 AND e.from_ordinal = v.from_ordinal AND e.to_ordinal = v.to_ordinal",
@@ -153,12 +163,7 @@ export function createPlanRepository(session: Session, added: AddedPlan, nowMs: 
     },
     listAttempts: async (orgId, planId, key, page) => {
       const [ordinal = 0, fencing = 0] = (page.after ?? []) as [number?, number?];
-      const rows = await run<RawAttempt>(
-        `SELECT ${ATTEMPT_SELECT} FROM maestro.attempts a WHERE a.org_id = $1 AND a.plan_id = $2 ` +
-          "AND a.ordinal = ANY(ARRAY(SELECT s.ordinal FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.key = $3)) " +
-          "AND (a.ordinal, a.fencing) > ($4::int, $5::bigint) ORDER BY a.ordinal, a.fencing LIMIT $6",
-        [orgId, planId, key, ordinal, fencing, page.limit],
-      );
+      const rows = await run<RawAttempt>(STEP_ATTEMPTS, [orgId, planId, key, ordinal, fencing, page.limit]);
       return rows.map(attemptOf);
     },
     allAttempts: async (orgId, planId) => {

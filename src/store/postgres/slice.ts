@@ -20,6 +20,27 @@ const AFFORDABLE = `s.state = 'COMPENSATING' OR (${["tokens", "money", "wall", "
   .map((name, i) => `s.hold_${name} <= coalesce($${String(i + 3)}::bigint, s.hold_${name})`)
   .join(" AND ")})`;
 
+// One look-up for each of them: where plans usually have few rows, `= ANY(…)` is a filter over all rows of the plan. OFFSET 0
+// keeps the planner from beginning with those rows; see batch-load.ts.
+const each = (table: string, type: "int" | "text", column: string, and = ""): string =>
+  `unnest($3::${type}[]) AS v(${column}) CROSS JOIN LATERAL (SELECT * FROM maestro.${table} x ` +
+  `WHERE x.org_id = $1 AND x.plan_id = $2 AND x.${column} = v.${column} ${and}OFFSET 0)`;
+/** Exported so that their plans can be looked at. */
+export const NEEDS = {
+  steps: `SELECT ${STEP_SELECT_OF_PLAN} FROM ${each("steps", "int", "ordinal")} s`,
+  childrenOf:
+    `SELECT e.from_ordinal, e.regardless, ${STEP_SELECT_OF_PLAN} FROM ${each("step_edges", "int", "from_ordinal")} e CROSS JOIN LATERAL (` +
+    "SELECT * FROM maestro.steps x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.ordinal = e.to_ordinal OFFSET 0) s",
+  definitions:
+    `SELECT s.ordinal, g.definition FROM ${each("steps", "int", "ordinal")} s CROSS JOIN LATERAL (` +
+    "SELECT x.definition FROM maestro.graph_steps x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.version = s.version AND x.key = s.key OFFSET 0) g",
+  /** Of the current rows: the newest attempt that succeeded. */
+  results:
+    `SELECT s.key, s.state, a.outputs, coalesce(a.outputs_digest, '') AS outputs_digest FROM ${each("steps", "text", "key", "AND x.current ")} s LEFT JOIN LATERAL (` +
+    "SELECT a.outputs, a.outputs_digest FROM maestro.attempts a WHERE a.org_id = $1 AND a.plan_id = $2 AND a.ordinal = s.ordinal AND a.state = 'SUCCEEDED' AND NOT a.undoing " +
+    "ORDER BY a.fencing DESC LIMIT 1) a ON true",
+};
+
 /** Loads what a decision asked for, in one round trip. */
 export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs): Promise<void> {
   const { orgId, planId } = slice.plan;
@@ -41,22 +62,12 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
     );
   }
   if (needs.steps !== undefined && needs.steps.length > 0) {
-    work.push(
-      query<RawStepOfPlan>(
-        `SELECT ${STEP_SELECT_OF_PLAN} FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[])`,
-        [...at, arrayLiteral("int", needs.steps)],
-      ).then(addSteps),
-    );
+    work.push(query<RawStepOfPlan>(NEEDS.steps, [...at, arrayLiteral("int", needs.steps)]).then(addSteps));
   }
   const { childrenOf } = needs;
   if (childrenOf !== undefined && childrenOf.length > 0) {
-    const text =
-      // OFFSET 0 keeps the order, see batch-load.ts.
-      `SELECT e.from_ordinal, e.regardless, ${STEP_SELECT_OF_PLAN} FROM (SELECT * FROM maestro.step_edges e ` +
-      "WHERE e.org_id = $1 AND e.plan_id = $2 AND e.from_ordinal = ANY($3::int[]) OFFSET 0) e " +
-      "JOIN maestro.steps s ON s.org_id = e.org_id AND s.plan_id = e.plan_id AND s.ordinal = e.to_ordinal";
     work.push(
-      query<RawStepOfPlan & { from_ordinal: number; regardless: boolean }>(text, [
+      query<RawStepOfPlan & { from_ordinal: number; regardless: boolean }>(NEEDS.childrenOf, [
         ...at,
         arrayLiteral("int", childrenOf),
       ]).then((rows) => {
@@ -70,15 +81,13 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
     );
   }
   if (needs.definitions !== undefined && needs.definitions.length > 0) {
-    const text =
-      "SELECT s.ordinal, g.definition FROM (SELECT * FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = $2 AND s.ordinal = ANY($3::int[]) OFFSET 0) s " +
-      "JOIN maestro.graph_steps g ON g.org_id = s.org_id AND g.plan_id = s.plan_id AND g.version = s.version AND g.key = s.key";
     work.push(
-      query<{ ordinal: number; definition: string }>(text, [...at, arrayLiteral("int", needs.definitions)]).then(
-        (rows) => {
-          for (const raw of rows) slice.definitions.set(raw.ordinal, parseDefinition(raw.definition));
-        },
-      ),
+      query<{ ordinal: number; definition: string }>(NEEDS.definitions, [
+        ...at,
+        arrayLiteral("int", needs.definitions),
+      ]).then((rows) => {
+        for (const raw of rows) slice.definitions.set(raw.ordinal, parseDefinition(raw.definition));
+      }),
     );
   }
   if (needs.results !== undefined && needs.results.length > 0) work.push(loadResults(query, slice, needs.results));
@@ -128,17 +137,11 @@ export function addChildren(slice: PlanSlice, rows: readonly RawEdge[], asked: I
   for (const [ordinal, list] of lists) slice.children.set(ordinal, list);
 }
 
-/** Results by key, of the current rows: the newest attempt that succeeded. */
 async function loadResults(query: Query, slice: PlanSlice, keys: readonly string[]): Promise<void> {
-  const text =
-    "SELECT s.key, s.state, a.outputs, coalesce(a.outputs_digest, '') AS outputs_digest FROM maestro.steps s LEFT JOIN LATERAL (" +
-    "SELECT a.outputs, a.outputs_digest FROM maestro.attempts a WHERE a.org_id = s.org_id AND a.plan_id = s.plan_id AND a.ordinal = s.ordinal AND a.state = 'SUCCEEDED' AND NOT a.undoing " +
-    "ORDER BY a.fencing DESC LIMIT 1) a ON true WHERE s.org_id = $1 AND s.plan_id = $2 AND s.key = ANY($3::text[]) AND s.current";
-  const rows = await query<{ key: string; state: string; outputs: string | null; outputs_digest: string }>(text, [
-    slice.plan.orgId,
-    slice.plan.planId,
-    arrayLiteral("text", keys),
-  ]);
+  const rows = await query<{ key: string; state: string; outputs: string | null; outputs_digest: string }>(
+    NEEDS.results,
+    [slice.plan.orgId, slice.plan.planId, arrayLiteral("text", keys)],
+  );
   for (const raw of rows) {
     const outputs = raw.outputs?.startsWith("j") === true ? raw.outputs.slice(1) : null;
     slice.results.set(raw.key, { state: raw.state as StepState, outputs, outputsDigest: raw.outputs_digest });

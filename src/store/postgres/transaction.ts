@@ -173,7 +173,7 @@ export const PREPARED = { prepare: true, simple: false };
 
 // Takes back what connections are set to, see lane.ts.
 const PLANNED_EACH_TIME =
-  "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'on', true)";
+  "SELECT set_config('plan_cache_mode', 'force_custom_plan', true), set_config('enable_seqscan', 'on', true), set_config('max_parallel_workers_per_gather', '2', true)";
 
 /** Statements that nobody waits for one by one. */
 interface Sent {
@@ -217,7 +217,7 @@ function sessionOn(connection: Connection, prepare: boolean, sent: Sent, signal?
     run: async <Row>(text: string, parameters: readonly unknown[] = []) =>
       (await unsafe(text, parameters)) as unknown as readonly Row[],
     runOnce: async <Row>(text: string, parameters: readonly unknown[] = []) => {
-      sent.add(unsafe(PLANNED_EACH_TIME, []).execute());
+      if (prepare) sent.add(unsafe(PLANNED_EACH_TIME, []).execute());
       return (await send(text, parameters, false)) as unknown as readonly Row[];
     },
     send: (text, parameters = []) => {

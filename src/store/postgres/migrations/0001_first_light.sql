@@ -246,7 +246,9 @@ CREATE INDEX steps_ready ON maestro.steps (org_id, demand_id, order_key) INCLUDE
 -- primary key, and a cached plan then reads all steps of the plan for each (5 ms a step of a plan of 20,000). `current` changes only by re-plans.
 -- Not unique, though a key has one current row at most: a re-plan writes the new row before the decision that retires the old one,
 -- which counts what it finds, and a partial unique index cannot be checked at the end of a transaction.
+-- In two parts, so that neither is taken for a look-up by ordinal.
 CREATE INDEX steps_by_key ON maestro.steps (org_id, plan_id, key) WHERE current;
+CREATE INDEX steps_dropped ON maestro.steps (org_id, plan_id, key) WHERE NOT current;
 
 CREATE TABLE maestro.step_edges (
   org_id uuid NOT NULL,
@@ -303,7 +305,8 @@ CREATE TABLE maestro.approvals (
   PRIMARY KEY (org_id, plan_id, approval_id)
 );
 CREATE INDEX approvals_by_id ON maestro.approvals (org_id, approval_id);
-CREATE INDEX approvals_pending ON maestro.approvals (org_id, requested_ms) WHERE state = 'PENDING';
+CREATE INDEX approvals_by_time ON maestro.approvals (org_id, requested_ms, approval_id);
+CREATE INDEX approvals_pending ON maestro.approvals (org_id, requested_ms, approval_id) WHERE state = 'PENDING';
 
 -- Cold tables, partitioned on plan_id (UUIDv7: creation time). ----------------------------------------------------
 
