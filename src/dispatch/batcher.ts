@@ -18,6 +18,8 @@ import { SetAside } from "./set-aside.ts";
 import { byPlanOf, handoversOf, keysOf, planKey, plansOf } from "./shares.ts";
 import type { Taker, Takers } from "./takers.ts";
 import type { Clock } from "../support/clock.ts";
+import { systemTimers } from "../support/timers.ts";
+import type { Timer, Timers } from "../support/timers.ts";
 import type { Windows } from "./windows.ts";
 
 /** Items of a batch: above this the event loop's delay breaks its bound. */
@@ -49,6 +51,8 @@ export interface BatcherOptions {
   readonly leases: Pick<LeaseTable, "get">;
   readonly session: { readonly id: SessionId; mayCommit(): boolean };
   readonly clock: Pick<Clock, "monotonicMs">;
+  /** The event loop's, unless given. */
+  readonly timers?: Timers;
   readonly contextAt: (nowMs: number) => DecideContext;
   /** A taker with credit found its windows empty. */
   readonly hungry: (taker: Taker) => void;
@@ -59,6 +63,7 @@ export interface BatcherOptions {
 
 export class Batcher {
   readonly #options: BatcherOptions;
+  readonly #timers: Timers;
   readonly #queue = new ItemQueue();
   readonly #picker: ClaimPicker;
   readonly #busy = new Set<PlanId>();
@@ -70,12 +75,13 @@ export class Batcher {
   #scheduled = false;
   #stopping = false;
   #drained = false;
-  #pausedUntil: NodeJS.Timeout | undefined;
+  #pausedUntil: Timer | undefined;
   #outages = 0;
   #idle: (() => void)[] = [];
 
   constructor(options: BatcherOptions) {
     this.#options = options;
+    this.#timers = options.timers ?? systemTimers;
     this.#aside = new SetAside(options.clock);
     this.#picker = new ClaimPicker({ ...options, isAside: this.isAside });
   }
@@ -114,7 +120,7 @@ export class Batcher {
   poke(): void {
     if (this.#scheduled || this.#pausedUntil !== undefined) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    this.#timers.soon(() => {
       this.#scheduled = false;
       this.#pump();
     });
@@ -130,7 +136,7 @@ export class Batcher {
         this.poke();
       });
     }
-    clearTimeout(this.#pausedUntil);
+    this.#pausedUntil?.cancel();
     this.#pausedUntil = undefined;
     this.#drained = true;
     const left = this.#own.splice(0).flatMap((own) => own.items);
@@ -311,9 +317,9 @@ export class Batcher {
     this.#outages += 1;
     if (this.#pausedUntil !== undefined) return;
     const waitMs = Math.min(1_000, 50 * 2 ** Math.min(this.#outages, 5));
-    this.#pausedUntil = setTimeout(() => {
+    this.#pausedUntil = this.#timers.after(waitMs, () => {
       this.#pausedUntil = undefined;
       this.poke();
-    }, waitMs);
+    });
   }
 }

@@ -24,7 +24,7 @@ export class Calls {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#keys = new KeyBook(parts.options.store);
+    this.#keys = new KeyBook(parts.options.store, parts.timers);
   }
 
   async next(call: NextCall, signal: AbortSignal): Promise<Decision<readonly Assignment[]>> {
@@ -54,7 +54,7 @@ export class Calls {
     key: IdempotentCall | null,
     signal: AbortSignal,
   ): Promise<readonly Assignment[]> {
-    const pull = new PullCall(executor, call, () => {
+    const pull = new PullCall(executor, call, this.#parts.timers, () => {
       this.#parts.takers.remove(pull.taker);
     });
     if (key !== null)
@@ -73,7 +73,7 @@ export class Calls {
   /** A repeat is answered with those of its leases that still stand. */
   async #recall(executor: Executor, call: NextCall, answer: Uint8Array): Promise<readonly Assignment[]> {
     const leases = JSON.parse(Buffer.from(answer).toString()) as readonly LeaseRef[];
-    const pull = new PullCall(executor, { ...call, waitMs: 0 }, () => undefined);
+    const pull = new PullCall(executor, { ...call, waitMs: 0 }, this.#parts.timers, () => undefined);
     for (const lease of leases) {
       pull.taker.reserve();
       this.#parts.batcher.push({

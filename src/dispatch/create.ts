@@ -13,6 +13,7 @@ import { Listeners, Logs } from "./listeners.ts";
 import { CallHandover } from "./call-handover.ts";
 import { ExecutorBook } from "./parts.ts";
 import type { DispatcherOptions, Parts } from "./parts.ts";
+import { systemTimers } from "../support/timers.ts";
 import { Streams } from "./streams.ts";
 import { Takers } from "./takers.ts";
 import { DispatchUpkeep } from "./upkeep.ts";
@@ -22,7 +23,7 @@ import { Windows } from "./windows.ts";
 type Follow = (results: readonly PlanResult[], inputs: ReadonlyMap<string, BatchInput>, nowMs: number) => void;
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
-  const { store, session, ids, random, storeEpoch, log, clock } = options;
+  const { store, session, ids, random, storeEpoch, log, clock, timers = systemTimers } = options;
   const windows = new Windows();
   const takers = new Takers();
   const leases = new LeaseTable();
@@ -49,6 +50,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     takers,
     session,
     clock,
+    timers,
     log,
     hungry: (taker) => {
       feed.refillSoon(taker);
@@ -91,6 +93,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     store,
     session,
     clock,
+    timers,
     log,
     feed,
     leases,
@@ -108,6 +111,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   });
   const parts: Parts = {
     options,
+    timers,
     windows,
     takers,
     leases,

@@ -3,6 +3,7 @@
 import type { OrgId } from "../domain/id.ts";
 import type { EarlierCall, IdempotentCall } from "../store/ports/idempotency.ts";
 import type { Store } from "../store/ports/store.ts";
+import type { Timers } from "../support/timers.ts";
 
 /** How long an answer is kept for repeats of its call, of operations too. */
 export const KEY_LIFETIME_MS = 86_400_000;
@@ -15,11 +16,13 @@ interface Question {
 
 export class KeyBook {
   readonly #store: Store;
+  readonly #timers: Pick<Timers, "soon">;
   readonly #running = new Map<string, Promise<unknown>>();
   #questions: Question[] = [];
 
-  constructor(store: Store) {
+  constructor(store: Store, timers: Pick<Timers, "soon">) {
     this.#store = store;
+    this.#timers = timers;
   }
 
   /** Runs `work` with what became of earlier calls under the key; a repeat in this process waits for the one before it. */
@@ -40,10 +43,7 @@ export class KeyBook {
     return await new Promise((resolve, reject) => {
       this.#questions.push({ call, resolve, reject });
       // All calls that arrive in one turn of the event loop are asked for in one statement.
-      if (this.#questions.length === 1)
-        setImmediate(() => {
-          void this.#ask();
-        });
+      if (this.#questions.length === 1) this.#timers.soon(() => void this.#ask());
     });
   }
 

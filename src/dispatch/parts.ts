@@ -8,6 +8,7 @@ import type { BatchKey } from "../store/ports/batches.ts";
 import type { Store } from "../store/ports/store.ts";
 import type { Clock } from "../support/clock.ts";
 import type { Random } from "../support/random.ts";
+import type { Timers } from "../support/timers.ts";
 import type { Batcher } from "./batcher.ts";
 import type { RenewalReport, Reporter } from "./dispatcher.ts";
 import type { LeaseTable } from "./leases.ts";
@@ -28,10 +29,13 @@ export interface DispatcherOptions {
   readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
   /** Batches under way at once. */
   readonly writers?: number;
+  /** The event loop's, unless given. */
+  readonly timers?: Timers;
 }
 
 export interface Parts {
   readonly options: DispatcherOptions;
+  readonly timers: Timers;
   readonly windows: Windows;
   readonly takers: Takers;
   readonly leases: LeaseTable;

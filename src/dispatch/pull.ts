@@ -1,5 +1,6 @@
 // One waiting DispatchNext call as a taker. Not here: idempotency keys, which are the engine's.
 import type { Executor } from "../domain/executor.ts";
+import type { Timers } from "../support/timers.ts";
 import type { Assignment } from "../domain/outcome.ts";
 import type { NextCall } from "./dispatcher.ts";
 import { Taker } from "./takers.ts";
@@ -7,13 +8,15 @@ import { Taker } from "./takers.ts";
 export class PullCall {
   readonly taker: Taker;
   readonly #waitMs: number;
+  readonly #timers: Pick<Timers, "after">;
   readonly #leave: () => void;
   readonly #given: Assignment[] = [];
   #open = true;
   #resolve: (assignments: readonly Assignment[]) => void = () => undefined;
 
   /** `leave` takes the taker out of the set. */
-  constructor(executor: Executor, call: NextCall, leave: () => void) {
+  constructor(executor: Executor, call: NextCall, timers: Pick<Timers, "after">, leave: () => void) {
+    this.#timers = timers;
     this.#waitMs = call.waitMs;
     this.#leave = leave;
     this.taker = new Taker(executor, {
@@ -46,11 +49,11 @@ export class PullCall {
         this.#open = false;
         this.#settle();
       };
-      const timer = setTimeout(over, Math.max(this.#waitMs, 25));
+      const timer = this.#timers.after(Math.max(this.#waitMs, 25), over);
       signal.addEventListener("abort", over, { once: true });
       const finish = this.#resolve;
       this.#resolve = (assignments) => {
-        clearTimeout(timer);
+        timer.cancel();
         signal.removeEventListener("abort", over);
         finish(assignments);
       };
@@ -63,9 +66,9 @@ export class PullCall {
     this.#open = false;
     if (this.taker.reserved > 0) {
       // Claims of a batch under way: their delivery, or their failure, comes within its commit.
-      setTimeout(() => {
+      this.#timers.after(2, () => {
         this.#settle();
-      }, 2);
+      });
       return;
     }
     this.#leave();

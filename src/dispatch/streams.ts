@@ -209,9 +209,13 @@ export class Streams {
       });
     // Who was sent away comes back with its leases, here or elsewhere; the sweep of our session finds the others.
     if (this.#parts.draining) return;
-    setTimeout(() => {
-      this.#parts.upkeep.graceOver(connection, orgId);
-    }, GRACE_MS).unref();
+    this.#parts.timers.after(
+      GRACE_MS,
+      () => {
+        this.#parts.upkeep.graceOver(connection, orgId);
+      },
+      { idle: true },
+    );
   }
 
   /** Its reader does not keep up: it is told so, once it reads again, and attaches anew. */

@@ -6,6 +6,8 @@ import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.
 import type { Store } from "../store/ports/store.ts";
 import { alarmAt } from "../support/clock.ts";
 import type { Clock } from "../support/clock.ts";
+import { pause } from "../support/timers.ts";
+import type { Timer, Timers } from "../support/timers.ts";
 import type { Batcher } from "./batcher.ts";
 import { HEARTBEAT_MS, SILENCE_MS } from "./connection.ts";
 import type { ExecutorConnection } from "./connection.ts";
@@ -20,6 +22,7 @@ export interface UpkeepOptions {
   readonly store: Store;
   readonly session: ServerSession;
   readonly clock: Clock;
+  readonly timers: Timers;
   readonly feed: WindowFeed;
   readonly leases: LeaseTable;
   readonly batcher: Batcher;
@@ -53,7 +56,7 @@ export class DispatchUpkeep {
   readonly stopGraceMs = STOP_GRACE_MS;
   readonly #o: UpkeepOptions;
   readonly #keeper: LeaseKeeper;
-  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #standing: Timer[] = [];
   #startedMs = 0;
   #watchedMs = 0;
   /** How far the wall clock is ahead of the monotonic one. */
@@ -78,20 +81,16 @@ export class DispatchUpkeep {
   }
 
   async start(): Promise<void> {
-    const { clock } = this.#o;
+    const { clock, timers } = this.#o;
     this.#startedMs = clock.monotonicMs();
     this.#watchedMs = this.#startedMs;
     this.#aheadMs = clock.nowMs() - this.#startedMs;
-    this.#timers.push(
-      setInterval(() => {
-        void this.#renew();
-      }, RENEW_EVERY_MS),
-      setInterval(() => {
+    this.#standing.push(
+      timers.every(RENEW_EVERY_MS, () => void this.#renew()),
+      timers.every(WATCH_MS, () => {
         this.#watch();
-      }, WATCH_MS),
-      setInterval(() => {
-        void this.look();
-      }, LOOK_MS),
+      }),
+      timers.every(LOOK_MS, () => void this.look()),
     );
     await this.look();
   }
@@ -99,9 +98,9 @@ export class DispatchUpkeep {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#o.feed.stop();
-    for (const timer of this.#timers) clearInterval(timer);
+    for (const timer of this.#standing) timer.cancel();
     this.#forgetDue();
-    while (this.#looking || this.#renewing || this.#o.feed.isBusy) await pause(5);
+    while (this.#looking || this.#renewing || this.#o.feed.isBusy) await pause(this.#o.timers, 5);
     await this.#o.session.end().catch(() => undefined);
   }
 
@@ -111,9 +110,7 @@ export class DispatchUpkeep {
     this.#lookAgain = true;
     if (this.#lookingSoon) return;
     this.#lookingSoon = true;
-    setImmediate(() => {
-      void this.#lookNow();
-    });
+    this.#o.timers.soon(() => void this.#lookNow());
   }
 
   /** One look for all that was committed while the last one ran. */
@@ -124,7 +121,7 @@ export class DispatchUpkeep {
       this.#woken.clear();
       await this.#o.feed.scan(orgs);
       await this.#dueAndCascades();
-      await pause(LOOK_SOON_MS);
+      await pause(this.#o.timers, LOOK_SOON_MS);
     }
     this.#lookingSoon = false;
   }
@@ -142,7 +139,7 @@ export class DispatchUpkeep {
 
   /** Backpressure: resolves when outcomes can be taken again. */
   async room(): Promise<void> {
-    while (this.#o.batcher.waiting > WAITING_LIMIT && !this.#stopped) await pause(5);
+    while (this.#o.batcher.waiting > WAITING_LIMIT && !this.#stopped) await pause(this.#o.timers, 5);
   }
 
   loseLease(entry: LeaseEntry, message: string, errorClass: ErrorClass = "LOST"): void {
@@ -287,8 +284,4 @@ export class DispatchUpkeep {
       this.#o.log("look.failed", { error: String(error) });
     }
   }
-}
-
-async function pause(ms: number): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, ms));
 }

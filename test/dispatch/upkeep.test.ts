@@ -7,6 +7,7 @@ import { WindowFeed } from "../../src/dispatch/window-feed.ts";
 import type { Store } from "../../src/store/ports/store.ts";
 import { StoreUnavailableError } from "../../src/store/ports/store.ts";
 import { systemClock } from "../../src/support/clock.ts";
+import { systemTimers } from "../../src/support/timers.ts";
 import type { Bench } from "../operations/bench.ts";
 import { openPlans, openRoom, until } from "./room.ts";
 import type { Room } from "./room.ts";
@@ -44,6 +45,7 @@ async function open(): Promise<void> {
   const common = { store: failing, clock: systemClock, log };
   upkeep = new DispatchUpkeep({
     ...common,
+    timers: systemTimers,
     feed: new WindowFeed({ ...common, windows, takers, poke: () => undefined }),
     session,
     leases,

@@ -46,11 +46,16 @@ const TURN_MS = 10_000;
 
 /** Migrates the database and opens the store. Throws MigrationError or StoreUnavailableError. */
 export async function createPostgresStore(options: StoreOptions): Promise<Store> {
+  await migrate({ url: options.directUrl ?? options.url, log: options.log });
+  return openPostgresStore(options);
+}
+
+/** The store on a database that is migrated. `connect` opens its sets of connections; a simulation has its own. */
+export function openPostgresStore(options: StoreOptions, connect = openClient): Store {
   const { url, poolSize = 10, prepare = true, log, random } = options;
-  await migrate({ url: options.directUrl ?? url, log });
   const half = Math.ceil(poolSize / 2);
   const open = (size: number, lockMs: number, of = ""): TransactionOptions => ({
-    client: openClient({ url, poolSize: size, prepare, lockMs, applicationName: `maestro${of}` }),
+    client: connect({ url, poolSize: size, prepare, lockMs, applicationName: `maestro${of}` }),
     random,
     prepare,
     lockMs,
@@ -59,7 +64,7 @@ export async function createPostgresStore(options: StoreOptions): Promise<Store>
   const operations = open(poolSize, OPERATION_LOCK_MS);
   const session = open(1, OPERATION_LOCK_MS, " session");
   const scans = open(2, OPERATION_LOCK_MS, " scans");
-  const batchClient = openClient({ url, poolSize: Math.max(2, half), prepare, applicationName: "maestro batches" });
+  const batchClient = connect({ url, poolSize: Math.max(2, half), prepare, applicationName: "maestro batches" });
   const cache = new PlanCache();
   const turns = createTurns({ each: half, waitMs: TURN_MS });
   return {
