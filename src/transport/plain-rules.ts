@@ -133,6 +133,12 @@ const STRING = {
     const limit = Number(most);
     return (text: unknown) => (text as string).length * 3 <= limit || Buffer.byteLength(text as string) <= limit;
   },
+  pattern: (source: string) => {
+    // Anchors, classes, groups and counts of plain characters mean the same to the validator's engine and to this one.
+    if (!/^\^[\w[\](){}?*+|, -]*\$$/.test(source)) return UNSURE;
+    const pattern = new RegExp(source, "u");
+    return (text: unknown) => pattern.test(text as string);
+  },
 };
 
 const bound =

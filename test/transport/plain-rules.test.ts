@@ -6,6 +6,7 @@ import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import { createValidator } from "@bufbuild/protovalidate";
 import { describe, expect, test } from "vitest";
 import { file_maestro_v1_dispatch_service } from "../../gen/maestro/v1/dispatch_service_pb.ts";
+import { BudgetSchema } from "../../gen/maestro/v1/amounts_pb.ts";
 import { OutcomeSchema } from "../../gen/maestro/v1/dispatch_pb.ts";
 import { file_maestro_v1_graph_service } from "../../gen/maestro/v1/graph_service_pb.ts";
 import { file_maestro_v1_identity_service } from "../../gen/maestro/v1/identity_service_pb.ts";
@@ -151,5 +152,17 @@ describe("the usual messages are called good at once", () => {
       ],
     });
     expect(isPlainlyValid(PlanRequestSchema, plan)).toBe(true);
+  });
+
+  test.each([
+    ["EUR", true],
+    ["", true],
+    ["eur", false],
+    ["EURO", false],
+    ["EUR\n", false],
+  ])("a budget in %j: %s", (currency, good) => {
+    const budget = fromJson(BudgetSchema, { currency, moneyMicros: "5000000" });
+    expect(isPlainlyValid(BudgetSchema, budget)).toBe(good);
+    expect(validator.validate(BudgetSchema, budget).kind).toBe(good ? "valid" : "invalid");
   });
 });
