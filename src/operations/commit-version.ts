@@ -200,12 +200,13 @@ export function ratificationDigest(version: GraphVersion, constraints: Constrain
 /** The version as a commit needs it. */
 export async function loadCandidate(tx: Tx, at: GoalAtHand, version: GraphVersion): Promise<Candidate> {
   const { orgId, planId } = at.plan;
-  return {
-    ...at,
-    version,
-    steps: await tx.graphs.steps(orgId, planId, version.version),
-    edges: await tx.graphs.edges(orgId, planId, version.version),
-  };
+  const [steps, edges] = await Promise.all([
+    tx.graphs.steps(orgId, planId, version.version),
+    tx.graphs.edges(orgId, planId, version.version),
+    // Whoever commits asks for it next, and is given this reading.
+    tx.nowMs(),
+  ]);
+  return { ...at, version, steps, edges };
 }
 
 /** What the candidate would do to the rows as they stand. */

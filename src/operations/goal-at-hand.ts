@@ -26,10 +26,14 @@ export interface GoalAtHand {
 /** The goal and its charter, with the plan locked. */
 export async function goalAtHand(tx: Tx, context: OperationContext, goalId: GoalId): Promise<Decision<GoalAtHand>> {
   const { orgId } = context.principal;
-  const plan = await tx.plans.lock(orgId, planOfGoal(goalId));
-  const goal = plan === undefined ? undefined : await tx.goals.find(orgId, plan.planId);
+  const planId = planOfGoal(goalId);
+  // One round trip; statements run in order, so what follows the lock is read under it.
+  const [plan, goal, charter] = await Promise.all([
+    tx.plans.lock(orgId, planId),
+    tx.goals.find(orgId, planId),
+    tx.charters.ofGoal(orgId, planId),
+  ]);
   if (plan === undefined || goal === undefined) return notFound("goal", goalId);
-  const charter = await tx.charters.find(orgId, goal.charterId, goal.charterRevision);
   if (charter === undefined) throw new Error("a goal is pinned to a charter that is gone");
   return decided({ goal, charter, plan });
 }

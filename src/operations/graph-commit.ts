@@ -1,5 +1,6 @@
 // Makes a refined version the active plan, or asks for ratification when the charter wants it.
 import type { Operation } from "../engine/operation.ts";
+import { planOfGoal } from "../domain/id.ts";
 import type { ApprovalId, GoalId } from "../domain/id.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { decided, notFound, refused } from "../domain/refusal.ts";
@@ -22,11 +23,15 @@ export interface GraphCommitResponse {
 
 export function graphCommit(heavy: HeavyWork): Operation<GraphCommitRequest, GraphCommitResponse> {
   return async (tx, request, context) => {
-    const at = await goalAtHand(tx, context, request.goalId);
+    const { orgId } = context.principal;
+    const number = String(request.version);
+    // The plan's lock goes first.
+    const [at, version] = await Promise.all([
+      goalAtHand(tx, context, request.goalId),
+      tx.graphs.findVersion(orgId, planOfGoal(request.goalId), request.version),
+    ]);
     if (!at.ok) return at;
     const { plan } = at.value;
-    const number = String(request.version);
-    const version = await tx.graphs.findVersion(plan.orgId, plan.planId, request.version);
     if (version === undefined) return notFound("graph version", number);
     const expected = expectActive(plan, request.expectedActiveVersion);
     if (!expected.ok) return expected;

@@ -28,6 +28,7 @@ const page = { limit: 100, after: null };
 /** Every reading method, asked for what is there. A list or a Map is empty, anything else undefined, when nothing is seen. */
 const reads: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>> = {
   "charters.find": (tx, f) => tx.charters.find(f.orgId, f.charter.name),
+  "charters.ofGoal": (tx, f) => tx.charters.ofGoal(f.orgId, f.goal.planId),
   "charters.find by id": (tx, f) => tx.charters.find(f.orgId, f.charter.charterId),
   "charters.lockByName": (tx, f) => tx.charters.lockByName(f.orgId, f.charter.name),
   "charters.list": (tx, f) => tx.charters.list(f.orgId, page),

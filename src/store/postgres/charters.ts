@@ -10,6 +10,9 @@ const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 
 const FIND =
   "SELECT charter_id, name, revision, terms, digest, declared_ms, declared_by FROM maestro.charters WHERE org_id = $1";
+const OF_GOAL =
+  "SELECT c.charter_id, c.name, c.revision, c.terms, c.digest, c.declared_ms, c.declared_by FROM maestro.goals g " +
+  "JOIN maestro.charters c ON c.org_id = g.org_id AND c.charter_id = g.charter_id AND c.revision = g.charter_revision WHERE g.org_id = $1 AND g.plan_id = $2";
 
 interface RawCharter {
   readonly charter_id: string;
@@ -24,6 +27,21 @@ interface RawCharter {
 function charterOf(row: Omit<typeof charters.$inferSelect, "newest">): Charter {
   const { orgId, charterId, name, revision, terms, digest, declaredMs, declaredBy } = row;
   return { orgId, charterId, name, revision, terms: JSON.parse(terms) as CharterTerms, digest, declaredMs, declaredBy };
+}
+
+function rawCharterOf(orgId: OrgId, row: RawCharter | undefined): Charter | undefined {
+  return row === undefined
+    ? undefined
+    : charterOf({
+        orgId,
+        charterId: row.charter_id as Charter["charterId"],
+        name: row.name,
+        revision: row.revision,
+        terms: row.terms,
+        digest: row.digest,
+        declaredMs: row.declared_ms,
+        declaredBy: row.declared_by,
+      });
 }
 
 export function createCharterRepository(session: Session): CharterRepository {
@@ -43,18 +61,11 @@ export function createCharterRepository(session: Session): CharterRepository {
         `${FIND} AND ${named} AND ${revision === undefined ? "newest" : "revision = $3"}`,
         revision === undefined ? [orgId, nameOrId] : [orgId, nameOrId, revision],
       );
-      return row === undefined
-        ? undefined
-        : charterOf({
-            orgId,
-            charterId: row.charter_id as Charter["charterId"],
-            name: row.name,
-            revision: row.revision,
-            terms: row.terms,
-            digest: row.digest,
-            declaredMs: row.declared_ms,
-            declaredBy: row.declared_by,
-          });
+      return rawCharterOf(orgId, row);
+    },
+    ofGoal: async (orgId, planId) => {
+      const [row] = await run<RawCharter>(OF_GOAL, [orgId, planId]);
+      return rawCharterOf(orgId, row);
     },
     lockByName: async (orgId, name) => {
       // An advisory lock, because there may be no row to lock yet. Read in a statement of its own: one that waits for a lock
