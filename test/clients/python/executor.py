@@ -1,140 +1,308 @@
-"""An executor on generated stubs: it shows that the contract can be met from outside, with nothing of ours.
+"""An executor in Python on stubs generated from the contract, with nothing else of Maestro's.
 
-usage: executor.py ADDRESS NAME SLOTS
-Performs capability `py.double`: doubles `input.n`, after `input.seconds` if given. Drains on SIGTERM.
-The first stream is cut on purpose when an input says `cut`, to show that the lease outlives it.
+usage: executor.py HOST:PORT NAME SLOTS     (MAESTRO_API_KEY where the server asks for a key)
+
+It performs the capabilities in HANDLERS, up to SLOTS at once. It says on standard output what it does, takes another
+number of slots from each line of standard input, and drains on SIGTERM. Regions are what the guide shows.
 """
 
+import asyncio
 import json
-import queue
+import os
+import random
 import signal
 import sys
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import grpc
 
-from maestro.v1 import dispatch_pb2, dispatch_service_pb2, dispatch_service_pb2_grpc, payload_pb2, step_pb2
+from maestro.v1 import dispatch_service_pb2 as wire
+from maestro.v1.dispatch_pb2 import Outcome, Renewal
+from maestro.v1.dispatch_service_pb2_grpc import DispatchServiceStub
+from maestro.v1.executor_pb2 import ExecutorSpec
+from maestro.v1.payload_pb2 import Payload
+from maestro.v1.step_pb2 import ERROR_CLASS_PERMANENT, ERROR_CLASS_TRANSIENT
 
-ADDRESS, NAME, SLOTS = sys.argv[1], sys.argv[2], int(sys.argv[3])
-INCARNATION = uuid.uuid4().hex
-draining = threading.Event()
+SIGN_OF_LIFE = 1.0  # seconds between two; the server thinks an executor gone after several seconds of silence
+FIRST_WELCOME = 10.0  # seconds that a server may take to say welcome, which names the limit from then on
+FIRST_WAIT, LONGEST_WAIT = 0.1, 10.0  # seconds before a new stream; short at first, a lease outlives its stream briefly
+# The same hello would get the same answer: these end the executor, everything else is tried again.
+FINAL = {
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.NOT_FOUND,
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.UNIMPLEMENTED,
+}
+
+
+# region handlers
+async def double(attempt):
+    """Input `{n}`, outputs `{n}`. An input without a number raises, and is a failure that no retry mends."""
+    attempt.tokens += 1  # reported as usage, and booked to the plan's budget
+    return {"n": attempt.input["n"] * 2}
+
+
+async def await_file(attempt):
+    """Input `{path}`: looks until the file is there. An attempt after this one goes on counting where it stopped."""
+    began_at = (attempt.last_checkpoint or {}).get("looks", 0)
+    looks = began_at
+    while not Path(attempt.input["path"]).exists():
+        looks += 1
+        attempt.tell(0.5, f"looked {looks} times", checkpoint={"looks": looks})
+        await asyncio.sleep(0.05)  # raises CancelledError when the server says stop
+    return {"looks": looks, "began_at": began_at}
+
+
+HANDLERS = {"double": double, "await-file": await_file}
+# endregion handlers
+
+
+# region attempt
+class Attempt:
+    """One assignment while it runs. Its lease goes back with the outcome exactly as it came."""
+
+    def __init__(self, assignment):
+        self.assignment = assignment  # also: purpose (do or undo), deadline, idempotency_key, remaining_budget
+        self.lease = assignment.lease
+        self.input = json.loads(assignment.input.json or "null")
+        self.last_checkpoint = json.loads(assignment.checkpoint.json or "null")
+        self.tokens = 0
+        self.lost = False  # the lease is gone: nobody waits for an outcome
+        self.task = None
+        self.began = time.monotonic()
+        self.renewal = Renewal(lease=self.lease)
+        self.has_news = False
+
+    def tell(self, progress, message, checkpoint):
+        """Travels with the next sign of life, the newest word only."""
+        self.renewal.progress, self.renewal.message = progress, message
+        self.renewal.checkpoint.json = json.dumps(checkpoint)
+        self.has_news = True
+
+    async def perform(self):
+        """The outcome, whatever happens."""
+        outcome = Outcome(lease=self.lease)
+        try:
+            handler = HANDLERS.get(self.assignment.capability)
+            if handler is None:
+                outcome.refusal.explanation = f"no handler for {self.assignment.capability}"
+            else:
+                outputs = await handler(self)
+                outcome.success.outputs.CopyFrom(Payload(json=json.dumps(outputs)))
+        except asyncio.CancelledError:
+            outcome.stopped.message = "told to stop"
+        except Exception as error:
+            wrong_input = isinstance(error, (KeyError, TypeError, ValueError))
+            outcome.failure.error_class = ERROR_CLASS_PERMANENT if wrong_input else ERROR_CLASS_TRANSIENT
+            outcome.failure.message = repr(error)
+        outcome.usage.tokens = self.tokens
+        outcome.usage.wall.FromMilliseconds(int((time.monotonic() - self.began) * 1000))
+        return outcome
+# endregion attempt
+
+
+class Executor:
+    def __init__(self, name, slots, api_key):
+        self.name = name
+        self.slots = slots
+        self.metadata = [("authorization", f"Bearer {api_key}")] if api_key else []
+        self.incarnation = uuid.uuid4().hex
+        self.attempts = {}  # running, by lease
+        self.unacknowledged = {}  # outcomes that the server has not said to be durable, by lease
+        self.outbox = asyncio.Queue()  # what is still to be said on the present stream
+        self.draining = False
+        self.wait = FIRST_WAIT
+
+    # region hello
+    def hello(self):
+        """Opens every stream. Leases that it does not list return to the server and are performed elsewhere."""
+        unsent = list(self.unacknowledged.values())
+        held = [attempt.lease for attempt in self.attempts.values()] + [outcome.lease for outcome in unsent]
+        spec = ExecutorSpec(name=self.name, capabilities=list(HANDLERS), slots=max(1, self.slots))
+        return wire.Hello(spec=spec, incarnation=self.incarnation, held=held, unsent=unsent)
+
+    def open(self):
+        """A new stream knows nothing of what went over the last one."""
+        self.outbox = asyncio.Queue()
+        self.say(hello=self.hello())
+        for attempt in self.attempts.values():
+            attempt.has_news = True
+        if self.slots == 0:
+            self.say(slots=wire.Slots(slots=0))  # a hello cannot say "none"
+        if self.draining:
+            self.say(drain=wire.Drain())
+    # endregion hello
+
+    # region send
+    def say(self, **message):
+        self.outbox.put_nowait(message)
+
+    async def requests(self):
+        """Numbers what is said from 1, on each stream anew."""
+        outbox, number = self.outbox, 1
+        while True:
+            yield wire.AttachRequest(number=number, **await outbox.get())
+            number += 1
+
+    async def show_life(self):
+        while True:
+            await asyncio.sleep(SIGN_OF_LIFE)
+            if self.outbox.empty():  # otherwise the network is slow, and more words would not help
+                self.renew()
+
+    def renew(self):
+        """Leases need no renewal while the stream lives; news of attempts travel in it, and an empty one shows life."""
+        news = [attempt for attempt in self.attempts.values() if attempt.has_news]
+        for attempt in news:
+            attempt.has_news = False
+        self.say(renewals=wire.Renewals(renewals=[attempt.renewal for attempt in news]))
+
+    def report(self, outcome):
+        """Kept until it is acknowledged: a stream that breaks meanwhile carries it in the next hello."""
+        self.unacknowledged[key(outcome.lease)] = outcome
+        self.say(outcomes=wire.Outcomes(outcomes=[outcome]))
+    # endregion send
+
+    # region perform
+    def take(self, assignment):
+        lease = key(assignment.lease)
+        if lease in self.attempts or lease in self.unacknowledged:
+            return  # a server that is not sure whether an assignment arrived sends it again
+        self.attempts[lease] = attempt = Attempt(assignment)
+        attempt.task = asyncio.create_task(self.run(attempt))
+
+    async def run(self, attempt):
+        tell("began", attempt.lease.step, attempt.lease.fencing)
+        outcome = await attempt.perform()
+        if attempt.has_news and not attempt.lost:
+            self.renew()  # the last checkpoint goes first: after the outcome nobody listens to the attempt
+        del self.attempts[key(attempt.lease)]
+        tell("ended", attempt.lease.step, outcome.WhichOneof("result"))
+        if not attempt.lost:
+            self.report(outcome)
+
+    def stop(self, lease, outcome_wanted):
+        attempt = self.attempts.get(key(lease))
+        if attempt is not None:
+            attempt.lost = not outcome_wanted
+            attempt.task.cancel()
+    # endregion perform
+
+    # region receive
+    def receive(self, response):
+        """Acknowledgements come beside any message, or alone. Returns the goodbye, if it was one."""
+        for ack in response.acks:
+            self.acknowledged(ack)
+        kind = response.WhichOneof("message")
+        if kind == "welcome":
+            self.wait = FIRST_WAIT
+            for lease in response.welcome.lost:
+                self.stop(lease, outcome_wanted=False)
+            tell("attached", response.welcome.executor_id, len(response.welcome.resumed))
+        elif kind == "assignments":
+            for assignment in response.assignments.assignments:
+                self.take(assignment)
+        elif kind == "stops":
+            for stop in response.stops.stops:
+                self.stop(stop.lease, stop.outcome_wanted)
+        return response.goodbye if kind == "goodbye" else None
+
+    def acknowledged(self, ack):
+        """Durable, or refused for good: forgotten. Refused for now: said again after the delay that it names."""
+        outcome = self.unacknowledged.get(key(ack.lease))
+        if outcome is not None and ack.WhichOneof("result") == "refusal" and ack.refusal.retryable:
+            delay = ack.refusal.retry_after.ToMilliseconds() / 1000 or 1.0
+            asyncio.get_running_loop().call_later(delay, self.report_again, outcome)
+        else:
+            self.unacknowledged.pop(key(ack.lease), None)
+
+    def report_again(self, outcome):
+        if key(outcome.lease) in self.unacknowledged:
+            self.report(outcome)
+    # endregion receive
+
+    # region stream
+    async def attach(self, address):
+        """One stream, from hello to its end. Returns the server's goodbye if there was one."""
+        goodbye, silence_limit = None, FIRST_WELCOME
+        # A channel for each stream: one that is kept would add waits of its own to ours.
+        async with grpc.aio.insecure_channel(address) as channel:
+            self.open()
+            life = asyncio.create_task(self.show_life())
+            try:
+                call = DispatchServiceStub(channel).Attach(self.requests(), metadata=self.metadata)
+                while (response := await asyncio.wait_for(call.read(), silence_limit)) is not grpc.aio.EOF:
+                    goodbye = self.receive(response) or goodbye
+                    if response.HasField("welcome"):
+                        silence_limit = response.welcome.silence_limit.ToMilliseconds() / 1000 or FIRST_WELCOME
+                    if goodbye:
+                        return goodbye
+                if (await call.code()) is not grpc.StatusCode.OK:
+                    raise grpc.aio.AioRpcError(await call.code(), None, None, await call.details())
+            finally:
+                life.cancel()
+        return goodbye
+
+    async def serve(self, address):
+        """Streams, one after the other, until the executor is drained. What runs goes on between them."""
+        while not (self.draining and not self.attempts and not self.unacknowledged):
+            goodbye = None
+            try:
+                goodbye = await self.attach(address)
+            except grpc.aio.AioRpcError as error:
+                if error.code() in FINAL:
+                    raise
+                tell("detached", error.code().name)
+            except asyncio.TimeoutError:
+                tell("detached", "SILENCE")
+            if goodbye and goodbye.HasField("refusal") and not goodbye.reconnect and not goodbye.refusal.retryable:
+                raise SystemExit(f"refused: {goodbye.refusal.explanation}")
+            if not (goodbye and goodbye.reconnect):
+                # Half of the wait is drawn, so that a fleet does not come back in step.
+                await asyncio.sleep(self.wait * random.uniform(0.5, 1))
+                self.wait = min(self.wait * 2, LONGEST_WAIT)
+        tell("closed")
+    # endregion stream
+
+    # region drain
+    def drain(self):
+        """No new steps; the server says goodbye when the outcomes of those that run are durable."""
+        if not self.draining:
+            self.draining = True
+            tell("draining")
+            self.say(drain=wire.Drain())
+
+    def set_slots(self, slots):
+        self.slots = slots
+        self.say(slots=wire.Slots(slots=slots))
+    # endregion drain
 
 
 def key(lease):
     return (lease.plan_id, lease.ordinal, lease.fencing)
 
 
-class Executor:
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.running = {}  # lease key -> (lease, stop event)
-        self.unacknowledged = {}  # lease key -> outcome
-        self.out = None  # messages of the present stream
-        self.call = None
-
-    def hello(self):
-        spec = {"name": NAME, "capabilities": ["py.double"], "slots": SLOTS}
-        with self.lock:
-            held = [lease for lease, _ in self.running.values()] + [o.lease for o in self.unacknowledged.values()]
-            unsent = list(self.unacknowledged.values())
-        return {"hello": dispatch_service_pb2.Hello(spec=spec, incarnation=INCARNATION, held=held, unsent=unsent)}
-
-    def messages(self, out):
-        """Numbered from 1 on each stream; a sign of life when there is nothing else to say."""
-        number, message = 1, self.hello()
-        while message is not None:
-            yield dispatch_service_pb2.AttachRequest(number=number, **message)
-            number += 1
-            try:
-                message = out.get(timeout=1)
-            except queue.Empty:
-                message = {"renewals": dispatch_service_pb2.Renewals()}
-
-    def perform(self, assignment, stopped):
-        outcome = dispatch_pb2.Outcome(lease=assignment.lease)
-        try:
-            value = json.loads(assignment.input.json)
-            if value.get("cut") and assignment.attempt == 1:
-                self.call.cancel()
-            print(json.dumps({"began": assignment.lease.step, "fencing": assignment.lease.fencing}), flush=True)
-            if stopped.wait(value.get("seconds", 0)):
-                outcome.stopped.message = "told to stop"
-            else:
-                outputs = payload_pb2.Payload(json=json.dumps({"n": value["n"] * 2}))
-                outcome.success.outputs.CopyFrom(outputs)
-        except Exception as error:  # whatever goes wrong is an outcome
-            outcome.failure.error_class = step_pb2.ERROR_CLASS_PERMANENT
-            outcome.failure.message = repr(error)
-        with self.lock:
-            self.running.pop(key(assignment.lease))
-            self.unacknowledged[key(assignment.lease)] = outcome
-            self.out.put({"outcomes": dispatch_service_pb2.Outcomes(outcomes=[outcome])})
-
-    def take(self, assignments):
-        for assignment in assignments:
-            stopped = threading.Event()
-            with self.lock:
-                if key(assignment.lease) in self.running:
-                    continue
-                self.running[key(assignment.lease)] = (assignment.lease, stopped)
-            threading.Thread(target=self.perform, args=(assignment, stopped), daemon=True).start()
-
-    def attach(self, stub):
-        """One stream; True when the executor is done."""
-        self.out = queue.Queue()
-        if draining.is_set():
-            self.drain()
-        self.call = stub.Attach(self.messages(self.out))
-        for message in self.call:
-            for ack in message.acks:
-                retry = ack.WhichOneof("result") == "refusal" and ack.refusal.retryable
-                with self.lock:
-                    outcome = self.unacknowledged.get(key(ack.lease)) if retry else self.unacknowledged.pop(key(ack.lease), None)
-                if retry and outcome:
-                    self.out.put({"outcomes": dispatch_service_pb2.Outcomes(outcomes=[outcome])})
-            kind = message.WhichOneof("message")
-            if kind == "welcome":
-                print(json.dumps({"attached": message.welcome.executor_id, "resumed": len(message.welcome.resumed)}), flush=True)
-            elif kind == "assignments":
-                self.take(message.assignments.assignments)
-            elif kind == "stops":
-                for stop in message.stops.stops:
-                    _, stopped = self.running.get(key(stop.lease), (None, threading.Event()))
-                    stopped.set()
-            elif kind == "goodbye" and not message.goodbye.reconnect:
-                return True
-        return False
-
-    def drain(self):
-        if self.out is not None:
-            self.out.put({"drain": dispatch_service_pb2.Drain()})
+def tell(*words):
+    print(*words, flush=True)
 
 
-def run(executor):
-    while True:
-        try:
-            with grpc.insecure_channel(ADDRESS) as channel:
-                if executor.attach(dispatch_service_pb2_grpc.DispatchServiceStub(channel)):
-                    break
-        except grpc.RpcError as error:
-            if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.INVALID_ARGUMENT):
-                raise
-            time.sleep(0.2)
-    print(json.dumps({"closed": True}), flush=True)
+async def main():
+    address, name, slots = sys.argv[1:]
+    executor = Executor(name, int(slots), os.environ.get("MAESTRO_API_KEY"))
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, executor.drain)
+
+    def read_slots():
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(executor.set_slots, int(line))
+
+    threading.Thread(target=read_slots, daemon=True).start()
+    await executor.serve(address)
 
 
-def main():
-    # A thread that waits for the stream does not hear signals; this one does.
-    executor = Executor()
-    signal.signal(signal.SIGTERM, lambda *_: draining.set())
-    streaming = threading.Thread(target=run, args=(executor,))
-    streaming.start()
-    while streaming.is_alive() and not draining.is_set():
-        streaming.join(0.2)
-    executor.drain()
-    streaming.join()
-
-
-main()
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,63 @@
+// A scratch folder in which stubs are generated from the contract by a template of the repository, and a client is built: nothing
+// is written into the checkout. Not here: how each language is built.
+import { spawnSync } from "node:child_process";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { writeThirdPartyProtos } from "../../scripts/proto/third-party.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const PACKAGES = join(ROOT, "node_modules");
+
+export class Workshop {
+  /** Laid out like the checkout, as far as generators read it. */
+  readonly folder: string;
+  /** The client's own sources, below the folder. */
+  readonly client: string;
+  readonly #language: string;
+
+  constructor(language: string) {
+    this.#language = language;
+    this.folder = mkdtempSync(join(tmpdir(), `maestro-${language}-`));
+    this.client = join(this.folder, "test", "clients", language);
+    for (const path of ["proto", "buf.yaml", `buf.gen.${language}.yaml`, `test/clients/${language}`]) {
+      cpSync(join(ROOT, path), join(this.folder, path), {
+        recursive: true,
+        filter: (source) => !/[/\\](\.venv|__pycache__|target|released\.binpb)$/.test(source),
+      });
+    }
+    writeThirdPartyProtos(PACKAGES, join(this.folder, "build", "protos"));
+  }
+
+  /** Generates as `npx buf generate` does in the checkout, with these folders first on the path; says where the stubs are. */
+  generate(...path: readonly string[]): string {
+    this.run("buf", ["generate", "--template", `buf.gen.${this.#language}.yaml`], { cwd: this.folder, path });
+    return join(this.folder, "build", "stubs", this.#language);
+  }
+
+  /** Runs a tool to its end; throws with its words when that is not a success. */
+  run(
+    program: string,
+    args: readonly string[],
+    {
+      cwd = this.client,
+      path = [],
+      env = {},
+    }: { readonly cwd?: string; readonly path?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
+  ): string {
+    const folders = [...path, join(PACKAGES, ".bin"), process.env["PATH"] ?? ""].join(delimiter);
+    const { status, stdout, stderr, error } = spawnSync(program, args, {
+      cwd,
+      env: { ...process.env, ...env, PATH: folders },
+      encoding: "utf8",
+      maxBuffer: 16 * 1024 * 1024,
+    });
+    if (status === 0) return stdout;
+    throw new Error(`${program} ${args.join(" ")} failed: ${error?.message ?? `${stdout}${stderr}`}`);
+  }
+
+  clear(): void {
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
