@@ -5,7 +5,9 @@ import { createClient } from "@connectrpc/connect";
 import type { Client, Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { ApprovalService } from "../../gen/maestro/v1/approval_service_pb.ts";
+import { CharterService } from "../../gen/maestro/v1/charter_service_pb.ts";
 import { ExecutorService } from "../../gen/maestro/v1/executor_service_pb.ts";
+import { GoalService } from "../../gen/maestro/v1/goal_service_pb.ts";
 import { GraphService } from "../../gen/maestro/v1/graph_service_pb.ts";
 import { IdentityService } from "../../gen/maestro/v1/identity_service_pb.ts";
 import { MaestroService } from "../../gen/maestro/v1/maestro_service_pb.ts";
@@ -18,7 +20,9 @@ export interface ServerClient {
   readonly url: string;
   readonly maestro: Client<typeof MaestroService>;
   readonly approvals: Client<typeof ApprovalService>;
+  readonly charters: Client<typeof CharterService>;
   readonly executors: Client<typeof ExecutorService>;
+  readonly goals: Client<typeof GoalService>;
   readonly graphs: Client<typeof GraphService>;
   readonly identity: Client<typeof IdentityService>;
   readonly plans: Client<typeof PlanService>;
@@ -53,7 +57,9 @@ export function connectTo(server: string, apiKey: string | undefined): ServerCli
     url: url.origin,
     maestro: client(MaestroService),
     approvals: client(ApprovalService),
+    charters: client(CharterService),
     executors: client(ExecutorService),
+    goals: client(GoalService),
     graphs: client(GraphService),
     identity: client(IdentityService),
     plans: client(PlanService),

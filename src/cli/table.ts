@@ -20,3 +20,10 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     ).trimEnd();
   return clean.map(line).join("\n");
 }
+
+/** Names and values below each other; those without a value are left out. */
+export function facts(pairs: readonly (readonly [name: string, value: string])[]): string {
+  const shown = pairs.filter(([, value]) => value !== "");
+  const width = Math.max(...shown.map(([name]) => name.length));
+  return shown.map(([name, value]) => `${name.padEnd(width)}  ${harmless(value)}`).join("\n");
+}

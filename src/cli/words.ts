@@ -1,7 +1,10 @@
 // Words for what the wire says in numbers: states, spans of time, amounts.
 import type { DescEnum } from "@bufbuild/protobuf";
+import type { GenEnum } from "@bufbuild/protobuf/codegenv2";
 import type { Duration, Timestamp } from "@bufbuild/protobuf/wkt";
-import type { Amounts } from "../../gen/maestro/v1/amounts_pb.ts";
+import type { Amounts, Budget } from "../../gen/maestro/v1/amounts_pb.ts";
+import type { Progress } from "../../gen/maestro/v1/goal_pb.ts";
+import { isoTime } from "../support/clock.ts";
 
 /** The word of an enum's value, such as `SUCCEEDED`. */
 export function word(desc: DescEnum, value: number): string {
@@ -42,6 +45,46 @@ export function amountsText(amounts: Amounts | undefined, currency: string): str
     ...(amounts.energyMillijoules > 0n ? [`${Number(amounts.energyMillijoules) / 1000} J`] : []),
   ];
   return parts.length === 0 ? "nothing" : parts.join(", ");
+}
+
+/** Day and time in UTC, to the second; empty for never. */
+export function timeText(time: Timestamp | undefined): string {
+  const ms = epochMs(time);
+  return ms === undefined ? "" : `${isoTime(ms).slice(0, 19).replace("T", " ")}Z`;
+}
+
+/** `team=core, tier=1`. */
+export function labelsText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
+    .map(([name, value]) => `${name}=${value}`)
+    .join(", ");
+}
+
+/** The value that a user's word stands for, in any case and with `-` for `_`; undefined when there is none. */
+export function valueOf<E extends number>(desc: GenEnum<E>, typed: string): E | undefined {
+  const wanted = typed.toUpperCase().replaceAll("-", "_");
+  return desc.values.find(({ number }) => number !== 0 && word(desc, number) === wanted)?.number as E | undefined;
+}
+
+/** All words of an enum, for help and completion. */
+export function wordsOf(desc: DescEnum): string[] {
+  return desc.values.filter(({ number }) => number !== 0).map(({ number }) => word(desc, number));
+}
+
+/** What may be used; dimensions without a limit are left out. */
+export function budgetText({ currency, moneyMicros, tokens, wall, energyMillijoules }: Budget): string {
+  const parts = [
+    ...(moneyMicros === undefined ? [] : [moneyText(moneyMicros, currency)]),
+    ...(tokens === undefined ? [] : [`${tokens} tokens`]),
+    ...(wall === undefined ? [] : [`${spanText(msOf(wall))} wall-clock`]),
+    ...(energyMillijoules === undefined ? [] : [`${Number(energyMillijoules) / 1000} J`]),
+  ];
+  return parts.length === 0 ? "not limited" : parts.join(", ");
+}
+
+/** `3/12`: steps that ended, of all. */
+export function progressText(progress: Progress | undefined): string {
+  return progress === undefined ? "" : `${progress.ended}/${progress.total}`;
 }
 
 export function moneyText(micros: bigint, currency: string): string {

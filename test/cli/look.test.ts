@@ -105,7 +105,7 @@ test("lines that pretend to be something else are made harmless", async () => {
 
 test.each([
   [["watch", "plan_00000000000000000000000000"], /^maestro: refused: NOT_FOUND — /],
-  [["watch", "nonsense"], /plan_id/],
+  [["watch", "nonsense"], /^maestro: "nonsense" is no plan id, no goal id, and no goal's name$/m],
   [["logs", "plan_00000000000000000000000000", "x"], /^maestro: refused: NOT_FOUND — /],
   [["explain", "plan_00000000000000000000000000"], /^maestro: refused: NOT_FOUND — /],
 ])("%j finds nothing: exit code 1", async (args, said) => {

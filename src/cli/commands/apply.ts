@@ -1,24 +1,22 @@
 // `maestro apply`: makes what a plan file says come true, and shows it. An unchanged file changes nothing; a changed one
 // re-plans. Not here: the server and executor of `--local`, see ../local.ts.
 import { create, equals } from "@bufbuild/protobuf";
-import { BudgetSchema } from "../../../gen/maestro/v1/amounts_pb.ts";
-import { ConstraintsSchema, GoalSpecSchema, GoalState } from "../../../gen/maestro/v1/goal_pb.ts";
-import type { Constraints, Goal, GoalSpec } from "../../../gen/maestro/v1/goal_pb.ts";
-import { StepFateSchema } from "../../../gen/maestro/v1/graph_pb.ts";
-import type { DiffSummary, StepDifference } from "../../../gen/maestro/v1/graph_pb.ts";
+import { GoalSpecSchema, GoalState } from "../../../gen/maestro/v1/goal_pb.ts";
+import type { Goal, GoalSpec } from "../../../gen/maestro/v1/goal_pb.ts";
 import { PlanSchema, PlanState, PlanStateSchema } from "../../../gen/maestro/v1/plan_pb.ts";
 import type { Plan } from "../../../gen/maestro/v1/plan_pb.ts";
 import type { ServerClient } from "../client.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
 import { CommandEnd, FAILED, INTERRUPTED } from "../io.ts";
+import { commitPatch, differs, diffText, patchOf } from "../patch.ts";
 import type { Requests } from "../plan-file/requests.ts";
 import { howToAnswer } from "../questions.ts";
 import { planTable, refine } from "../refine.ts";
 import { reasonOf } from "../refusal.ts";
 import { endLine, failures, showPlan } from "../show.ts";
-import { harmless, table } from "../table.ts";
-import { msOf, spanText, word } from "../words.ts";
+import { harmless } from "../table.ts";
+import { word } from "../words.ts";
 import { readRequests, warn } from "./validate.ts";
 
 export interface ApplyFlags {
@@ -93,7 +91,7 @@ async function findGoal(client: ServerClient, { charterName, goal }: Requests): 
 }
 
 /** Constraints may be changed by a re-plan; anything else of a goal makes it another goal. */
-function sameGoal({ spec }: Goal, wanted: GoalSpec): boolean {
+export function sameGoal({ spec }: Goal, wanted: GoalSpec): boolean {
   if (spec === undefined) return false;
   const plain = (goal: GoalSpec): GoalSpec => {
     const copy = create(GoalSpecSchema, {
@@ -153,21 +151,8 @@ async function replan(
   flags: ApplyFlags,
   context: Context,
 ): Promise<Applied | undefined> {
-  const { planId, activeVersion } = goal;
-  const kept = new Set(requests.steps.map(({ key }) => key));
-  const remove = (await stepKeys(client, goal)).filter((key) => !kept.has(key));
-  const { constraints } = requests.goal;
-  const { version: active } = await client.graphs.getGraph({ goalId: goal.goalId, version: activeVersion });
-  const limits = active?.constraints ?? goal.spec?.constraints;
-  const limitsChanged = !equals(ConstraintsSchema, plainLimits(constraints), plainLimits(limits));
-  const patch = {
-    planId,
-    upsert: [...requests.steps],
-    remove,
-    expectedActiveVersion: activeVersion,
-    reason: "the plan file changed",
-    ...(limitsChanged && { constraints: constraints ?? create(ConstraintsSchema) }),
-  };
+  const { planId } = goal;
+  const { patch, limitsChanged } = await patchOf(client, goal, requests, "the plan file changed", context.io.signal);
   const trial = await client.maestro.replanGraph({ ...patch, dryRun: true }).catch((error: unknown) => {
     // A plan that has ended cannot be re-planned: the changed file is a new goal.
     if (reasonOf(error) === "STATE_CONFLICT") return undefined;
@@ -184,65 +169,14 @@ async function replan(
     say(context, `nothing changed: ${planId} stays as it is${again}`);
     return { planId, how: "found" };
   }
-  if (!context.json && !context.quiet) context.io.out(`${diffText(trial.summary, trial.steps, context)}\n`);
+  if (!context.json && !context.quiet) context.io.out(`${diffText(trial.summary, trial.steps, context.io.columns)}\n`);
   if (flags.dryRun === true) return undefined;
-  const expectedRevision = trial.plan?.revision ?? 0n;
-  const done = await client.maestro
-    .replanGraph({ ...patch, expectedRevision, idempotencyKey: client.newKey() })
-    .catch(async (error: unknown) => {
-      // The plan moved on since the dry run, as plans do; what is shown is what the server says it did.
-      if (reasonOf(error) !== "VERSION_CONFLICT") throw error;
-      return client.maestro.replanGraph({ ...patch, idempotencyKey: client.newKey() });
-    });
+  const done = await commitPatch(client, patch, trial.plan?.revision ?? 0n, context.io.signal);
   const version = `version ${done.version?.version ?? 0}`;
   if (done.approvalId === "") say(context, `re-planned ${planId} to ${version}`);
   else
     say(context, `${version} of ${planId} waits for ratification: ${done.approvalId}; until then it goes on as it is`);
   return { planId, how: "changed" };
-}
-
-/** Limits that limit nothing are written in more than one way. */
-function plainLimits(limits: Constraints | undefined): Constraints {
-  const { budget, deadline, minTrust = 0 } = limits ?? {};
-  const { currency = "", ...most } = budget ?? create(BudgetSchema);
-  return create(ConstraintsSchema, {
-    minTrust,
-    budget: { ...most, currency: most.moneyMicros === undefined ? "" : currency },
-    ...(deadline !== undefined && { deadline }),
-  });
-}
-
-async function stepKeys(client: ServerClient, { goalId, activeVersion }: Goal): Promise<string[]> {
-  const keys: string[] = [];
-  for (let pageToken = ""; ;) {
-    const page = await client.graphs.listGraphSteps({ goalId, version: activeVersion, pageSize: 1000, pageToken });
-    keys.push(...page.steps.flatMap(({ definition }) => definition?.key ?? []));
-    pageToken = page.nextPageToken;
-    if (pageToken === "") return keys;
-  }
-}
-
-function differs(summary: DiffSummary | undefined): boolean {
-  if (summary === undefined) return false;
-  const { addedSteps, removedSteps, changedSteps, addedEdges, removedEdges } = summary;
-  return addedSteps + removedSteps + changedSteps + addedEdges + removedEdges > 0;
-}
-
-function diffText(summary: DiffSummary | undefined, steps: readonly StepDifference[], { io }: Context): string {
-  const rows = steps.map(({ key, fields, fate }) => [
-    key,
-    word(StepFateSchema, fate),
-    fields.map(({ path, beforeJson, afterJson }) => `${path}: ${beforeJson || "—"} → ${afterJson || "—"}`).join("; "),
-  ]);
-  const span =
-    summary === undefined
-      ? ""
-      : `makespan ${spanText(msOf(summary.makespanBefore))} → ${spanText(msOf(summary.makespanAfter))}`;
-  const counts =
-    summary === undefined
-      ? ""
-      : `${summary.reused} reused, ${summary.rerun} to run again, ${summary.stopped} to stop, ${summary.compensated} to undo`;
-  return `${table(["STEP", "BECOMES", "WHAT CHANGED"], rows, io.columns)}\n${span}; ${counts}`;
 }
 
 async function awaitEnd(

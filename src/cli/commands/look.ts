@@ -12,11 +12,13 @@ import { CommandEnd, INTERRUPTED } from "../io.ts";
 import { failureReasons, skipReason } from "../reasons.ts";
 import { allSteps, showPlan } from "../show.ts";
 import { harmless, table } from "../table.ts";
+import { planIdOf } from "../target.ts";
 import { amountsText, msOf, spanText, word } from "../words.ts";
 import { reportEnd } from "./apply.ts";
 
-export async function watch(planId: string, context: Context): Promise<void> {
+export async function watch(named: string, context: Context): Promise<void> {
   await context.withClient(async (client) => {
+    const planId = await planIdOf(client, named, context.io.signal);
     const ended = await showPlan(client, planId, context.io, { ...context, fresh: false });
     if (ended === undefined) throw new CommandEnd(INTERRUPTED);
     await reportEnd(client, ended, context);
@@ -25,11 +27,12 @@ export async function watch(planId: string, context: Context): Promise<void> {
 
 /** Says what a step, or each unfinished step, waits for. */
 export async function explain(
-  planId: string,
+  named: string,
   step: string | undefined,
   { io, json, withClient }: Context,
 ): Promise<void> {
   await withClient(async (client) => {
+    const planId = await planIdOf(client, named, io.signal);
     for (let pageToken = "", first = true; first || pageToken !== ""; first = false) {
       const page = await client.plans.explainPlan({ planId, step: step ?? "", pageToken }, { signal: io.signal });
       pageToken = page.nextPageToken;
@@ -66,12 +69,13 @@ async function howItEnded(client: ServerClient, planId: string, key: string, sig
 }
 
 export async function logs(
-  planId: string,
+  named: string,
   step: string,
   follow: boolean,
   { io, json, quiet, withClient }: Context,
 ): Promise<void> {
   await withClient(async (client) => {
+    const planId = await planIdOf(client, named, io.signal);
     try {
       for await (const told of followLines(client, planId, step, follow, io.signal)) {
         if (told.broken !== undefined && !quiet) io.err(`the stream broke (${harmless(told.broken)}); resuming\n`);
@@ -88,12 +92,9 @@ export async function logs(
   });
 }
 
-export async function trace(
-  planId: string,
-  step: string | undefined,
-  { io, json, withClient }: Context,
-): Promise<void> {
+export async function trace(named: string, step: string | undefined, { io, json, withClient }: Context): Promise<void> {
   await withClient(async (client) => {
+    const planId = await planIdOf(client, named, io.signal);
     const { trace: found } = await client.maestro.traceCredit({ planId, step: step ?? "" }, { signal: io.signal });
     if (found === undefined) throw new Error("the server traced nothing");
     io.out(json ? jsonLine(CreditTraceSchema, found) : `${traceText(found, io.columns)}\n`);

@@ -120,6 +120,7 @@ const step = object({
 });
 
 export const planFile = object({
+  $schema: may(text({ maxBytes: 2048 }), "Where the schema of this file is, for editors."),
   charter: need(either(isText, name, charterTerms), "The charter's terms, or the name of one that exists."),
   goal: need(goal, "What is to be achieved."),
   steps: need(named(stepKey, step, 100_000), "The steps, by key."),

@@ -1,0 +1,115 @@
+// `maestro plans`: lists plans, or shows one with its account and its steps. Not here: verbs that change them, see plan-verbs.ts.
+import { LedgerSchema } from "../../../gen/maestro/v1/amounts_pb.ts";
+import { PlanSchema, PlanStateSchema } from "../../../gen/maestro/v1/plan_pb.ts";
+import type { Plan } from "../../../gen/maestro/v1/plan_pb.ts";
+import { StepStateSchema } from "../../../gen/maestro/v1/step_pb.ts";
+import type { Step } from "../../../gen/maestro/v1/step_pb.ts";
+import { create } from "@bufbuild/protobuf";
+import { jsonLine } from "../context.ts";
+import type { Context } from "../context.ts";
+import { ExecutorNames } from "../executor-names.ts";
+import { showList } from "../listing.ts";
+import type { ListFlags } from "../listing.ts";
+import { allSteps } from "../show.ts";
+import { facts, table } from "../table.ts";
+import { goalOf, planIdOf } from "../target.ts";
+import { amountsText, budgetText, progressText, timeText, valueOf, word } from "../words.ts";
+
+const MOST_ROWS = 60;
+
+export interface PlansFlags extends ListFlags {
+  readonly state: readonly string[];
+  readonly goal?: string;
+}
+
+export async function plans(flags: PlansFlags, context: Context): Promise<void> {
+  const { io, withClient } = context;
+  const states = flags.state.flatMap((one) => {
+    const value = valueOf(PlanStateSchema, one);
+    return value === undefined ? [] : [value];
+  });
+  await withClient(async (client) => {
+    const goalId = flags.goal === undefined ? "" : (await goalOf(client, flags.goal, io.signal)).goalId;
+    await showList(
+      {
+        schema: PlanSchema,
+        page: async (pageSize, pageToken) => {
+          const page = await client.plans.listPlans({ goalId, states, pageSize, pageToken }, { signal: io.signal });
+          return { items: page.plans, nextPageToken: page.nextPageToken };
+        },
+        head: ["PLAN", "STATE", "DONE", "VERSION", "COMMITTED", "ENDED", "REASON"],
+        row: (plan) => [
+          plan.planId,
+          word(PlanStateSchema, plan.state),
+          progressText(plan.progress),
+          String(plan.activeVersion),
+          timeText(plan.committedAt),
+          timeText(plan.finishedAt),
+          plan.reason,
+        ],
+        none: "no plans",
+      },
+      flags,
+      context,
+    );
+  });
+}
+
+export async function showPlanOnce(named: string, { io, json, withClient }: Context): Promise<void> {
+  await withClient(async (client) => {
+    const planId = await planIdOf(client, named, io.signal);
+    const { plan } = await client.plans.getPlan({ planId }, { signal: io.signal });
+    if (plan === undefined) throw new Error("the server shows no plan");
+    if (json) return io.out(jsonLine(PlanSchema, plan));
+    const steps = await allSteps(client, planId, io.signal);
+    const shown = steps.slice(0, MOST_ROWS);
+    const names = new ExecutorNames(client, io.signal);
+    await names.learn(shown.map(({ executorId }) => executorId));
+    io.out(`${planText(plan)}\n\n${stepsText(shown, names, io.columns)}\n`);
+    if (shown.length < steps.length) io.out(`… and ${steps.length - shown.length} more steps\n`);
+  });
+}
+
+function planText(plan: Plan): string {
+  const { progress } = plan;
+  const { allotted, held, spent, overrun, presumed, currency } = plan.ledger ?? create(LedgerSchema);
+  const amounts = (value: typeof held): string => {
+    const text = amountsText(value, currency);
+    return text === "nothing" ? "" : text;
+  };
+  return facts([
+    ["plan", plan.planId],
+    ["goal", plan.goalId],
+    ["state", word(PlanStateSchema, plan.state)],
+    ["reason", plan.reason],
+    ["version", String(plan.activeVersion)],
+    ["waits for ratification", plan.pendingVersion === 0 ? "" : `version ${plan.pendingVersion}`],
+    [
+      "steps",
+      progress === undefined
+        ? ""
+        : `${progress.total}; ${progress.succeeded} succeeded, ${progress.failed} failed, refused or cancelled`,
+    ],
+    ["charter", `${plan.charterId} at revision ${plan.charterRevision}`],
+    ["budget", allotted === undefined ? "" : budgetText(allotted)],
+    ["held now", amounts(held)],
+    ["spent", amounts(spent)],
+    ["beyond holds", amounts(overrun)],
+    ["presumed spent", amounts(presumed)],
+    ["committed", timeText(plan.committedAt)],
+    ["deadline", timeText(plan.deadline)],
+    ["ended", timeText(plan.finishedAt)],
+  ]);
+}
+
+function stepsText(steps: readonly Step[], names: ExecutorNames, columns: number): string {
+  const rows = steps.map(({ key, state, attempt, executorId, startedAt, finishedAt, failure }) => [
+    key,
+    word(StepStateSchema, state),
+    String(attempt),
+    executorId === "" ? "" : names.of(executorId),
+    timeText(finishedAt ?? startedAt),
+    failure?.message ?? "",
+  ]);
+  return table(["STEP", "STATE", "ATTEMPTS", "EXECUTOR", "SINCE", "FAILURE"], rows, columns);
+}

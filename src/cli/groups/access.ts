@@ -1,0 +1,85 @@
+// The group of API keys and what they may do.
+import { InvalidArgumentError } from "commander";
+import { createKey, keys, revokeKey } from "../commands/keys.ts";
+import { grants } from "../commands/grants.ts";
+import type { GrantsFlags } from "../commands/grants.ts";
+import { collect } from "../flags.ts";
+import { CommandEnd, MISUSED } from "../io.ts";
+import { addLimit } from "../listing.ts";
+import type { ListFlags } from "../listing.ts";
+import { parseDuration } from "../plan-file/amounts.ts";
+import type { Group, Registrar } from "../registrar.ts";
+
+export const access: Group = {
+  heading: "ACCESS",
+  register: (registrar) => {
+    addKeys(registrar);
+    addGrants(registrar);
+  },
+};
+
+function addKeys({ add, context }: Registrar): void {
+  const parent = addLimit(
+    add({
+      usage: "keys",
+      summary: "list API keys",
+      examples: [
+        { line: "keys", what: "newest first, with what each may do" },
+        { line: "keys create ci --grant map.maestro.goal.refine --lifetime 30d", what: "make one" },
+        { line: "keys revoke ci", what: "end one now" },
+      ],
+    }),
+  ).action((flags: ListFlags) => keys(flags, context()));
+  add(
+    {
+      usage: "create <principal>",
+      summary: "make an API key, and print its secret",
+      details:
+        "The secret is printed alone on standard output, once: the server keeps only a digest. A key cannot grant what its maker " +
+        "lacks. `maestro grants` lists the capabilities; one that ends in * stands for all that begin so.",
+      examples: [
+        { line: "keys create ci --grant 'map.maestro.*' --lifetime 90d > ci.key", what: "for everything, for 90 days" },
+        { line: "keys create dash --grant map.maestro.plan.get --grant map.maestro.query.goals", what: "for looking" },
+      ],
+    },
+    parent,
+  )
+    .option("--grant <capability>", "what it may do; repeatable", collect, [])
+    .option("--lifetime <duration>", "how long it lives, such as 12h or 90d; for ever unless given", lifetime)
+    .action((principal: string, flags: { grant: readonly string[]; lifetime?: number }) => {
+      if (flags.grant.length === 0)
+        throw new CommandEnd(MISUSED, "say what the key may do with --grant; `maestro grants` lists the capabilities");
+      return createKey(principal, { grant: flags.grant, lifetimeMs: flags.lifetime }, context());
+    });
+  add(
+    {
+      usage: "revoke <key>",
+      summary: "end an API key now",
+      details: "Streams that were opened with it end as well.",
+      examples: [{ line: "keys revoke key_01j8zq5x0nf3v9w6m2t4y7k1hb", what: "by its id, or by its principal" }],
+    },
+    parent,
+  ).action((key: string) => revokeKey(key, context()));
+}
+
+function lifetime(typed: string): number {
+  const ms = parseDuration(typed);
+  if (ms === undefined || ms === 0) throw new InvalidArgumentError("must be a duration such as 12h or 90d");
+  return ms;
+}
+
+function addGrants({ add, context }: Registrar): void {
+  add({
+    usage: "grants [key]",
+    summary: "say what the caller, or a key, may do",
+    details:
+      "Lists every operation of the contract with the capability that it needs. A method that is made of several needs all.",
+    examples: [
+      { line: "grants", what: "what you may do" },
+      { line: "grants ci --missing", what: "what the key of that principal may not do" },
+    ],
+  })
+    .option("--granted", "only what may be done")
+    .option("--missing", "only what may not be done")
+    .action((key: string | undefined, flags: GrantsFlags) => grants(key, flags, context()));
+}

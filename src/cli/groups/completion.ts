@@ -1,0 +1,73 @@
+// The group of shell completion: the script of a shell, and the hidden command that the scripts ask.
+import { Argument } from "commander";
+import type { Command } from "commander";
+import { quoted, wordsOf } from "../completion/bash-line.ts";
+import { complete } from "../completion/complete.ts";
+import type { Completion } from "../completion/complete.ts";
+import { namesFrom } from "../completion/names.ts";
+import { SCRIPTS, SHELLS } from "../completion/scripts.ts";
+import type { Shell } from "../completion/scripts.ts";
+import type { CliIo } from "../io.ts";
+import type { Group } from "../registrar.ts";
+import { harmless } from "../table.ts";
+
+export const completion: Group = {
+  heading: "SHELLS",
+  register: ({ add, io }) => {
+    add({
+      usage: "completion",
+      summary: "print a script that completes this command in a shell",
+      details:
+        "Completes commands, flags, files, and names of plans, goals, steps, executors and keys from the server that the line, or " +
+        "MAESTRO_URL, names. Without a server it completes the rest.",
+      examples: [
+        {
+          line: "completion bash > ~/.local/share/bash-completion/completions/maestro",
+          what: "for bash, from its next start",
+        },
+        { line: 'completion zsh > "${fpath[1]}/_maestro"', what: "for zsh" },
+        { line: "completion fish > ~/.config/fish/completions/maestro.fish", what: "for fish" },
+      ],
+    })
+      .addArgument(new Argument("<shell>", "the shell").choices(SHELLS))
+      .action((shell: Shell) => io.out(SCRIPTS[shell]));
+    add({
+      usage: "__complete [words...]",
+      summary: "say what could be typed next",
+      hidden: true,
+      examples: [{ line: "__complete fish -- goals --st", what: "what the scripts ask" }],
+    }).action(async ([shell = "", ...words]: readonly string[], _flags: unknown, command: Command) => {
+      const program = command.parent;
+      if (program === null) return;
+      const lines = shell === "bash" ? await forBash(program, words, io) : await plain(program, words, io);
+      for (const line of lines) io.out(`${line}\n`);
+    });
+  },
+};
+
+async function plain(program: Command, words: readonly string[], io: CliIo): Promise<readonly string[]> {
+  const found = await complete(program, words, namesFrom(io));
+  return [
+    ...files(found),
+    ...found.candidates.map(({ value, note }) => harmless(value) + (note === "" ? "" : `\t${harmless(note)}`)),
+  ];
+}
+
+/** Bash splits words where we do not, and replaces only the last part of what was typed. */
+async function forBash(
+  program: Command,
+  [name = "", part = "", line = ""]: readonly string[],
+  io: CliIo,
+): Promise<readonly string[]> {
+  const { words, quote } = wordsOf(line);
+  const typed = words.slice(words.indexOf(name) + 1);
+  const found = await complete(program, typed, namesFrom(io));
+  const last = typed.at(-1) ?? "";
+  const tail = /^[=:]*$/.test(part) ? "" : (wordsOf(part).words.at(-1) ?? "");
+  const before = last.endsWith(tail) ? last.length - tail.length : 0;
+  return [...files(found), ...found.candidates.flatMap(({ value }) => quoted(value.slice(before), quote) ?? [])];
+}
+
+function files({ files: wanted }: Completion): readonly string[] {
+  return wanted ? [":files"] : [];
+}
