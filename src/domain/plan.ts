@@ -22,7 +22,8 @@ export const PLAN_TRANSITIONS: Readonly<Record<PlanState, readonly PlanState[]>>
   COMPENSATING: ["FAILED", "CANCELLED", "ACTIVE"],
   COMPLETED: ["ACTIVE"],
   FAILED: ["ACTIVE", "COMPENSATING"],
-  CANCELLED: [],
+  // Only to try again what could not be undone.
+  CANCELLED: ["COMPENSATING"],
 };
 
 export function planHasEnded(state: PlanState): boolean {

@@ -20,12 +20,26 @@ export type StepState =
   | "COMPENSATED"
   | "COMPENSATION_FAILED";
 
-/** Which state may follow which; anything else is refused, or a bug. LEASED and STOPPING also serve compensations (`undoing`). */
+/**
+ * Which state may follow which; anything else is refused, or a bug. LEASED and STOPPING also serve compensations (`undoing`).
+ * What has not succeeded may come to be SUCCEEDED or FAILED at any moment by an operator's word, see plan/by-hand.ts. What ended
+ * goes back to work on its row (READY, PENDING) only by a retry or what follows one; a rerun brings a new row, see plan/rerun.ts.
+ */
 export const STEP_TRANSITIONS: Readonly<Record<StepState, readonly StepState[]>> = {
-  PENDING: ["READY", "LEASED", "WAITING", "AWAITING_APPROVAL", "SKIPPED", "CANCELLED", "FAILED"],
-  WAITING: ["PENDING", "READY", "LEASED", "AWAITING_APPROVAL", "BACKING_OFF", "SKIPPED", "CANCELLED", "FAILED"],
-  AWAITING_APPROVAL: ["PENDING", "READY", "LEASED", "WAITING", "SKIPPED", "CANCELLED", "FAILED"],
-  READY: ["PENDING", "LEASED", "WAITING", "SKIPPED", "CANCELLED"],
+  PENDING: ["READY", "LEASED", "WAITING", "AWAITING_APPROVAL", "SUCCEEDED", "SKIPPED", "CANCELLED", "FAILED"],
+  WAITING: [
+    "PENDING",
+    "READY",
+    "LEASED",
+    "AWAITING_APPROVAL",
+    "BACKING_OFF",
+    "SUCCEEDED",
+    "SKIPPED",
+    "CANCELLED",
+    "FAILED",
+  ],
+  AWAITING_APPROVAL: ["PENDING", "READY", "LEASED", "WAITING", "SUCCEEDED", "SKIPPED", "CANCELLED", "FAILED"],
+  READY: ["PENDING", "LEASED", "WAITING", "SUCCEEDED", "FAILED", "SKIPPED", "CANCELLED"],
   LEASED: [
     "SUCCEEDED",
     "FAILED",
@@ -40,15 +54,26 @@ export const STEP_TRANSITIONS: Readonly<Record<StepState, readonly StepState[]>>
     "WAITING",
   ],
   STOPPING: ["CANCELLED", "SUCCEEDED", "FAILED", "REFUSED", "COMPENSATING", "COMPENSATION_FAILED"],
-  BACKING_OFF: ["READY", "LEASED", "WAITING", "SKIPPED", "CANCELLED", "COMPENSATING"],
+  BACKING_OFF: [
+    "READY",
+    "LEASED",
+    "WAITING",
+    "SUCCEEDED",
+    "FAILED",
+    "SKIPPED",
+    "CANCELLED",
+    "COMPENSATING",
+    "COMPENSATED",
+    "COMPENSATION_FAILED",
+  ],
   SUCCEEDED: ["COMPENSATING", "READY", "PENDING"],
-  FAILED: ["READY", "PENDING"],
-  REFUSED: ["READY", "PENDING"],
+  FAILED: ["READY", "PENDING", "SUCCEEDED"],
+  REFUSED: ["READY", "PENDING", "SUCCEEDED"],
   SKIPPED: ["PENDING", "READY"],
   CANCELLED: ["PENDING", "READY"],
   COMPENSATING: ["LEASED", "COMPENSATED", "COMPENSATION_FAILED"],
   COMPENSATED: [],
-  COMPENSATION_FAILED: ["COMPENSATING"],
+  COMPENSATION_FAILED: ["COMPENSATING", "COMPENSATED"],
 };
 
 const ENDED: ReadonlySet<StepState> = new Set([

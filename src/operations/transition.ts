@@ -10,6 +10,8 @@ export interface TransitionInput extends Omit<SuccessionInput, "changed" | "step
   /** The active version; null before the first commit. */
   readonly before: ComparedGraph | null;
   readonly after: ComparedGraph;
+  /** Steps that run again although nothing about them changed. */
+  readonly again?: readonly string[];
 }
 
 export interface Transition {
@@ -19,12 +21,12 @@ export interface Transition {
 }
 
 export function transition(input: TransitionInput): Transition {
-  const { before, after, ...rest } = input;
+  const { before, after, again = [], ...rest } = input;
   const { steps, edges } = after;
   if (before === null) return { succession: succeed({ ...rest, steps, edges, changed: new Set() }), diff: null };
   const progress = new Map(input.rows.filter((row) => row.current).map((row) => [row.key, progressOf(row)]));
   const compared = diff(before, after, progress);
-  const changed = new Set(compared.steps.filter((s) => s.change === "CHANGED").map((s) => s.key));
+  const changed = new Set([...compared.steps.filter((s) => s.change === "CHANGED").map((s) => s.key), ...again]);
   const succession = succeed({ ...rest, steps, edges, changed });
   return { succession, diff: withFates(compared, succession) };
 }

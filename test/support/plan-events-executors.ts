@@ -2,7 +2,7 @@
 // talk nonsense, all of it alone or in batches; each answer is looked at. Not here: operators' verbs, and when what happens.
 import { NOTHING } from "../../src/domain/amounts.ts";
 import type { ExecutorId } from "../../src/domain/id.ts";
-import type { ErrorClass, Outcome, Receipt } from "../../src/domain/outcome.ts";
+import type { Attempt, ErrorClass, Outcome, Receipt } from "../../src/domain/outcome.ts";
 import { overdue } from "../../src/domain/plan/control.ts";
 import { readySteps } from "../../src/domain/plan/decide.ts";
 import { claim } from "../../src/domain/plan/lease.ts";
@@ -23,6 +23,11 @@ export const FAILURES: readonly ErrorClass[] = [
   "CANCELLED",
   "SCHEMA",
 ];
+
+/** A lease that an operator ended with a word on its usage. */
+function isByHand(attempt: Attempt): boolean {
+  return attempt.state === "STOPPED" && attempt.failure?.message.startsWith("resolved by hand") === true;
+}
 
 interface Sent {
   readonly outcome: Outcome;
@@ -148,14 +153,15 @@ export class ExecutorEvents {
   }
 
   late(): void {
-    const lost = [...this.world.attempts.values()].filter((a) => a.state === "LOST");
+    const lost = [...this.world.attempts.values()].filter((a) => a.state === "LOST" || isByHand(a));
     if (lost.length === 0) return;
     const attempt = this.#random.pick(lost);
     const row = this.world.steps.get(attempt.ordinal);
     if (row === undefined) return;
     this.#trail.say(`late ${row.key}`, () => {
       const late = this.#make({ ...row, fencing: attempt.fencing }, "success");
-      this.#evidence(late, attempt.executorId, "STALE_LEASE");
+      // Where an operator said what it used, that is what was booked, and another word contradicts it.
+      this.#evidence(late, attempt.executorId, attempt.state === "LOST" ? "STALE_LEASE" : "CONTRADICTORY_EVIDENCE");
     });
   }
 

@@ -2,8 +2,11 @@
 // happens.
 import { NO_LIMITS } from "../../src/domain/amounts.ts";
 import type { Limits } from "../../src/domain/amounts.ts";
+import { NOBODY } from "../../src/domain/plan/by-hand.ts";
+import { hasEnded } from "../../src/domain/step.ts";
 import type { EventTrail } from "./plan-events-trail.ts";
 import type { PlanWorld } from "./plan-world.ts";
+import { randomAmounts } from "./random-plan.ts";
 import { randomEdit } from "./random-graph.ts";
 import type { Dice } from "./random-graph.ts";
 
@@ -126,10 +129,90 @@ export class OperatorEvents {
   }
 
   #retry(): void {
-    const rows = [...this.world.steps.values()].filter(
-      (r) => r.state === "FAILED" || r.state === "REFUSED" || r.state === "BACKING_OFF",
-    );
-    if (rows.length > 0) this.world.command({ kind: "retry", ordinal: this.#random.pick(rows).ordinal, reason: "" });
+    const current = [...this.world.steps.values()].filter((r) => r.current);
+    const left = current.filter((r) => r.state === "COMPENSATION_FAILED");
+    const rows = current.filter((r) => r.state === "FAILED" || r.state === "REFUSED" || r.state === "BACKING_OFF");
+    const [some] = [this.#random.chance(0.6) ? left : [], rows].filter((l) => l.length > 0);
+    if (some === undefined) return;
+    const row = this.#random.pick(some);
+    const { state } = this.world.plan;
+    const answer = this.world.command({ kind: "retry", ordinal: row.ordinal, reason: "" });
+    if (answer.ok && row.state === "COMPENSATION_FAILED") this.#trail.count(`undone again, ${state}`);
+  }
+
+  /** An operator says what any step came to, mostly of one that has not ended. */
+  resolve(): void {
+    const random = this.#random;
+    const { world } = this;
+    const rows = [...world.steps.values()].filter((row) => row.current);
+    const open = rows.filter((row) => row.state !== "SUCCEEDED" && row.state !== "SKIPPED");
+    const busy = open.filter((row) => row.executorId !== null || (row.undoing && row.state !== "COMPENSATED"));
+    const [some = rows] = [random.chance(0.5) ? busy : [], random.chance(0.9) ? open : []].filter((l) => l.length > 0);
+    const row = random.pick(some);
+    const result = world.outcome(row, random.chance(0.6) ? "success" : "PERMANENT", {
+      value: random.below(100),
+    }).result;
+    if (result.kind !== "success" && result.kind !== "failure") return;
+    this.#trail.say(`resolve ${row.key} ${row.state} ${result.kind}`, () => {
+      const { stops } = world;
+      const told = stops.length;
+      const answer = world.command({
+        kind: "resolve",
+        ordinal: row.ordinal,
+        reason: "",
+        result,
+        usage: random.chance(0.5) ? randomAmounts(random, 40) : null,
+        fencing: random.chance(0.8) ? row.fencing : 0,
+      });
+      const now = world.row(row.key);
+      if (!answer.ok) {
+        if (JSON.stringify(now) !== JSON.stringify(row))
+          throw new Error("a resolution that was refused changed the step");
+        this.#trail.count("resolve refused");
+        return;
+      }
+      this.#trail.count(`resolved ${row.undoing ? "undoing " : ""}${row.state}`);
+      if (now.fencing <= row.fencing || world.attemptsOf(row.ordinal).at(-1)?.executorId !== NOBODY)
+        throw new Error("a resolution left no attempt of its own");
+      if (row.state === "LEASED" && stops.length === told) throw new Error("nobody told the executor to stop");
+      const again = world.command({
+        kind: "resolve",
+        ordinal: row.ordinal,
+        reason: "",
+        result,
+        usage: null,
+        fencing: row.fencing + 1_000,
+      });
+      if (again.ok || again.refusal.reason !== "STALE_LEASE") throw new Error("a stale resolution was taken");
+    });
+  }
+
+  /** Mostly steps that can run again; now and then any. */
+  rerun(): void {
+    const random = this.#random;
+    const { world } = this;
+    const rows = [...world.steps.values()].filter((row) => row.current);
+    const done = rows.filter((row) => hasEnded(row.state) && !row.undoing);
+    const row = random.pick(done.length > 0 && random.chance(0.9) ? done : rows);
+    const cascade = random.chance(0.5);
+    this.#trail.say(`rerun ${row.key}${cascade ? " and so on" : ""}`, () => {
+      const { state } = world.plan;
+      const answer = world.rerun(row.key, cascade);
+      if (!answer.ok) {
+        this.#trail.count("rerun refused");
+        return;
+      }
+      this.#trail.count(state === "FAILED" ? "rerun revived" : `rerun ${row.state}`);
+      if (answer.value.stale.length > 0) this.#trail.count("stale");
+      if (cascade && answer.value.stale.length > 0) throw new Error("a cascade left something stale");
+      const now = world.row(row.key);
+      if (now.ordinal === row.ordinal || now.state === "SUCCEEDED")
+        throw new Error("a step that runs again did not begin anew");
+      for (const key of answer.value.stale) {
+        const stale = world.row(key);
+        if (stale.state !== "SUCCEEDED" && stale.state !== "LEASED") throw new Error(`a stale step is ${stale.state}`);
+      }
+    });
   }
 
   replan(): void {

@@ -41,8 +41,10 @@ export class Events extends EventTrail {
     else if (roll < 78) executors.bogus();
     else if (roll < 82) this.#wake();
     else if (roll < 84) executors.batch();
-    else if (roll < 95) operators.verb();
-    else if (roll < 98) operators.replan();
+    else if (roll < 91) operators.verb();
+    else if (roll < 93) operators.resolve();
+    else if (roll < 96) operators.replan();
+    else if (roll < 98) operators.rerun();
     else if (roll < 99)
       this.say("cascade", () => {
         world.goOn();

@@ -9,6 +9,8 @@ import { deriveEdges } from "../../src/domain/graph/edges.ts";
 import { graphDigest } from "../../src/domain/graph/fingerprint.ts";
 import type { CharterId, ExecutorId, PlanId, SessionId } from "../../src/domain/id.ts";
 import type { ErrorClass, Failure, Outcome, OutcomeResult, Receipt } from "../../src/domain/outcome.ts";
+import type { PlanRow } from "../../src/domain/plan.ts";
+import type { Replacement } from "../../src/domain/plan/activation.ts";
 import { overdue } from "../../src/domain/plan/control.ts";
 import { continueCascade, decidePlan, wakeStep } from "../../src/domain/plan/decide.ts";
 import type { PlanCommand } from "../../src/domain/plan/decide.ts";
@@ -16,11 +18,16 @@ import { PlanDraft } from "../../src/domain/plan/draft.ts";
 import type { DecideContext, StopOrderDraft } from "../../src/domain/plan/draft.ts";
 import { claim, loseLease } from "../../src/domain/plan/lease.ts";
 import { report } from "../../src/domain/plan/report.ts";
+import { mayRerun, mustNotWaitInVain } from "../../src/domain/plan/rerun.ts";
+import type { RerunStory } from "../../src/domain/plan/rerun.ts";
+import type { BuiltEdge } from "../../src/domain/plan/rows.ts";
 import { MissingRows } from "../../src/domain/plan/slice.ts";
 import type { PlanSlice } from "../../src/domain/plan/slice.ts";
 import { decided } from "../../src/domain/refusal.ts";
 import type { Decision } from "../../src/domain/refusal.ts";
 import type { StepDefinition, StepRow } from "../../src/domain/step.ts";
+import { storyOf } from "../../src/operations/step-rerun-story.ts";
+import type { Succession } from "../../src/operations/succession.ts";
 import { transition } from "../../src/operations/transition.ts";
 import { completeSlice, sliceOf } from "./plan-slices.ts";
 import { ORG, PlanStore, uncommitted } from "./plan-store.ts";
@@ -85,27 +92,14 @@ export class PlanWorld extends PlanStore {
     const { succession } = transition({
       before: this.versions.get(this.plan.activeVersion)?.graph ?? null,
       after,
-      orgId: ORG,
-      planId: this.plan.planId,
-      planState: this.plan.state,
       version,
-      nextOrdinal: this.plan.nextOrdinal,
-      minTrust: 0,
       staleRule: options.staleRule ?? "RERUN",
-      nowMs: this.nowMs,
-      committedMs: this.plan.committedMs,
-      rows: [...this.steps.values()],
-      rowEdges: this.edges,
+      ...this.#standing(),
     });
-    const before = { plan: this.plan, steps: new Map(this.steps), edges: this.edges };
+    const before = this.#kept();
     this.versions.set(version, { definitions: new Map(steps.map((s) => [s.key, s])), graph: after });
     this.plan = { ...this.plan, newestVersion: version };
-    for (const { row, input } of succession.added) {
-      this.steps.set(row.ordinal, row);
-      if (input !== null) this.inputs.set(`${String(row.ordinal)}/false`, { input: input.text });
-    }
-    const gone = new Set(succession.removedEdges.map((e) => `${String(e.from)}/${String(e.to)}`));
-    this.wire([...this.edges.filter((e) => !gone.has(`${String(e.from)}/${String(e.to)}`)), ...succession.addedEdges]);
+    this.#take(succession);
     const limits = options.limits ?? this.#limits;
     const decision = this.command({
       kind: "activate",
@@ -113,24 +107,95 @@ export class PlanWorld extends PlanStore {
       reason: graphDigest(graph.steps, graph.edges),
       version,
       constraints: { budget: { ...limits, currency: "USD" }, deadlineMs: this.#deadlineMs, minTrust: 0 },
-      added: succession.added.length,
-      arrivals: succession.arrivals,
-      settled: succession.settled,
-      removed: succession.removed,
-      rewired: succession.rewired,
-      readyAtOnce: succession.readyAtOnce,
-      claims: [],
+      ...replacementOf(succession),
       traceparent: "",
     });
     if (!decision.ok) {
-      // The transaction is rolled back.
-      this.plan = before.plan;
-      this.steps = before.steps;
-      this.wire(before.edges);
+      this.#rollBack(before);
       this.versions.delete(version);
       return decision;
     }
     return decided(null);
+  }
+
+  /** Runs a done step again, as the operation does. */
+  rerun(key: string, cascade = false): Decision<RerunStory> {
+    const row = this.row(key);
+    const rows = [...this.steps.values()].filter((one) => one.current);
+    const refusal = mayRerun(this.plan, row, rows);
+    if (refusal !== undefined) return { ok: false, refusal };
+    const graph = this.versions.get(this.plan.activeVersion)?.graph;
+    if (graph === undefined) throw new Error("no active version");
+    const { succession } = transition({
+      before: graph,
+      after: graph,
+      again: [key],
+      version: this.plan.activeVersion,
+      staleRule: cascade ? "RERUN" : "KEEP",
+      ...this.#standing(),
+    });
+    const gone = new Set(succession.removed);
+    const vain = mustNotWaitInVain(
+      row,
+      this.edges.flatMap(({ from, to, regardless }) => {
+        const parent = this.steps.get(from);
+        return to !== row.ordinal || parent?.current !== true || gone.has(from) ? [] : [{ row: parent, regardless }];
+      }),
+    );
+    if (vain !== undefined) return { ok: false, refusal: vain };
+    const before = this.#kept();
+    const story = storyOf(key, rows, succession);
+    this.#take(succession);
+    const decision = this.command({
+      kind: "rerun",
+      ordinal: succession.added.find((one) => one.row.key === key)?.row.ordinal ?? 0,
+      reason: "",
+      cascade,
+      replacement: replacementOf(succession),
+      story,
+    });
+    if (!decision.ok) this.#rollBack(before);
+    return decision.ok ? decided(story) : decision;
+  }
+
+  /** Where the plan stands, for what would become of its rows. */
+  #standing() {
+    return {
+      orgId: ORG,
+      planId: this.plan.planId,
+      planState: this.plan.state,
+      nextOrdinal: this.plan.nextOrdinal,
+      minTrust: 0,
+      nowMs: this.nowMs,
+      committedMs: this.plan.committedMs,
+      rows: [...this.steps.values()],
+      rowEdges: this.edges,
+    };
+  }
+
+  /** Rows and edges are written before the decision that counts them. */
+  #take(succession: Succession): void {
+    for (const { row, input } of succession.added) {
+      this.steps.set(row.ordinal, row);
+      if (input !== null) this.inputs.set(`${String(row.ordinal)}/false`, { input: input.text });
+    }
+    const gone = new Set(succession.removedEdges.map((e) => `${String(e.from)}/${String(e.to)}`));
+    this.wire([...this.edges.filter((e) => !gone.has(`${String(e.from)}/${String(e.to)}`)), ...succession.addedEdges]);
+  }
+
+  #kept() {
+    return { plan: this.plan, steps: new Map(this.steps), edges: this.edges };
+  }
+
+  /** The transaction is rolled back. */
+  #rollBack(before: {
+    readonly plan: PlanRow;
+    readonly steps: Map<number, StepRow>;
+    readonly edges: BuiltEdge[];
+  }): void {
+    this.plan = before.plan;
+    this.steps = before.steps;
+    this.wire(before.edges);
   }
 
   pass(ms: number): void {
@@ -277,6 +342,11 @@ export class PlanWorld extends PlanStore {
     this.completions += 1;
     completeSlice(this, slice, error.needs);
   }
+}
+
+function replacementOf(succession: Succession): Replacement {
+  const { added, arrivals, settled, removed, rewired, readyAtOnce } = succession;
+  return { added: added.length, arrivals, settled, removed, rewired, readyAtOnce, claims: [] };
 }
 
 function numberedId(n: number): string {

@@ -1,33 +1,20 @@
-// Verbs of operators and approvers on a running plan, and the activation of a graph version. Not here: what executors cause.
-import { exceeded, plus } from "../amounts.ts";
-import type { Limits } from "../amounts.ts";
+// Verbs of operators and approvers on a running plan. Not here: new rows (activation.ts, rerun.ts), outcomes by hand (by-hand.ts),
+// and what executors cause.
 import type { Approval } from "../approval.ts";
-import { belowUsed } from "../budget.ts";
-import type { Constraints } from "../goal.ts";
 import type { ApprovalId } from "../id.ts";
 import { planHasEnded } from "../plan.ts";
 import { refused } from "../refusal.ts";
-import type { Refusal } from "../refusal.ts";
-import { hasEnded, hasNotBegun, STEP_FLAGS } from "../step.ts";
-import type { StepRow } from "../step.ts";
+import { hasNotBegun, STEP_FLAGS } from "../step.ts";
+import { settleArrivals } from "./activation.ts";
 import type { PlanDraft } from "./draft.ts";
-import { beginEnding, maybeFinish, stop, undoNext, withdrawApprovals } from "./ending.ts";
-import { claim } from "./lease.ts";
-import type { Claim } from "./lease.ts";
+import { beginEnding, maybeFinish, undoAgain, withdrawApprovals } from "./ending.ts";
 import { makeReady, requeue, unpark } from "./queue.ts";
-import { arrive, CASCADE_LIMIT, settleDependents, withdraw } from "./ready.ts";
-import { foresee } from "./resolve.ts";
+import { settleDependents, withdraw } from "./ready.ts";
 import { reviveStep } from "./revive.ts";
-import { MissingRows } from "./slice.ts";
+import { conflict, stillCascading } from "./verb.ts";
+import type { Verdict } from "./verb.ts";
 
-/** A verb's refusal, or undefined when it was carried out. */
-type Outcome = Refusal | undefined;
-
-function conflict(kind: string, id: string, state: string, explanation: string): Refusal {
-  return refused("STATE_CONFLICT", explanation, { metadata: { kind, id, state } }).refusal;
-}
-
-export function suspend(draft: PlanDraft): Outcome {
+export function suspend(draft: PlanDraft): Verdict {
   if (draft.plan.state !== "ACTIVE")
     return conflict(
       "plan",
@@ -42,7 +29,7 @@ export function suspend(draft: PlanDraft): Outcome {
   return undefined;
 }
 
-export function resume(draft: PlanDraft): Outcome {
+export function resume(draft: PlanDraft): Verdict {
   if (draft.plan.state !== "SUSPENDED")
     return conflict(
       "plan",
@@ -55,7 +42,7 @@ export function resume(draft: PlanDraft): Outcome {
   return undefined;
 }
 
-export function cancel(draft: PlanDraft, reason: string, compensate: boolean): Outcome {
+export function cancel(draft: PlanDraft, reason: string, compensate: boolean): Verdict {
   const { plan } = draft;
   if (planHasEnded(plan.state) || plan.ending !== null)
     return conflict("plan", plan.planId, plan.ending ?? plan.state, "The plan has ended, or is ending already.");
@@ -72,7 +59,7 @@ export function cancel(draft: PlanDraft, reason: string, compensate: boolean): O
 }
 
 /** The deadline has passed: the plan fails, and what is done is undone. */
-export function overdue(draft: PlanDraft): Outcome {
+export function overdue(draft: PlanDraft): Verdict {
   const { plan } = draft;
   if (
     plan.deadlineMs === null ||
@@ -86,10 +73,11 @@ export function overdue(draft: PlanDraft): Outcome {
   return undefined;
 }
 
-export function retry(draft: PlanDraft, ordinal: number): Outcome {
+export function retry(draft: PlanDraft, ordinal: number): Verdict {
   const row = draft.step(ordinal);
   const { plan } = draft;
-  if (row.state === "BACKING_OFF" && plan.ending === null) {
+  if (row.state === "COMPENSATION_FAILED" && row.current) return undoAgain(draft, row);
+  if (row.state === "BACKING_OFF" && (plan.ending === null || row.undoing)) {
     draft.setTimer(ordinal, null);
     requeue(draft, ordinal);
     draft.patch(ordinal, { notBeforeMs: null });
@@ -104,21 +92,7 @@ export function retry(draft: PlanDraft, ordinal: number): Outcome {
   return no;
 }
 
-/** While a cascade is under way, rows do not yet show who waits for whom. */
-function stillCascading(draft: PlanDraft): Refusal | undefined {
-  const { plan } = draft;
-  // Where few steps are, none is ever left over.
-  if (plan.nextOrdinal <= CASCADE_LIMIT) return undefined;
-  if (draft.slice.cascade === undefined) throw new MissingRows({ cascade: true });
-  if ((draft.slice.cascade?.frontier.length ?? 0) === 0) return undefined;
-  return refused("STATE_CONFLICT", "Many steps of this plan are just being moved; try again in a moment.", {
-    metadata: { kind: "plan", id: plan.planId, state: plan.state },
-    lifter: "TIME",
-    retryable: true,
-  }).refusal;
-}
-
-export function skip(draft: PlanDraft, ordinal: number): Outcome {
+export function skip(draft: PlanDraft, ordinal: number): Verdict {
   const row = draft.step(ordinal);
   if (!hasNotBegun(row.state) || row.undoing)
     return conflict(
@@ -135,7 +109,7 @@ export function skip(draft: PlanDraft, ordinal: number): Outcome {
   return undefined;
 }
 
-export function hold(draft: PlanDraft, ordinal: number): Outcome {
+export function hold(draft: PlanDraft, ordinal: number): Verdict {
   const row = draft.step(ordinal);
   if (!hasNotBegun(row.state) || row.undoing)
     return conflict(
@@ -165,7 +139,7 @@ export function hold(draft: PlanDraft, ordinal: number): Outcome {
   return undefined;
 }
 
-export function release(draft: PlanDraft, ordinal: number): Outcome {
+export function release(draft: PlanDraft, ordinal: number): Verdict {
   const row = draft.step(ordinal);
   if (!row.heldBack) return conflict("step", row.key, row.state, `Step ${row.key} is not held.`);
   draft.patch(ordinal, { heldBack: false });
@@ -174,7 +148,7 @@ export function release(draft: PlanDraft, ordinal: number): Outcome {
   return undefined;
 }
 
-export function decideApproval(draft: PlanDraft, approvalId: ApprovalId, approve: boolean, comment: string): Outcome {
+export function decideApproval(draft: PlanDraft, approvalId: ApprovalId, approve: boolean, comment: string): Verdict {
   const approval = draft.pendingApprovals().find((a) => a.approvalId === approvalId);
   if (approval === undefined)
     return refused("NOT_FOUND", `There is no pending approval ${approvalId}.`, {
@@ -220,125 +194,6 @@ function rejectCommit(draft: PlanDraft): void {
   const { plan } = draft;
   plan.pendingVersion = 0;
   if (plan.state === "AWAITING_RATIFICATION") draft.movePlan("UNCOMMITTED");
-}
-
-export interface Activation {
-  readonly version: number;
-  /** Effective limits: the charter's and the goal's, or those of the re-plan. */
-  readonly constraints: Constraints;
-  /** Current rows that the version brings; they are stored already. */
-  readonly added: number;
-  /** Of these, the ones that wait for nothing and must be resolved or approved first. */
-  readonly arrivals: readonly number[];
-  /** Ended rows that stay and that new rows depend on. */
-  readonly settled: readonly number[];
-  /** Rows that the version drops or replaces. */
-  readonly removed: readonly number[];
-  /** Rows that stay and whose edges changed. */
-  readonly rewired: readonly { readonly ordinal: number; readonly waitingOn: number }[];
-  /** New rows that are READY already; the counters need no look at each. */
-  readonly readyAtOnce: number;
-  /** For some of the new rows that are READY already, executors that wait for them. */
-  readonly claims: readonly Claim[];
-  readonly traceparent: string;
-}
-
-/** Makes a version the active one: O(what it changes). */
-export function activate(draft: PlanDraft, activation: Activation): Outcome {
-  const { plan, context } = draft;
-  const first = plan.activeVersion === 0;
-  const { budget, deadlineMs, minTrust } = activation.constraints;
-  const no = mayNotActivate(draft, budget);
-  if (no !== undefined) return no;
-  plan.account = {
-    ...plan.account,
-    currency: budget.currency,
-    allotted: {
-      tokens: budget.tokens,
-      moneyMicros: budget.moneyMicros,
-      wallMs: budget.wallMs,
-      energyMillijoules: budget.energyMillijoules,
-    },
-  };
-  plan.minTrust = minTrust;
-  plan.activeVersion = activation.version;
-  plan.pendingVersion = 0;
-  if (plan.state !== "ACTIVE" && plan.state !== "SUSPENDED") draft.movePlan("ACTIVE");
-  if (first) {
-    plan.committedMs = context.nowMs;
-    plan.traceparent = activation.traceparent;
-  }
-  plan.finishedMs = null;
-  plan.reason = "";
-  plan.deadlineMs = deadlineMs === null ? null : (plan.committedMs ?? context.nowMs) + deadlineMs;
-  draft.setGoal({ state: "ACTIVE", finishedMs: null });
-  const missing = [
-    ...activation.removed,
-    ...activation.rewired.map((r) => r.ordinal),
-    ...activation.arrivals,
-    ...activation.settled,
-  ].filter((o) => draft.find(o) === undefined);
-  if (missing.length > 0) throw new MissingRows({ steps: missing });
-  plan.stepsTotal += activation.added;
-  plan.nextOrdinal += activation.added;
-  if (plan.state === "SUSPENDED") plan.stepsStarved += activation.readyAtOnce;
-  let undo = false;
-  for (const ordinal of activation.removed) undo = drop(draft, draft.step(ordinal)) || undo;
-  for (const { ordinal, waitingOn } of activation.rewired) {
-    if (draft.step(ordinal).state === "PENDING") draft.patch(ordinal, { waitingOn });
-  }
-  const rewired = activation.rewired.filter(
-    ({ ordinal, waitingOn }) => waitingOn === 0 && draft.step(ordinal).state === "PENDING",
-  );
-  settleArrivals(draft, [...activation.arrivals, ...rewired.map(({ ordinal }) => ordinal)]);
-  settleDependents(draft, activation.settled);
-  if (undo) undoNext(draft);
-  // More may be authorised than before.
-  if (plan.state === "ACTIVE") unpark(draft);
-  for (const wanted of activation.claims) claim(draft, wanted);
-  maybeFinish(draft);
-  return undefined;
-}
-
-function mayNotActivate(draft: PlanDraft, budget: Limits): Refusal | undefined {
-  const { plan } = draft;
-  if (plan.ending !== null || plan.state === "COMPENSATING" || plan.state === "CANCELLED") {
-    return conflict(
-      "plan",
-      plan.planId,
-      plan.ending ?? plan.state,
-      "The plan was cancelled, or is ending; no version can become active.",
-    );
-  }
-  const { held, spent, presumed } = plan.account;
-  const used = plus(plus(held, spent), presumed);
-  const [over] = exceeded(used, budget);
-  if (over !== undefined) return belowUsed(over, used[over], budget[over] ?? 0).refusal;
-  return stillCascading(draft);
-}
-
-/** A row that the new version does not have. True when it is to be undone. */
-function drop(draft: PlanDraft, row: StepRow): boolean {
-  const { plan } = draft;
-  plan.stepsTotal -= 1;
-  if (hasNotBegun(row.state) && !row.undoing) {
-    if (row.state === "BACKING_OFF") draft.setTimer(row.ordinal, null);
-    withdraw(draft, row.ordinal);
-    draft.patch(row.ordinal, { current: false });
-    draft.move(row.ordinal, "CANCELLED", { waitingOn: 0 });
-    return false;
-  }
-  draft.patch(row.ordinal, { current: false });
-  if (row.state === "LEASED" && !row.undoing) stop(draft, draft.step(row.ordinal), "dropped by a re-plan");
-  return row.state === "SUCCEEDED";
-}
-
-function settleArrivals(draft: PlanDraft, ordinals: readonly number[]): void {
-  foresee(draft, ordinals);
-  settleDependents(
-    draft,
-    ordinals.filter((ordinal) => !hasEnded(draft.step(ordinal).state) && arrive(draft, ordinal) === "ended"),
-  );
 }
 
 export interface Ratification {

@@ -2,25 +2,20 @@
 import type { ApprovalId, ReadyStep, RecordId } from "../id.ts";
 import { decided } from "../refusal.ts";
 import type { Decision, Refusal } from "../refusal.ts";
-import {
-  activate,
-  cancel,
-  decideApproval,
-  hold,
-  release,
-  requestRatification,
-  resume,
-  retry,
-  skip,
-  suspend,
-} from "./control.ts";
-import type { Activation, Ratification } from "./control.ts";
-import { PlanDraft } from "./draft.ts";
+import { activate } from "./activation.ts";
+import type { Activation, Replacement } from "./activation.ts";
+import { cancel, decideApproval, hold, release, requestRatification, resume, retry, skip, suspend } from "./control.ts";
+import type { Ratification } from "./control.ts";
+import { outputsText, resolveByHand } from "./by-hand.ts";
+import type { ByHand } from "./by-hand.ts";
+import { CHANGES_LIMIT, PlanDraft } from "./draft.ts";
 import type { DecideContext, StopOrderDraft } from "./draft.ts";
 import { maybeFinish, sweep } from "./ending.ts";
 import type { Claim } from "./lease.ts";
 import { makeReady, orderKeyAt } from "./queue.ts";
 import { settleDependents } from "./ready.ts";
+import { rerun } from "./rerun.ts";
+import type { RerunStory } from "./rerun.ts";
 import { MissingRows } from "./slice.ts";
 import type { PlanChanges, PlanSlice } from "./slice.ts";
 import type { StepRow } from "../step.ts";
@@ -34,6 +29,15 @@ export type PlanCommand =
       readonly approvalId: ApprovalId;
       readonly approve: boolean;
       readonly comment: string;
+    }
+  | ({ readonly kind: "resolve" } & ByHand)
+  | {
+      readonly kind: "rerun";
+      /** Its new row. */ readonly ordinal: number;
+      readonly reason: string;
+      readonly cascade: boolean;
+      readonly replacement: Replacement;
+      readonly story: RerunStory;
     }
   | ({
       readonly kind: "activate";
@@ -85,6 +89,12 @@ export function decidePlan(slice: PlanSlice, command: PlanCommand, context: Deci
     case "decide-approval":
       no = decideApproval(draft, command.approvalId, command.approve, command.comment);
       break;
+    case "resolve":
+      no = resolveByHand(draft, command, recordId);
+      break;
+    case "rerun":
+      no = rerun(draft, command.replacement);
+      break;
     case "activate":
       no = activate(draft, command);
       break;
@@ -93,10 +103,18 @@ export function decidePlan(slice: PlanSlice, command: PlanCommand, context: Deci
       break;
   }
   if (no !== undefined) return { ok: false, refusal: no };
-  draft.record(operationOf(command), bodyOf(draft, command, approvalId), { id: recordId });
-  const leased = command.kind === "activate" ? leasedBy(draft, command.claims) : [];
+  draft.record(operationOf(command), bodyOf(draft, command, approvalId), {
+    id: recordId,
+    payload: command.kind === "resolve" ? outputsText(command) : null,
+  });
+  const leased = leasedBy(draft, claimsOf(command));
   const ready = readySteps(draft);
   return decided({ changes: draft.changes(), recordId, stops: draft.stops, ready, leased, approvalId });
+}
+
+function claimsOf(command: PlanCommand): readonly Claim[] {
+  if (command.kind === "rerun") return command.replacement.claims;
+  return command.kind === "activate" ? command.claims : [];
 }
 
 function leasedBy(draft: PlanDraft, claims: readonly Claim[]): readonly StepRow[] {
@@ -122,6 +140,8 @@ function operationOf(command: PlanCommand): string {
     case "skip":
     case "hold":
     case "release":
+    case "resolve":
+    case "rerun":
       return `step.${command.kind}`;
     case "decide-approval":
       return "approval.decide";
@@ -149,6 +169,41 @@ function bodyOf(
     case "release": {
       const row = draft.step(command.ordinal);
       return { step: row.key, ordinal: row.ordinal, state: row.state, reason: command.reason };
+    }
+    case "resolve": {
+      const row = draft.step(command.ordinal);
+      const { result, usage } = command;
+      return {
+        step: row.key,
+        ordinal: row.ordinal,
+        state: row.state,
+        fencing: row.fencing,
+        attempt: row.attempt,
+        reason: command.reason,
+        usage,
+        ...(row.undoing ? { undoing: true } : {}),
+        ...(result.kind === "failure"
+          ? { error_class: result.failure.errorClass, message: result.failure.message.slice(0, 4_096) }
+          : { outputs_digest: result.outputsDigest }),
+      };
+    }
+    case "rerun": {
+      const { rerun: again, stale, compensated, notCompensable, stopped } = command.story;
+      const named = (keys: readonly string[]): readonly string[] => keys.slice(0, CHANGES_LIMIT);
+      const row = draft.step(command.ordinal);
+      return {
+        ...state,
+        step: row.key,
+        ordinal: row.ordinal,
+        state: row.state,
+        reason: command.reason,
+        cascade: command.cascade,
+        rerun: named(again),
+        stale: named(stale),
+        compensated: named(compensated),
+        not_compensable: named(notCompensable),
+        stopped: named(stopped),
+      };
     }
     case "decide-approval":
       return { ...state, approval: command.approvalId, approved: command.approve, comment: command.comment };

@@ -2,6 +2,8 @@
 import { demandOf } from "../demand.ts";
 import { payloadText } from "../payload.ts";
 import { planHasEnded } from "../plan.ts";
+import { refused } from "../refusal.ts";
+import type { Refusal } from "../refusal.ts";
 import { hasNotBegun } from "../step.ts";
 import type { StepRow } from "../step.ts";
 import { isCompensable } from "./draft.ts";
@@ -102,6 +104,31 @@ export function undoNext(draft: PlanDraft): boolean {
   if (plan.ending !== null && plan.state !== "COMPENSATING") draft.movePlan("COMPENSATING");
   beginUndo(draft, next.ordinal);
   return true;
+}
+
+/** Tries again to undo what could not be undone; a plan that had ended takes its ending up again. */
+export function undoAgain(draft: PlanDraft, row: StepRow): Refusal | undefined {
+  const { plan } = draft;
+  const { undo } = draft.slice;
+  if (undo === null) throw new MissingRows({ undo: true });
+  if (undo.busy !== null && isUndoing(draft.step(undo.busy)))
+    return refused(
+      "STATE_CONFLICT",
+      "Another effect of this plan is being undone; this one can be tried again after it.",
+      {
+        metadata: { kind: "step", id: row.key, state: row.state },
+        lifter: "TIME",
+        retryable: true,
+      },
+    ).refusal;
+  if (plan.state === "FAILED" || plan.state === "CANCELLED") {
+    // The goal has ended with it and stays so: only its undoing goes on.
+    plan.ending = plan.state;
+    plan.finishedMs = null;
+    draft.movePlan("COMPENSATING");
+  }
+  beginUndo(draft, row.ordinal);
+  return undefined;
 }
 
 function isUndoing(row: StepRow): boolean {

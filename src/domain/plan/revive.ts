@@ -7,6 +7,7 @@ import type { PlanDraft } from "./draft.ts";
 import { failsPlan } from "./failure.ts";
 import { allows, arrive, settleDependents, withdraw } from "./ready.ts";
 import { foresee } from "./resolve.ts";
+import { wasUndone } from "./rerun.ts";
 import { MissingRows } from "./slice.ts";
 
 interface Parent {
@@ -18,13 +19,14 @@ interface Parent {
  * The failed step runs again, once what it depends on allows it. So do the steps that were cancelled with the plan, and those
  * skipped after one that runs again; what depends on any of these and has not begun waits for it anew. A failed plan becomes
  * active; steps whose failure alone would fail it run again with it. A plan whose effects were undone stays as it is.
+ * With `succeed`, which writes that, the step has succeeded after all instead of running again.
  */
-export function reviveStep(draft: PlanDraft, ordinal: number): Refusal | undefined {
+export function reviveStep(draft: PlanDraft, ordinal: number, succeed?: () => void): Refusal | undefined {
   if (!draft.slice.whole) throw new MissingRows({ whole: true });
   const { plan } = draft;
   const all = [...draft.slice.steps.keys()].map((o) => draft.step(o));
   const rows = all.filter((row) => row.current);
-  if (rows.some((row) => row.undoing || row.state === "COMPENSATED" || row.state === "COMPENSATION_FAILED")) {
+  if (wasUndone(rows)) {
     return refused("STATE_CONFLICT", "Effects of this plan were undone; re-plan it instead.", {
       metadata: { kind: "plan", id: plan.planId, state: plan.state },
     }).refusal;
@@ -33,6 +35,7 @@ export function reviveStep(draft: PlanDraft, ordinal: number): Refusal | undefin
   const roots = [ordinal, ...fatal(draft, rows)];
   const revived = whatRunsAgain(draft, rows, parents, new Set(roots));
   for (const root of roots) {
+    if (root === ordinal && succeed !== undefined) continue;
     const before = (parents.get(root) ?? []).find((parent) => blocks(draft, parent, revived));
     if (before === undefined) continue;
     const [row, { key, state }] = [draft.step(root), draft.step(before.from)];
@@ -61,6 +64,10 @@ export function reviveStep(draft: PlanDraft, ordinal: number): Refusal | undefin
     waitingOn: waitsFor(row),
   }));
   for (const { row, waitingOn } of counts) {
+    if (row.ordinal === ordinal && succeed !== undefined) {
+      succeed();
+      continue;
+    }
     if (row.state === "PENDING") {
       draft.waitFor(row.ordinal, waitingOn);
       continue;
@@ -78,10 +85,10 @@ export function reviveStep(draft: PlanDraft, ordinal: number): Refusal | undefin
     return row.state === "PENDING" && row.waitingOn === 0;
   });
   foresee(draft, arrivals);
-  settleDependents(
-    draft,
-    arrivals.filter((each) => draft.step(each).state === "PENDING" && arrive(draft, each) === "ended"),
-  );
+  settleDependents(draft, [
+    ...arrivals.filter((each) => draft.step(each).state === "PENDING" && arrive(draft, each) === "ended"),
+    ...(succeed === undefined ? [] : [ordinal]),
+  ]);
   return undefined;
 }
 
