@@ -20,7 +20,9 @@ const { values } = parseArgs({
   },
 });
 const seconds = Number(values.seconds);
-const chosen = MEASUREMENTS.filter(({ name }) => values.only === undefined || values.only.includes(name));
+const chosen = MEASUREMENTS.filter(({ name, onlyAsked = false }) =>
+  values.only === undefined ? !onlyAsked : values.only.includes(name),
+);
 if (!(seconds > 0) || chosen.length === 0) {
   console.error(
     `usage: npm run bench -- [--only NAME]… [--seconds N] [--embedded] [--json FILE] [--log FILE]\nnames: ${MEASUREMENTS.map((m) => m.name).join(", ")}`,

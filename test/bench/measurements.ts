@@ -1,4 +1,5 @@
 // The measurements, one function each: what they print and the flat keys they give. Not here: the stage they stand on.
+import { manyGoals } from "./many-goals.ts";
 import { shapeCeiling } from "./shape-ceiling.ts";
 import { CHAIN_COMMITS, insertCeiling, rowCeiling } from "./row-ceiling.ts";
 import { sqlCeiling } from "./sql-ceiling.ts";
@@ -17,6 +18,8 @@ export interface Figure {
 
 export interface Measurement {
   readonly name: string;
+  /** Takes minutes: not part of a run of everything. */
+  readonly onlyAsked?: boolean;
   run(stage: Stage): Promise<readonly Figure[]>;
 }
 
@@ -274,6 +277,28 @@ const large: Measurement = {
     }),
 };
 
+const goals: Measurement = {
+  name: "goals",
+  onlyAsked: true,
+  run: async (stage) => {
+    const client = await stage.client();
+    try {
+      const { goals: count, worstP50Ms, each } = await manyGoals(stage.url, client);
+      const found = each.map((it) => `${it.filter}: p50 ${it.p50Ms.toFixed(1)}, p99 ${it.p99Ms.toFixed(1)} ms`);
+      return [
+        {
+          key: "query_million_p50_ms",
+          value: worstP50Ms,
+          unit: "ms",
+          note: `first page of a filter over ${count.toLocaleString("en")} goals, the slowest of ${found.join("; ")}`,
+        },
+      ];
+    } finally {
+      client.close();
+    }
+  },
+};
+
 /** In the order in which they are run: what may leave a backlog behind comes after what must be idle. */
 export const MEASUREMENTS: readonly Measurement[] = [
   sql,
@@ -287,4 +312,5 @@ export const MEASUREMENTS: readonly Measurement[] = [
   unary,
   stream({ name: "one-plan", key: "stream_steps_per_s_one_plan", streams: 8, slots: 64, orgs: 1, steps: 20_000 }),
   large,
+  goals,
 ];

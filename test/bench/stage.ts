@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import { IdentityService } from "../../gen/maestro/v1/identity_service_pb.ts";
 import { nativeClient } from "../support/load/client.ts";
+import type { NativeClient } from "../support/load/client.ts";
 import type { Counters } from "../support/load/process.ts";
 import { startLoad } from "../support/load/remote.ts";
 import type { LoadProcess } from "../support/load/remote.ts";
@@ -19,6 +20,8 @@ export interface Stage {
   stopServer(): Promise<void>;
   /** What the probe said after a second in which the freshly started server had nothing to do. */
   idle(): Promise<ProbeReading>;
+  /** A client of the home org; close it. */
+  client(): Promise<NativeClient>;
   /** A fresh load process, connected as so many orgs (1: the local one). Ends with `work`. */
   withLoad<T>(orgs: number, work: (load: LoadProcess) => Promise<T>): Promise<T>;
   say(text: string): void;
@@ -62,6 +65,10 @@ export function makeStage(options: {
     stopServer: async () => {
       await server?.stop();
       server = undefined;
+    },
+    client: async () => {
+      const { target } = await stage.server();
+      return nativeClient(target, homeKey);
     },
     withLoad: async (orgs, work) => {
       const { target } = await stage.server();
