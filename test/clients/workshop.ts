@@ -24,7 +24,7 @@ export class Workshop {
     for (const path of ["proto", "buf.yaml", `buf.gen.${language}.yaml`, `test/clients/${language}`]) {
       cpSync(join(ROOT, path), join(this.folder, path), {
         recursive: true,
-        filter: (source) => !/[/\\](\.venv|__pycache__|target|released\.binpb)$/.test(source),
+        filter: (source) => !/[/\\](\.venv|__pycache__|gen|target|released\.binpb)$/.test(source),
       });
     }
     writeThirdPartyProtos(PACKAGES, join(this.folder, "build", "protos"));
