@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { runCli } from "../../src/cli/cli.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 export const NODE = [process.execPath, "--experimental-strip-types", "--disable-warning=ExperimentalWarning"] as const;
@@ -97,6 +98,20 @@ export class Running {
 
 export function maestro(args: readonly string[], options?: CommandOptions): Running {
   return new Running([...NODE, MAIN, ...args], options);
+}
+
+/** The command in this process: quicker, and without signals, standard input and a terminal. */
+export async function here(args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  const said = { out: "", err: "" };
+  const code = await runCli(args, {
+    out: (text) => void (said.out += text),
+    err: (text) => void (said.err += text),
+    terminal: false,
+    columns: 200,
+    env: { ...env },
+    signal: new AbortController().signal,
+  });
+  return { code, ...said };
 }
 
 /** What this process was told is not for the command: it sees only what its test gives. */

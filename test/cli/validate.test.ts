@@ -4,8 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
-import { runCli } from "../../src/cli/cli.ts";
-import { maestro } from "./command.ts";
+import { here, maestro } from "./command.ts";
 import type { CommandOptions, Ended } from "./command.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "maestro cli-"));
@@ -27,20 +26,6 @@ steps:
 
 async function run(args: readonly string[], options?: CommandOptions): Promise<Ended> {
   return await maestro(args, { cwd: folder, ...options }).ended;
-}
-
-/** The same in this process, which is quicker: nothing of these is about processes. */
-async function here(...args: readonly string[]): Promise<Ended> {
-  const said = { out: "", err: "" };
-  const code = await runCli(args, {
-    out: (text) => void (said.out += text),
-    err: (text) => void (said.err += text),
-    terminal: false,
-    columns: 200,
-    env: {},
-    signal: new AbortController().signal,
-  });
-  return { code, ...said };
 }
 
 describe("validate", () => {
@@ -154,7 +139,7 @@ describe("validate", () => {
 
 describe("the command", () => {
   test("prints a JSON Schema for editors", async () => {
-    const { code, out } = await here("schema");
+    const { code, out } = await here(["schema"]);
     expect(code).toBe(0);
     expect(JSON.parse(out)).toMatchObject({ type: "object", required: ["charter", "goal", "steps"] });
   });
@@ -170,7 +155,7 @@ describe("the command", () => {
     [["--server", "ftp://x", "executor", "run"], /is not the address of a server/],
     [["--server", "http://198.51.100.1:8002", "executor", "run"], /name the orgs whose commands may run here/],
   ])("%j is misused: exit code 2", async (args, said) => {
-    const { code, err, out } = await here(...args);
+    const { code, err, out } = await here(args);
     expect(err).toMatch(said);
     expect(code).toBe(2);
     expect(out).toBe("");
@@ -183,12 +168,12 @@ describe("the command", () => {
   });
 
   test("prints help and version on standard output: exit code 0", async () => {
-    const [help, version, verb] = await Promise.all([here("--help"), here("--version"), here("apply", "--help")]);
-    const verbs = "serve validate schema apply watch explain logs approve reject trace executor";
+    const [help, version, verb] = await Promise.all([here(["--help"]), here(["--version"]), here(["apply", "--help"])]);
+    const verbs = "init serve validate schema apply watch explain logs approve reject trace executor";
     for (const command of verbs.split(" ")) expect(help.out).toMatch(new RegExp(`^ {2}${command}\\b`, "m"));
     expect(version.out).toMatch(/^\d+\.\d+\.\d+\n$/);
     expect(verb.out).toContain("--local");
-    expect((await here("executor", "run", "--help")).out).toContain("run untrusted commands as another user");
+    expect((await here(["executor", "run", "--help"])).out).toContain("run untrusted commands as another user");
     expect([help.code, version.code, verb.code]).toEqual([0, 0, 0]);
   });
 });
