@@ -2,6 +2,15 @@
 import { approvalDecide } from "./operations/approval-decide.ts";
 import { approvalGet } from "./operations/approval-get.ts";
 import { approvalList } from "./operations/approval-list.ts";
+import { artifactAbort } from "./operations/artifact-abort.ts";
+import { artifactBegin } from "./operations/artifact-begin.ts";
+import { artifactChunk } from "./operations/artifact-chunk.ts";
+import { artifactDelete } from "./operations/artifact-delete.ts";
+import { artifactFinish } from "./operations/artifact-finish.ts";
+import { artifactGet } from "./operations/artifact-get.ts";
+import { ArtifactHashes } from "./operations/artifact-hashes.ts";
+import { artifactList } from "./operations/artifact-list.ts";
+import { artifactUploadGet } from "./operations/artifact-upload-get.ts";
 import { charterDeclare } from "./operations/charter-declare.ts";
 import { charterGet } from "./operations/charter-get.ts";
 import { charterList } from "./operations/charter-list.ts";
@@ -41,16 +50,31 @@ import { stepList } from "./operations/step-list.ts";
 import { stepRelease } from "./operations/step-release.ts";
 import { stepRetry } from "./operations/step-retry.ts";
 import { stepSkip } from "./operations/step-skip.ts";
+import type { ArtifactLimits } from "./domain/artifact.ts";
 import type { KeyId } from "./domain/id.ts";
 import type { HeavyWork } from "./operations/heavy-work.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { Operations } from "./transport/handlers/operations.ts";
 
-export function allOperations(heavy: HeavyWork, dispatcher: Dispatcher, keyEnded: (keyId: KeyId) => void): Operations {
+export function allOperations(
+  heavy: HeavyWork,
+  dispatcher: Dispatcher,
+  keyEnded: (keyId: KeyId) => void,
+  artifacts: ArtifactLimits,
+): Operations {
+  const hashes = new ArtifactHashes();
   return {
     approvalDecide: approvalDecide(heavy),
     approvalGet,
     approvalList,
+    artifactAbort: artifactAbort(hashes),
+    artifactBegin: artifactBegin(artifacts),
+    artifactChunk: artifactChunk(hashes),
+    artifactDelete,
+    artifactFinish: artifactFinish(hashes),
+    artifactGet,
+    artifactList,
+    artifactUploadGet,
     charterDeclare,
     charterGet,
     charterList,

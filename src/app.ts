@@ -8,12 +8,13 @@ import { createDispatcher } from "./dispatch/create.ts";
 import { SILENCE_MS } from "./dispatch/connection.ts";
 import { KEY_LIFETIME_MS } from "./dispatch/keys.ts";
 import { ServerSession } from "./dispatch/session.ts";
-import type { IdMaker, OrgId } from "./domain/id.ts";
+import type { IdMaker, KeyId, OrgId } from "./domain/id.ts";
 import { DEFAULT_ORG } from "./domain/principal.ts";
 import { createAccount } from "./engine/account.ts";
 import { createAdmissions } from "./engine/admissions.ts";
 import { createIdentify } from "./engine/identify.ts";
 import { createPipeline } from "./engine/pipeline.ts";
+import { sweepArtifacts } from "./operations/artifact-sweep.ts";
 import { ensureBootstrapKey } from "./operations/bootstrap-key.ts";
 import { heavyWork } from "./operations/heavy-work.ts";
 import type { Store } from "./store/ports/store.ts";
@@ -149,10 +150,14 @@ async function start(
     committed: (news) => dispatcher.committed(news),
     handover: (orgId) => dispatcher.handover(orgId),
   });
-  const operations = allOperations(heavy, dispatcher, (keyId) => {
+  const keyEnded = (keyId: KeyId): void => {
     // A key that was revoked here is not believed for a moment longer than its transaction.
     identify.end(keyId);
     dispatcher.keyEnded(keyId);
+  };
+  const operations = allOperations(heavy, dispatcher, keyEnded, {
+    artifactBytes: config.artifactMaxBytes,
+    orgBytes: config.artifactOrgBytes,
   });
 
   const down = new AbortController();
@@ -204,8 +209,14 @@ async function start(
     },
     onTrouble("housekeeping failed"),
   );
+  const sweep = createLoop(
+    RARE_MS,
+    async () => void (await sweepArtifacts(store, () => session.id)),
+    onTrouble("sweeping artifacts failed"),
+  );
   housekeeping.start();
   rare.start();
+  sweep.start();
 
   const close = async (): Promise<void> => {
     down.abort();
@@ -218,7 +229,7 @@ async function start(
     ]);
     fast.destroy();
     wide.destroy();
-    await Promise.all([rare.stop(), housekeeping.stop()]);
+    await Promise.all([rare.stop(), housekeeping.stop(), sweep.stop()]);
     await admissions.flush();
     await heavy.close();
     await store.close();

@@ -22,11 +22,16 @@ export interface Config {
   readonly bootstrapKey: string | null;
   readonly logLevel: string;
   readonly poolSize: number;
+  /** Largest artifact, bytes. */
+  readonly artifactMaxBytes: number;
+  /** All artifacts of an org, bytes. */
+  readonly artifactOrgBytes: number;
 }
 
 export type ConfigResult =
   { readonly ok: true; readonly config: Config } | { readonly ok: false; readonly mistakes: readonly string[] };
 
+const GIB = 1024 ** 3;
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"];
 
 interface Setting {
@@ -47,6 +52,16 @@ export const SETTINGS = {
     env: "MAESTRO_POOL_SIZE",
     kind: "number",
     help: "connections to the database for operations (10); dispatch has half as many of its own, and three more stand apart",
+  },
+  artifactMaxBytes: {
+    env: "MAESTRO_ARTIFACT_MAX_BYTES",
+    kind: "number",
+    help: "size of the largest artifact, bytes (1 GiB)",
+  },
+  artifactOrgBytes: {
+    env: "MAESTRO_ARTIFACT_ORG_BYTES",
+    kind: "number",
+    help: "what all artifacts of an org may take, bytes (10 GiB)",
   },
   tlsCert: { env: "MAESTRO_TLS_CERT", kind: "text", help: "certificate chain, PEM file" },
   tlsKey: { env: "MAESTRO_TLS_KEY", kind: "text", help: "private key, PEM file" },
@@ -179,6 +194,8 @@ export function readConfig({ flags, environment, file }: ConfigSources): ConfigR
   if (bootstrapKey !== null && !/^[!-~]{32,256}$/.test(bootstrapKey))
     say("bootstrapKey", "must be 32 to 256 visible ASCII characters without spaces; `openssl rand -hex 32` makes one");
   const poolSize = number("poolSize", 10, 2, 200);
+  const artifactMaxBytes = number("artifactMaxBytes", GIB, 0, 1_024 * GIB);
+  const artifactOrgBytes = number("artifactOrgBytes", 10 * GIB, 0, Number.MAX_SAFE_INTEGER);
   if (mistakes.length > 0) return { ok: false, mistakes };
   return {
     ok: true,
@@ -196,6 +213,8 @@ export function readConfig({ flags, environment, file }: ConfigSources): ConfigR
       bootstrapKey,
       logLevel,
       poolSize,
+      artifactMaxBytes,
+      artifactOrgBytes,
     },
   };
 }

@@ -14,6 +14,7 @@ export type KeyId = Branded<"KeyId">;
 export type RecordId = Branded<"RecordId">;
 export type SessionId = Branded<"SessionId">;
 export type DemandId = Branded<"DemandId">;
+export type UploadId = Branded<"UploadId">;
 
 /**
  * Ids inside the service are plain lower-case UUID texts (the store's form); on every wire they are TypeIDs with
@@ -28,6 +29,7 @@ export const ID_PREFIX = {
   approval: "appr",
   key: "key",
   record: "rec",
+  upload: "upl",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIX;

@@ -3,6 +3,7 @@ import { getOption } from "@bufbuild/protobuf";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
 import { operations } from "../../gen/maestro/v1/options_pb.ts";
 import { ApprovalService } from "../../gen/maestro/v1/approval_service_pb.ts";
+import { ArtifactService } from "../../gen/maestro/v1/artifact_service_pb.ts";
 import { CharterService } from "../../gen/maestro/v1/charter_service_pb.ts";
 import { DispatchService } from "../../gen/maestro/v1/dispatch_service_pb.ts";
 import { ExecutorService } from "../../gen/maestro/v1/executor_service_pb.ts";
@@ -25,6 +26,7 @@ export const SERVICES: readonly DescService[] = [
   DispatchService,
   ExecutorService,
   ApprovalService,
+  ArtifactService,
   IdentityService,
 ];
 

@@ -4,7 +4,7 @@ import { NOTHING } from "../../src/domain/amounts.ts";
 import type { Approval } from "../../src/domain/approval.ts";
 import { demandOf } from "../../src/domain/demand.ts";
 import type { Goal } from "../../src/domain/goal.ts";
-import type { ApprovalId, ExecutorId, KeyId, OrgId, SessionId } from "../../src/domain/id.ts";
+import type { ApprovalId, ExecutorId, KeyId, OrgId, SessionId, UploadId } from "../../src/domain/id.ts";
 import type { Charter } from "../../src/domain/charter.ts";
 import type { Tx } from "../../src/store/ports/store.ts";
 import { asAdmin } from "../support/database.ts";
@@ -20,6 +20,7 @@ interface Full {
   readonly executorId: ExecutorId;
   readonly keyId: KeyId;
   readonly approvalId: ApprovalId;
+  readonly uploadId: UploadId;
   readonly key: string;
 }
 
@@ -75,6 +76,19 @@ const reads: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>> 
   "executors.demands": (tx, f) => tx.executors.demands(f.orgId),
   "approvals.find": (tx, f) => tx.approvals.find(f.orgId, f.approvalId),
   "approvals.list": (tx, f) => tx.approvals.list(f.orgId, { planId: null, pendingOnly: false }, page),
+  "artifacts.find": (tx, f) => tx.artifacts.find(f.orgId, DIGEST),
+  "artifacts.lock": (tx, f) => tx.artifacts.lock(f.orgId, DIGEST),
+  "artifacts.list": (tx, f) => tx.artifacts.list(f.orgId, page),
+  "artifacts.list on": (tx, f) => tx.artifacts.list(f.orgId, { limit: 1, after: [2, ""] }),
+  "artifacts.openUse": (tx, f) => tx.artifacts.openUse(f.orgId, DIGEST),
+  "artifacts.findUpload": (tx, f) => tx.artifacts.findUpload(f.orgId, f.uploadId),
+  "artifacts.findUploadOf": (tx, f) => tx.artifacts.findUploadOf(f.orgId, "p", DIGEST),
+  "artifacts.lockUpload": (tx, f) => tx.artifacts.lockUpload(f.orgId, f.uploadId, "change"),
+  "artifacts.lockUpload to share": (tx, f) => tx.artifacts.lockUpload(f.orgId, f.uploadId, "share"),
+  "artifacts.chunk": (tx, f) => tx.artifacts.chunk(f.orgId, f.uploadId, 0),
+  "artifacts.received": async (tx, f) => ((await tx.artifacts.received(f.orgId, f.uploadId, 1)).bytes > 0 ? [1] : []),
+  "artifacts.use": async (tx, f) =>
+    (await tx.artifacts.use(f.orgId, f.goal.planId, [DIGEST])).length === 0 || undefined,
   "identity.findOrg": (tx, f) => tx.identity.findOrg(f.orgId),
   "identity.findKey": (tx, f) => tx.identity.findKey(f.orgId, f.keyId),
   "identity.listKeys": (tx, f) => tx.identity.listKeys(f.orgId, page),
@@ -110,6 +124,18 @@ const writes: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>>
   "executors.setSession": (tx, f) => tx.executors.setSession(f.orgId, f.executorId, newId() as SessionId, null, 1),
   "executors.seen": (tx, f) => tx.executors.seen(f.orgId, f.executorId, Number.MAX_SAFE_INTEGER),
   "executors.ensureDemands": (tx, f) => tx.executors.ensureDemands([demandOf(f.orgId, "intruder", {}, 0)]),
+  "artifacts.lockAccount": (tx, f) => tx.artifacts.lockAccount(f.orgId),
+  "artifacts.saveAccount": (tx, f) => tx.artifacts.saveAccount(f.orgId, { keptBytes: 99, promisedBytes: 99 }),
+  "artifacts.add": (tx, f) => tx.artifacts.add({ ...artifactOf(f), digest: DIGEST.replaceAll("a", "b") }),
+  "artifacts.remove": (tx, f) => tx.artifacts.remove(artifactOf(f), 1),
+  "artifacts.use of another's": (tx, f) => tx.artifacts.use(f.orgId, f.goal.planId, [DIGEST]),
+  "artifacts.addUpload": (tx, f) =>
+    tx.artifacts.addUpload({ ...uploadOf(f), uploadId: newId() as UploadId, principal: "x" }),
+  "artifacts.extendUpload": (tx, f) => tx.artifacts.extendUpload(f.orgId, f.uploadId, 99),
+  "artifacts.endUpload": (tx, f) => tx.artifacts.endUpload(f.orgId, f.uploadId, "kept", 1),
+  "artifacts.endUpload and drop": (tx, f) => tx.artifacts.endUpload(f.orgId, f.uploadId, "dropped", 1),
+  "artifacts.addChunk": (tx, f) => tx.artifacts.addChunk(f.orgId, f.uploadId, 1, Buffer.from("stolen")),
+  "artifacts.sweep": (tx, f) => tx.artifacts.sweep(f.orgId, f.uploadId, 10),
   "identity.addKey": (tx, f) =>
     tx.identity.addKey(
       {
@@ -131,6 +157,11 @@ const writes: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>>
   "idempotency.finish": (tx, f) => tx.idempotency.finish(callOf(f), { answer: Buffer.from("stolen") }),
 };
 
+const DIGEST = `sha256:${"a".repeat(64)}`;
+const content = { digest: DIGEST, sizeBytes: 3, chunkBytes: 65_536, contentType: "text/plain", name: "", createdMs: 1 };
+const artifactOf = ({ orgId, uploadId }: Full) => ({ ...content, orgId, createdBy: "p", contentId: uploadId });
+const uploadOf = ({ orgId, uploadId }: Full) => ({ ...content, orgId, uploadId, principal: "p", expiresMs: 9e12 });
+
 const callOf = (full: Full) => ({
   orgId: full.orgId,
   principal: "alice",
@@ -150,6 +181,7 @@ async function fill({ store }: TestStore): Promise<Full> {
     executorId: newId() as ExecutorId,
     keyId: newId() as KeyId,
     approvalId: newId() as ApprovalId,
+    uploadId: newId() as UploadId,
     key: newId(),
   };
   const { planId } = goal;
@@ -217,6 +249,11 @@ async function fill({ store }: TestStore): Promise<Full> {
       1,
     );
     await tx.executors.ensureDemands([demandOf(orgId, "shell", {}, 0)]);
+    await tx.artifacts.lockAccount(orgId);
+    await tx.artifacts.addUpload(uploadOf(full));
+    await tx.artifacts.addChunk(orgId, full.uploadId, 0, Buffer.from("abc"));
+    await tx.artifacts.add(artifactOf(full));
+    await tx.artifacts.use(orgId, planId, [DIGEST]);
     await tx.identity.addKey(
       { orgId, keyId: full.keyId, principal: "p", grants: [], createdMs: 1, expiresMs: null, revokedMs: null },
       Buffer.from(full.keyId),

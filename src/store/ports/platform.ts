@@ -1,10 +1,16 @@
 // What the server needs of the store without an org: its session, credentials, standing scans. Each call is a transaction of its own.
-import type { DemandId, KeyId, OrgId, PlanId, ReadyStep, SessionId } from "../../domain/id.ts";
+import type { DemandId, KeyId, OrgId, PlanId, ReadyStep, SessionId, UploadId } from "../../domain/id.ts";
 import type { ApiKey, Org } from "../../domain/principal.ts";
 
 export interface SessionInfo {
   readonly sessionId: SessionId;
   readonly expiresMs: number;
+}
+
+/** Chunks of an org, by the upload that brought them. */
+export interface ContentRef {
+  readonly orgId: OrgId;
+  readonly contentId: UploadId;
 }
 
 export interface PlatformStore {
@@ -55,6 +61,10 @@ export interface PlatformStore {
     limit: number,
   ): Promise<readonly { readonly orgId: OrgId; readonly planId: PlanId }[]>;
   dropExpiredKeys(limit: number): Promise<number>;
+  /** Uploads that nobody went on with for too long. */
+  expiredUploads(limit: number): Promise<readonly ContentRef[]>;
+  /** Content of artifacts and uploads that are gone, oldest first. */
+  wastedContents(limit: number): Promise<readonly ContentRef[]>;
   /** Makes partitions ahead of time. */
   ensurePartitions(months: number): Promise<number>;
 }

@@ -1,6 +1,7 @@
 // The store as the rest of the service sees it: transactions, and what works outside of them. Comments are the contract.
 import type { OrgId } from "../../domain/id.ts";
 import type { ApprovalRepository } from "./approvals.ts";
+import type { ArtifactRepository } from "./artifacts.ts";
 import type { BatchStore } from "./batches.ts";
 import type { CharterRepository } from "./charters.ts";
 import type { ExecutorRepository } from "./executors.ts";
@@ -22,6 +23,7 @@ export interface Tx {
   readonly plans: PlanRepository;
   readonly executors: ExecutorRepository;
   readonly approvals: ApprovalRepository;
+  readonly artifacts: ArtifactRepository;
   readonly identity: IdentityRepository;
   readonly records: RecordRepository;
   readonly idempotency: IdempotencyRepository;

@@ -1,8 +1,8 @@
 // The standing scans: what is ready, due, overdue, or left behind by a server that is gone. Without locks; whatever they find
 // is decided on by batches. Not here: orgs, keys and sessions, see platform.ts.
 import { asc } from "drizzle-orm";
-import type { DemandId, OrgId, PlanId, PlanRef, ReadyStep, SessionId } from "../../domain/id.ts";
-import type { PlatformStore } from "../ports/platform.ts";
+import type { DemandId, OrgId, PlanId, PlanRef, ReadyStep, SessionId, UploadId } from "../../domain/id.ts";
+import type { ContentRef, PlatformStore } from "../ports/platform.ts";
 import { arrayLiteral } from "./columns.ts";
 import { timers } from "./schema/steps.ts";
 import type { Session } from "./transaction.ts";
@@ -42,6 +42,11 @@ export const SCANS = {
   /** Index: plans_open. */
   overdue:
     "SELECT org_id, plan_id FROM maestro.plans WHERE org_id = ANY($1::uuid[]) AND committed_ms IS NOT NULL AND finished_ms IS NULL AND deadline_ms <= (SELECT maestro.clock_ms()) ORDER BY deadline_ms LIMIT $2",
+  /** Index: artifact_uploads_expiry. */
+  expiredUploads:
+    "SELECT org_id, upload_id AS content_id FROM maestro.artifact_uploads WHERE expires_ms <= (SELECT maestro.clock_ms()) ORDER BY expires_ms LIMIT $1",
+  /** Index: artifact_waste_by_age. */
+  wastedContents: "SELECT org_id, content_id FROM maestro.artifact_waste ORDER BY since_ms LIMIT $1",
 } as const;
 
 /** Orgs that one transaction sees: row-level security filters by the list. */
@@ -75,6 +80,8 @@ type Scans = Pick<
   | "openCascades"
   | "overduePlans"
   | "dropExpiredKeys"
+  | "expiredUploads"
+  | "wastedContents"
   | "ensurePartitions"
 >;
 
@@ -182,6 +189,8 @@ export function createScans(platform: Platform, within: Within): Scans {
       );
       return rows.length;
     },
+    expiredUploads: (limit) => contents(platform, SCANS.expiredUploads, limit),
+    wastedContents: (limit) => contents(platform, SCANS.wastedContents, limit),
     ensurePartitions: async (months) => {
       const rows = await platform(({ run }) =>
         run<{ made: number }>("SELECT maestro.ensure_partitions(maestro.clock_ms(), $1) AS made", [months]),
@@ -189,4 +198,9 @@ export function createScans(platform: Platform, within: Within): Scans {
       return rows[0]?.made ?? 0;
     },
   };
+}
+
+async function contents(platform: Platform, text: string, limit: number): Promise<readonly ContentRef[]> {
+  const rows = await platform(({ run }) => run<{ org_id: string; content_id: string }>(text, [limit]));
+  return rows.map((raw) => ({ orgId: raw.org_id as OrgId, contentId: raw.content_id as UploadId }));
 }

@@ -3,6 +3,7 @@ import type { IdMaker } from "../../domain/id.ts";
 import type { Random } from "../../support/random.ts";
 import type { Store, Tx } from "../ports/store.ts";
 import { createApprovalRepository } from "./approvals.ts";
+import { createArtifactRepository } from "./artifacts.ts";
 import { AddedPlan } from "./added-plan.ts";
 import { createBatchStore } from "./batches.ts";
 import { createCharterRepository } from "./charters.ts";
@@ -114,6 +115,7 @@ function txOn(bare: Session, added: AddedPlan, options: StoreOptions): Tx {
     plans: createPlanRepository(session, added, nowMs),
     executors: createExecutorRepository(session),
     approvals: createApprovalRepository(session),
+    artifacts: createArtifactRepository(session),
     identity: createIdentityRepository(session),
     records: createRecordRepository(session, options),
     idempotency: createIdempotencyRepository(session),

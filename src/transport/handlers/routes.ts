@@ -1,5 +1,6 @@
 // All routes that are served, in one list; whatever is not in it does not exist on any listener.
 import { approvalRoutes } from "./approval.ts";
+import { artifactRoutes } from "./artifact.ts";
 import { attachRoute } from "./attach.ts";
 import { charterRoutes } from "./charter.ts";
 import { executorRoutes } from "./executor.ts";
@@ -30,6 +31,7 @@ export function allRoutes(kit: Kit, ready: Ready): readonly Route[] {
     ...stepRoutes(kit),
     ...executorRoutes(kit),
     ...approvalRoutes(kit),
+    ...artifactRoutes(kit),
     ...identityRoutes(kit),
     ...healthRoutes(ready, kit.draining),
     ...reflectionRoutes(),

@@ -10,6 +10,7 @@ import type {
   OrgId,
   PlanId,
   RecordId,
+  UploadId,
 } from "../../domain/id.ts";
 import { invalid } from "../../domain/refusal.ts";
 import type { Decision, Violation } from "../../domain/refusal.ts";
@@ -38,6 +39,7 @@ interface Ids {
   readonly approval: ApprovalId;
   readonly key: KeyId;
   readonly record: RecordId;
+  readonly upload: UploadId;
 }
 
 /** The id in a field; one that is none is a problem, and the value returned is not to be used. */
