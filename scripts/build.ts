@@ -19,5 +19,7 @@ cpSync(join(root, "src"), join(dist, "src"), {
   filter: (source) => statSync(source).isDirectory() || !/\.(ts|md)$/.test(source),
 });
 
-const entries = ["src/main.js", "src/executor/executor.js"].filter((path) => !existsSync(join(dist, path)));
+const entries = ["src/main.js", "src/executor/executor.js", "src/testing/testing.js"].filter(
+  (path) => !existsSync(join(dist, path)),
+);
 if (entries.length > 0) throw new Error(`not built: ${entries.join(", ")}`);
