@@ -9,7 +9,11 @@ import { optionalDuration } from "./time.ts";
 import { lifters, refusalReasons, refusalStages } from "./words.ts";
 
 /** Metadata that hold an id, with what it is the id of; `id` itself goes by its `kind`. */
-const ID_NAMES: Readonly<Record<string, IdKind>> = { executor_id: "executor", approval_id: "approval", plan_id: "plan" };
+const ID_NAMES: Readonly<Record<string, IdKind>> = {
+  executor_id: "executor",
+  approval_id: "approval",
+  plan_id: "plan",
+};
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
 export function refusalToWire(decided: Refusal): WireRefusal {
