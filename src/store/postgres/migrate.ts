@@ -15,6 +15,8 @@ export interface MigrateOptions {
   readonly signal?: AbortSignal;
   /** Where the files are; besides tests, the folder beside this file. */
   readonly folder?: URL;
+  /** The last migration to apply; the newest unless set. For rows that are older than this build. */
+  readonly through?: number;
 }
 
 /** The database cannot be brought to the schema that this build works on. `message` says what to do. */
@@ -39,12 +41,14 @@ interface Applied {
 }
 
 /** Taken for the session: two servers that start together must not migrate at the same time. */
-const LOCK = 7_737_001_978;
+export const MIGRATION_LOCK = 7_737_001_978;
 const POLL_MS = 100;
+/** Those of this build. */
+export const MIGRATIONS = new URL("./migrations/", import.meta.url);
 
 /** Applies what is missing, and says how many migrations that were. Throws MigrationError or store trouble. */
 export async function migrate(options: MigrateOptions): Promise<number> {
-  const migrations = await readMigrations(options.folder ?? new URL("./migrations/", import.meta.url));
+  const migrations = await readMigrations(options.folder ?? MIGRATIONS);
   const client = openClient({ url: options.url, poolSize: 1, applicationName: "maestro migrate" });
   const connection = await client.reserve(options.signal);
   try {
@@ -56,7 +60,8 @@ export async function migrate(options: MigrateOptions): Promise<number> {
     );
     const applied = await history(connection);
     checkHistory(applied, migrations);
-    const missing = migrations.filter(({ version }) => !applied.some((a) => a.version === version));
+    const wanted = migrations.slice(0, options.through ?? migrations.length);
+    const missing = wanted.filter(({ version }) => !applied.some((a) => a.version === version));
     for (const migration of missing) {
       options.signal?.throwIfAborted();
       await apply(connection, migration);
@@ -123,7 +128,7 @@ async function checkEngine(connection: Connection): Promise<void> {
 async function lock(connection: Connection, options: MigrateOptions): Promise<void> {
   for (let left = options.waitMs ?? 60_000; ; left -= POLL_MS) {
     const [row] = await connection.unsafe<{ taken: boolean }[]>(
-      `SELECT pg_try_advisory_lock(${String(LOCK)}) AS taken`,
+      `SELECT pg_try_advisory_lock(${String(MIGRATION_LOCK)}) AS taken`,
     );
     if (row?.taken === true) return;
     if (left <= 0)

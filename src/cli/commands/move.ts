@@ -1,0 +1,130 @@
+// `maestro export` and `maestro import`: an installation as a file, out of one database and into another. Not here: what is in the
+// file, and how it is checked.
+import { once } from "node:events";
+import { open, rename, rm } from "node:fs/promises";
+import { dirname } from "node:path";
+import { exportFrom, importInto } from "../../app-move.ts";
+import type { Moved, MoveOptions, Place, Sink } from "../../app-move.ts";
+import { readConfig } from "../../config.ts";
+import type { Context } from "../context.ts";
+import { CommandEnd, INTERRUPTED, MISUSED } from "../io.ts";
+import type { CliIo } from "../io.ts";
+
+export interface PlaceFlags {
+  readonly config?: string;
+  readonly dataDir?: string;
+  readonly databaseUrl?: string;
+  readonly directUrl?: string;
+}
+
+export interface ExportFlags extends PlaceFlags {
+  /** `-` for standard output. */
+  readonly out: string;
+  readonly force?: boolean;
+}
+
+export async function exportInstallation(flags: ExportFlags, context: Context): Promise<void> {
+  const { io } = context;
+  const place = placeOf(flags, io);
+  if (flags.out === "-") {
+    if (io.terminal) throw new CommandEnd(MISUSED, "an export is not for terminals; name a file with --out");
+    const moved = await exportFrom(place, toStandardOutput, flags.force ?? false, optionsOf(context));
+    if (!context.quiet) io.err(summary("exported", moved, "to standard output", context.json));
+    return;
+  }
+  const moved = await toFile(
+    flags.out,
+    (sink) => exportFrom(place, sink, flags.force ?? false, optionsOf(context)),
+    io,
+  );
+  if (!context.quiet || context.json) io.out(summary("exported", moved, `to ${flags.out}`, context.json));
+}
+
+export async function importInstallation(file: string, flags: PlaceFlags, context: Context): Promise<void> {
+  if (file === "-")
+    throw new CommandEnd(MISUSED, "an export is read twice, first to be checked: import it from a file");
+  const place = placeOf(flags, context.io);
+  const moved = await importInto(place, file, optionsOf(context));
+  if (!context.quiet || context.json) {
+    const where = place.databaseUrl === null ? `into ${place.dataDir}` : "into the database";
+    context.io.out(summary("imported", moved, where, context.json));
+  }
+}
+
+function placeOf({ config, ...flags }: PlaceFlags, io: CliIo): Place {
+  const { dataDir, databaseUrl, directUrl } = flags;
+  const settings = {
+    ...(dataDir !== undefined && { dataDir }),
+    ...(databaseUrl !== undefined && { databaseUrl }),
+    ...(directUrl !== undefined && { directUrl }),
+  };
+  // A folder that is named means the folder, whatever database the environment names.
+  const environment = dataDir === undefined || databaseUrl !== undefined ? io.env : without(io.env);
+  const read = readConfig({ flags: settings, environment, file: config });
+  if (!read.ok) throw new CommandEnd(MISUSED, read.mistakes.join("\n"));
+  return read.config;
+}
+
+function without(env: CliIo["env"]): CliIo["env"] {
+  return { ...env, DATABASE_URL: undefined, MAESTRO_DIRECT_URL: undefined };
+}
+
+function optionsOf({ io, json, quiet }: Context): MoveOptions {
+  return {
+    onWarning: (text) => io.err(`warning: ${text}\n`),
+    onTable: (name, { rows, sha256 }) => {
+      if (!quiet && !json && rows > 0) io.err(`${name}  ${rows} rows  ${sha256.slice(0, 12)}\n`);
+    },
+    log: () => undefined,
+    signal: io.signal,
+  };
+}
+
+function summary(verb: string, { installationId, tables, rows, bytes }: Moved, where: string, json: boolean): string {
+  if (json) {
+    const all = tables.map(({ name, rows: count, sha256 }) => ({ name, rows: count, sha256 }));
+    return `${JSON.stringify({ installation_id: installationId, rows, bytes, tables: all })}\n`;
+  }
+  const plans = tables.find(({ name }) => name === "plans")?.rows ?? 0;
+  const steps = tables.find(({ name }) => name === "steps")?.rows ?? 0;
+  return `${verb} installation ${installationId} ${where}: ${plans} plans with ${steps} steps, ${rows} rows of ${tables.length} tables, ${(bytes / 1_048_576).toFixed(1)} MiB\n`;
+}
+
+/** Written under another name and renamed when it is whole; only its owner may read it, for it holds everything. */
+async function toFile(path: string, write: (sink: Sink) => Promise<Moved>, { signal }: CliIo): Promise<Moved> {
+  const unfinished = `${path}.unfinished`;
+  const taken = await open(path, "r").then(
+    (handle) => handle.close().then(() => true),
+    () => false,
+  );
+  if (taken) throw new CommandEnd(MISUSED, `${path} exists; name another file, or remove it`);
+  const file = await open(unfinished, "w", 0o600).catch((error: unknown) => {
+    throw new CommandEnd(MISUSED, `${path} cannot be written: ${error instanceof Error ? error.message : "unknown"}`);
+  });
+  try {
+    const moved = await write(async (bytes) => {
+      for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten;
+    });
+    await file.sync();
+    await file.close();
+    await rename(unfinished, path);
+    await syncFolder(dirname(path));
+    return moved;
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    await rm(unfinished, { force: true });
+    if (signal.aborted) throw new CommandEnd(INTERRUPTED);
+    throw error;
+  }
+}
+
+/** Makes the rename survive a power cut, where the system has a call for it. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r").catch(() => undefined);
+  await handle?.sync().catch(() => undefined);
+  await handle?.close();
+}
+
+async function toStandardOutput(bytes: Uint8Array): Promise<void> {
+  if (!process.stdout.write(bytes)) await once(process.stdout, "drain");
+}
