@@ -16,7 +16,9 @@ if (compiled.status !== 0) throw new Error("the sources do not compile");
 
 cpSync(join(root, "src"), join(dist, "src"), {
   recursive: true,
-  filter: (source) => statSync(source).isDirectory() || !/\.(ts|md)$/.test(source),
+  // Documents beside the sources are for those who change them, but for the one that users of the package read.
+  filter: (source) =>
+    statSync(source).isDirectory() || !/\.(ts|md)$/.test(source) || /\btesting.README\.md$/.test(source),
 });
 
 const entries = ["src/main.js", "src/executor/executor.js", "src/testing/testing.js"].filter(

@@ -5,7 +5,8 @@ import { output } from "./outputs.mjs";
 
 const [file] = process.argv.slice(2);
 const names = [...entries(gunzipSync(readFileSync(file)))];
-const wanted = ["package.json", "dist/src/main.js", "dist/src/executor/executor.js", "dist/src/executor/executor.d.ts"];
+const libraries = ["executor/executor", "testing/testing"].flatMap((name) => [`${name}.js`, `${name}.d.ts`]);
+const wanted = ["package.json", "dist/src/main.js", ...libraries.map((name) => `dist/src/${name}`)];
 const missing = wanted.filter((name) => !names.includes(`package/${name}`));
 const foreign = names.filter((name) => /^package\/(src|test|scripts|node_modules)\//.test(name));
 if (missing.length + foreign.length > 0)

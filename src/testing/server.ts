@@ -25,8 +25,8 @@ import type { Span } from "./span.ts";
 
 export interface TestServerOptions {
   /**
-   * Registers the server's end with the test runner: `afterAll` of Vitest or Jest, `after` of node:test, or
-   * `(end) => t.after(end)` for a single test. Without it, call `close()`, or declare it with `await using`.
+   * Registers the server's end with the test runner: `afterAll` of Vitest or Jest, or `(end) => t.after(end)` in a test of node:test,
+   * whose own `after` takes nothing from within `before`. Without it, call `close()`, or declare it with `await using`.
    */
   readonly endWith?: (end: () => Promise<void>) => unknown;
   /** What the server logs to stderr, such as `info`; nothing unless given. */
