@@ -10,10 +10,12 @@ import { goalOf } from "./goal-rows.ts";
 import type { RawGoal } from "./goal-rows.ts";
 import type { Session } from "./transaction.ts";
 
-const SELECT =
-  "SELECT g.org_id, g.plan_id, g.charter_id, g.charter_revision, g.name, g.intent, g.inputs, g.constraints, g.labels, g.attributes, g.state, g.created_ms, " +
-  "g.created_by, g.finished_ms, p.active_version, p.steps_total, p.steps_ended, p.steps_succeeded, p.steps_failed " +
-  "FROM maestro.goals g JOIN maestro.plans p ON p.org_id = g.org_id AND p.plan_id = g.plan_id";
+const COLUMNS =
+  "g.org_id, g.plan_id, g.charter_id, g.charter_revision, g.name, g.intent, g.inputs, g.constraints, g.labels, g.attributes, g.state, g.created_ms, " +
+  "g.created_by, g.finished_ms, p.active_version, p.steps_total, p.steps_ended, p.steps_succeeded, p.steps_failed";
+/** The plan of each goal, looked up by itself. */
+const PLAN =
+  "CROSS JOIN LATERAL (SELECT * FROM maestro.plans x WHERE x.org_id = g.org_id AND x.plan_id = g.plan_id OFFSET 0) p";
 
 export function createGoalRepository({ run, runOnce, send }: Session, added: AddedPlan): GoalRepository {
   return {
@@ -23,7 +25,10 @@ export function createGoalRepository({ run, runOnce, send }: Session, added: Add
       return plan;
     },
     find: async (orgId, planId) => {
-      const [row] = await run<RawGoal>(`${SELECT} WHERE g.org_id = $1 AND g.plan_id = $2`, [orgId, planId]);
+      const [row] = await run<RawGoal>(
+        `SELECT ${COLUMNS} FROM maestro.goals g ${PLAN} WHERE g.org_id = $1 AND g.plan_id = $2`,
+        [orgId, planId],
+      );
       return row === undefined ? undefined : goalOf(row);
     },
     setState: async (orgId, planId, state, finishedMs) => {
@@ -97,5 +102,6 @@ export function queryText(
   if (part.after !== null)
     where.push(`(${part.columns.join(", ")}) ${part.descending ? "<" : ">"} (${part.after.map(add).join(", ")})`);
   const order = part.columns.map((column) => (part.descending ? `${column} DESC` : column)).join(", ");
-  return { text: `${SELECT} WHERE ${where.join(" AND ")} ORDER BY ${order} LIMIT ${add(limit)}`, parameters };
+  const found = `SELECT * FROM maestro.goals g WHERE ${where.join(" AND ")} ORDER BY ${order} LIMIT ${add(limit)}`;
+  return { text: `SELECT ${COLUMNS} FROM (${found}) g ${PLAN} ORDER BY ${order}`, parameters };
 }
