@@ -14,6 +14,7 @@ import { createAccount } from "./engine/account.ts";
 import { createAdmissions } from "./engine/admissions.ts";
 import { createIdentify } from "./engine/identify.ts";
 import { createPipeline } from "./engine/pipeline.ts";
+import { artifactUse } from "./operations/artifact-use.ts";
 import { sweepArtifacts } from "./operations/artifact-sweep.ts";
 import { ensureBootstrapKey } from "./operations/bootstrap-key.ts";
 import { heavyWork } from "./operations/heavy-work.ts";
@@ -168,6 +169,7 @@ async function start(
       pipeline,
       operations,
       dispatcher,
+      artifacts: artifactUse(store),
       keys: identify,
       tokens: createPageTokens(installationId),
       clock,

@@ -113,11 +113,12 @@ describe.each(servers())("on $name", (server) => {
       await tx.charters.add(charter);
       await tx.goals.add(goal);
       await tx.artifacts.add(artifact);
-      expect(await tx.artifacts.use(orgId, newId() as PlanId, [artifact.digest])).toEqual([]);
+      const there = new Map([[artifact.digest, CHUNK]]);
+      expect(await tx.artifacts.use(orgId, newId() as PlanId, [artifact.digest])).toEqual(there);
       expect(await tx.artifacts.openUse(orgId, artifact.digest)).toBeUndefined();
       const asked = [absent, artifact.digest, artifact.digest];
-      expect(await tx.artifacts.use(orgId, planId, asked)).toEqual([absent]);
-      expect(await tx.artifacts.use(orgId, planId, asked)).toEqual([absent]);
+      expect(await tx.artifacts.use(orgId, planId, asked)).toEqual(there);
+      expect(await tx.artifacts.use(orgId, planId, asked)).toEqual(there);
     });
     expect(await openUse()).toBe(planId);
     await it.store.transaction([orgId], async (tx) => {
@@ -141,7 +142,7 @@ describe.each(servers())("on $name", (server) => {
     await locked.promise;
     const use = it.store.transaction([orgId], (tx) => tx.artifacts.use(orgId, newId() as PlanId, [artifact.digest]));
     await deletion;
-    expect(await use).toEqual([artifact.digest]);
+    expect(await use).toEqual(new Map());
   });
 
   test("uploads that nobody goes on with are given up, their bytes promised to nobody, and their chunks deleted in parts", async () => {

@@ -87,8 +87,7 @@ const reads: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>> 
   "artifacts.lockUpload to share": (tx, f) => tx.artifacts.lockUpload(f.orgId, f.uploadId, "share"),
   "artifacts.chunk": (tx, f) => tx.artifacts.chunk(f.orgId, f.uploadId, 0),
   "artifacts.received": async (tx, f) => ((await tx.artifacts.received(f.orgId, f.uploadId, 1)).bytes > 0 ? [1] : []),
-  "artifacts.use": async (tx, f) =>
-    (await tx.artifacts.use(f.orgId, f.goal.planId, [DIGEST])).length === 0 || undefined,
+  "artifacts.use": async (tx, f) => (await tx.artifacts.use(f.orgId, f.goal.planId, [DIGEST])).get(DIGEST),
   "identity.findOrg": (tx, f) => tx.identity.findOrg(f.orgId),
   "identity.findKey": (tx, f) => tx.identity.findKey(f.orgId, f.keyId),
   "identity.listKeys": (tx, f) => tx.identity.listKeys(f.orgId, page),

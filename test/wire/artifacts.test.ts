@@ -1,24 +1,21 @@
 // ArtifactService over both listeners and as a browser calls it: uploads, downloads, and what is refused. Not here: the store's part
 // (contract), large content and killed servers.
 import { createClient } from "@connectrpc/connect";
-import type { Client, Transport } from "@connectrpc/connect";
+import type { Transport } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport, createGrpcWebTransport } from "@connectrpc/connect-node";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
-import type { Artifact, Upload } from "../../gen/maestro/v1/artifact_pb.ts";
 import { ArtifactService } from "../../gen/maestro/v1/artifact_service_pb.ts";
 import { IdentityService } from "../../gen/maestro/v1/identity_service_pb.ts";
 import { RefusalReason, RefusalReasonSchema } from "../../gen/maestro/v1/refusal_pb.ts";
-import { contentOf, digestOf } from "../support/artifacts.ts";
+import { CHUNK, contentOf, digestOf, put, sendMissing, uploadOf } from "../support/artifacts.ts";
+import type { Artifacts } from "../support/artifacts.ts";
 import { asAdmin, makeDatabase } from "../support/database.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { refused } from "../transport/refused.ts";
 import { startServer } from "../transport/server.ts";
 import type { TestServer } from "../transport/server.ts";
 
-type Artifacts = Client<typeof ArtifactService>;
-
 const KIB = 1024;
-const CHUNK = 64 * KIB;
 
 let database: TestDatabase;
 let server: TestServer;
@@ -39,37 +36,6 @@ afterAll(async () => {
 
 const native = () => createGrpcTransport({ baseUrl: `http://${server.grpcUrl}` });
 const artifacts = (transport: Transport = native()): Artifacts => createClient(ArtifactService, transport);
-
-function uploadOf(begun: Awaited<ReturnType<Artifacts["beginUpload"]>>): Upload {
-  if (begun.result.case !== "upload") throw new Error("there was nothing to send");
-  return begun.result.value;
-}
-
-async function sendMissing(client: Artifacts, upload: Upload, content: Buffer): Promise<void> {
-  for (const { offset, sizeBytes } of upload.missing) {
-    for (let at = Number(offset); at < Number(offset + sizeBytes); at += upload.chunkBytes)
-      await client.uploadChunk({
-        uploadId: upload.uploadId,
-        offset: BigInt(at),
-        data: content.subarray(at, at + upload.chunkBytes),
-      });
-  }
-}
-
-async function put(client: Artifacts, content: Buffer, name = ""): Promise<Artifact> {
-  const begun = await client.beginUpload({
-    digest: digestOf(content),
-    sizeBytes: BigInt(content.length),
-    chunkBytes: CHUNK,
-    name,
-  });
-  if (begun.result.case === "artifact") return begun.result.value;
-  const upload = uploadOf(begun);
-  await sendMissing(client, upload, content);
-  const { artifact } = await client.finishUpload({ uploadId: upload.uploadId });
-  if (artifact === undefined) throw new Error("no artifact");
-  return artifact;
-}
 
 async function download(client: Artifacts, uri: string, offset = 0, length = 0): Promise<Buffer> {
   const parts: Uint8Array[] = [];

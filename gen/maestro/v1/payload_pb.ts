@@ -42,7 +42,7 @@ export type Payload = Message<"maestro.v1.Payload"> & {
     case: "bytes";
   } | {
     /**
-     * Address of an artifact kept elsewhere.
+     * Address of an artifact: `max://artifact/sha256:…` of ArtifactService, or any other of content kept elsewhere.
      *
      * @generated from field: string artifact_uri = 3;
      */
@@ -100,7 +100,7 @@ export type ArtifactRef = Message<"maestro.v1.ArtifactRef"> & {
   name: string;
 
   /**
-   * Where it is.
+   * Where it is. An address of ArtifactService must be there when the outcome arrives, in the same org and as it is said here: otherwise the attempt counts as failed (MISSING_PREMISES, transient; CONTRADICTORY_EVIDENCE, permanent). Other addresses are taken as they are.
    *
    * @generated from field: string uri = 2;
    */

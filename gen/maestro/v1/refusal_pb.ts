@@ -162,7 +162,7 @@ export const RefusalReason = {
   INVALID_REQUEST: 1,
 
   /**
-   * The message is larger than is taken. Metadata: `limit_bytes`, and `size_bytes` where it is known.
+   * The message, or an artifact, is larger than is taken. Metadata: `limit_bytes`, and `size_bytes` where it is known.
    *
    * @generated from enum value: REFUSAL_REASON_TOO_LARGE = 2;
    */

@@ -29,8 +29,8 @@ export interface ArtifactRepository {
   lock(orgId: OrgId, digest: string): Promise<KeptArtifact | undefined>;
   /** Removes an artifact and what is known of its uses; its content is left to be swept. */
   remove(artifact: KeptArtifact, nowMs: number): Promise<void>;
-  /** Notes that a plan uses these; gives those that the org does not have. What is noted cannot be deleted before the plan has ended. */
-  use(orgId: OrgId, planId: PlanId, digests: readonly string[]): Promise<readonly string[]>;
+  /** Notes that a plan uses these; gives the sizes of those that the org has. What is noted cannot be deleted before the plan has ended. */
+  use(orgId: OrgId, planId: PlanId, digests: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** A plan that uses it and has not ended, if there is one. */
   openUse(orgId: OrgId, digest: string): Promise<PlanId | undefined>;
 

@@ -26,7 +26,7 @@ export const ARTIFACTS = {
   remove: "DELETE FROM maestro.artifacts WHERE org_id = $1 AND digest = $2",
   removeUses: "DELETE FROM maestro.artifact_uses WHERE org_id = $1 AND digest = $2",
   /** Lock: the artifact's row, against its deletion; those who use it do not wait for each other. */
-  holdForUse: "SELECT digest FROM maestro.artifacts WHERE org_id = $1 AND digest = $2 FOR KEY SHARE",
+  holdForUse: "SELECT digest, size_bytes FROM maestro.artifacts WHERE org_id = $1 AND digest = $2 FOR KEY SHARE",
   /** A plan that does not exist uses nothing. */
   addUses:
     "INSERT INTO maestro.artifact_uses (org_id, digest, plan_id) SELECT p.org_id, v.digest, p.plan_id FROM maestro.plans p CROSS JOIN unnest($3::text[]) AS v(digest) " +
@@ -145,11 +145,11 @@ export function createArtifactRepository({ run, send }: Session): ArtifactReposi
     use: async (orgId, planId, digests) => {
       const sorted = [...new Set(digests)].sort();
       const held = await Promise.all(
-        sorted.map((digest) => run<{ digest: string }>(ARTIFACTS.holdForUse, [orgId, digest])),
+        sorted.map((digest) => run<{ digest: string; size_bytes: number }>(ARTIFACTS.holdForUse, [orgId, digest])),
       );
-      const there = new Set(held.flatMap((rows) => rows.map((row) => row.digest)));
-      if (there.size > 0) send(ARTIFACTS.addUses, [orgId, planId, arrayLiteral("text", [...there])]);
-      return sorted.filter((digest) => !there.has(digest));
+      const there = new Map(held.flatMap((rows) => rows.map((row) => [row.digest, row.size_bytes] as const)));
+      if (there.size > 0) send(ARTIFACTS.addUses, [orgId, planId, arrayLiteral("text", [...there.keys()])]);
+      return there;
     },
     openUse: async (orgId, digest) => {
       const [row] = await run<{ plan_id: string }>(ARTIFACTS.openUse, [orgId, digest]);

@@ -11,11 +11,12 @@ import type { AttachRequest, AttachResponse, OutcomeAck } from "../../../gen/mae
 import { OutcomeSchema } from "../../../gen/maestro/v1/dispatch_pb.ts";
 import type { Outcome as WireOutcome } from "../../../gen/maestro/v1/dispatch_pb.ts";
 import type { Attachment, Hello } from "../../dispatch/dispatcher.ts";
+import type { OrgId } from "../../domain/id.ts";
 import type { Outcome } from "../../domain/outcome.ts";
-import { RefusedError, invalid } from "../../domain/refusal.ts";
+import { RefusedError, decided, invalid } from "../../domain/refusal.ts";
 import type { Decision, Refusal } from "../../domain/refusal.ts";
 import { executorSpecOf } from "../mapping/executor.ts";
-import { leasesIn, outcomesIn, renewalsIn } from "../mapping/lease.ts";
+import { leaseToWire, leasesIn, outcomesIn, renewalsIn } from "../mapping/lease.ts";
 import { noProblems } from "../mapping/problems.ts";
 import { refusalToWire } from "../mapping/refusal.ts";
 import { methodSpec } from "../operation-table.ts";
@@ -57,7 +58,11 @@ async function* attach(
   if (!admitted.ok) throw new RefusedError(admitted.refusal);
   const { principal, request, notes } = admitted.value;
   const stream = executorStream(principal.orgId);
-  const attached = await kit.dispatcher.attach({ principal, stages: notes, ...request.hello }, stream.sink);
+  const unsent = await judged(kit, principal.orgId, request.hello.unsent);
+  // Without them their leases would count as given up: rather none of the hello.
+  if (!unsent.ok) throw new RefusedError(unsent.refusal);
+  const hello = { principal, stages: notes, ...request.hello, unsent: unsent.value };
+  const attached = await kit.dispatcher.attach(hello, stream.sink);
   if (!attached.ok) throw new RefusedError(attached.refusal);
   const attachment = attached.value;
   // Its end is the dispatcher's to tell; held here, an expiry is noticed for as long as the stream is open.
@@ -122,7 +127,13 @@ async function take(
     if (many.length > 0) return invalid(...many.map((v) => ({ ...v, field: `outcomes.${v.field}` }))).refusal;
     const { good, bad } = await outcomesOf(request, outcomes, "outcomes.outcomes");
     refuseOutcomes(stream, bad);
-    if (good.length > 0) await attachment.outcomes(good);
+    const counting = await judged(kit, attachment.executor.orgId, good);
+    if (!counting.ok)
+      refuseOutcomes(
+        stream,
+        good.map(({ lease }) => refusedAck(leaseToWire(lease), counting.refusal)),
+      );
+    else if (counting.value.length > 0) await attachment.outcomes(counting.value);
     return null;
   }
   const valid =
@@ -197,14 +208,18 @@ async function outcomesOf(
       ? problems.judge(outcomesIn(problems, field, [wire]))
       : valid;
     if (outcomes.ok) good.push(...outcomes.value);
-    else
-      bad.push({
-        $typeName: "maestro.v1.OutcomeAck",
-        lease: wire.lease,
-        result: { case: "refusal", value: refusalToWire(outcomes.refusal) },
-      });
+    else bad.push(refusedAck(wire.lease, outcomes.refusal));
   }
   return { good, bad };
+}
+
+/** The outcomes as they count, see ArtifactUse. */
+function judged(kit: Kit, orgId: OrgId, outcomes: readonly Outcome[]): Promise<Decision<readonly Outcome[]>> {
+  return kit.pipeline.trouble(async () => decided(await kit.artifacts.judge(orgId, outcomes)));
+}
+
+function refusedAck(lease: OutcomeAck["lease"], refusal: Refusal): OutcomeAck {
+  return { $typeName: "maestro.v1.OutcomeAck", lease, result: { case: "refusal", value: refusalToWire(refusal) } };
 }
 
 function refuseOutcomes({ messages }: ExecutorStream, acks: readonly OutcomeAck[]): void {

@@ -5,6 +5,7 @@ import type { DescMessage, DescMethodUnary, Message, MessageShape } from "@bufbu
 import type { Dispatcher } from "../../dispatch/dispatcher.ts";
 import type { Decision } from "../../domain/refusal.ts";
 import type { AdmitCall } from "../../engine/call.ts";
+import type { ArtifactUse } from "../../operations/artifact-use.ts";
 import type { Identify } from "../../engine/identify.ts";
 import type { Operation } from "../../engine/operation.ts";
 import type { Pipeline } from "../../engine/pipeline.ts";
@@ -23,6 +24,7 @@ export interface Kit {
   readonly pipeline: Pipeline;
   readonly operations: Operations;
   readonly dispatcher: Dispatcher;
+  readonly artifacts: ArtifactUse;
   /** Streams hold the key that they came with, and end with it. */
   readonly keys: Pick<Identify, "hold">;
   readonly tokens: PageTokens;

@@ -148,7 +148,7 @@ function reportOutcomeRoute(kit: Kit): Route {
       const results = await kit.dispatcher.report(
         { principal, stages: notes },
         request.executorId,
-        request.outcomes,
+        await kit.artifacts.judge(principal.orgId, request.outcomes),
         idempotency,
         info.signal,
       );
