@@ -12,11 +12,15 @@ export interface Example {
 export interface CommandText {
   /** Name and arguments, such as `logs <plan> <step>`. Arguments of these names are explained and completed by themselves. */
   readonly usage: string;
+  /** What its arguments are, where their names do not say it. */
+  readonly arguments?: Readonly<Record<string, string>>;
   /** One line. */
   readonly summary: string;
   readonly details?: string;
   /** For programs: help does not list it. */
   readonly hidden?: boolean;
+  /** It does nothing by itself. */
+  readonly onlyParts?: boolean;
   readonly examples: readonly [Example, ...Example[]];
 }
 
@@ -59,7 +63,10 @@ export function registrarOf(
   const add = (text: CommandText, parent: Command = program): Command => {
     const command = parent.command(text.usage, { hidden: text.hidden === true }).description(text.summary);
     if (parent === program) command.helpGroup(heading);
-    for (const argument of command.registeredArguments) argument.description = ARGUMENTS[argument.name()] ?? "";
+    for (const argument of command.registeredArguments) {
+      const name = argument.name();
+      argument.description = text.arguments?.[name] ?? ARGUMENTS[name] ?? "";
+    }
     texts.set(command, text);
     return command;
   };

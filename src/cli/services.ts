@@ -3,6 +3,7 @@
 import { getOption } from "@bufbuild/protobuf";
 import type { DescService } from "@bufbuild/protobuf";
 import { ApprovalService } from "../../gen/maestro/v1/approval_service_pb.ts";
+import { ArtifactService } from "../../gen/maestro/v1/artifact_service_pb.ts";
 import { CharterService } from "../../gen/maestro/v1/charter_service_pb.ts";
 import { DispatchService } from "../../gen/maestro/v1/dispatch_service_pb.ts";
 import { ExecutorService } from "../../gen/maestro/v1/executor_service_pb.ts";
@@ -24,6 +25,7 @@ const SERVICES: readonly DescService[] = [
   DispatchService,
   ExecutorService,
   ApprovalService,
+  ArtifactService,
   IdentityService,
 ];
 

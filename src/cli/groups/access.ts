@@ -33,6 +33,7 @@ function addKeys({ add, context }: Registrar): void {
   add(
     {
       usage: "create <principal>",
+      arguments: { principal: "name of who calls with it" },
       summary: "make an API key, and print its secret",
       details:
         "The secret is printed alone on standard output, once: the server keeps only a digest. A key cannot grant what its maker " +

@@ -43,9 +43,10 @@ function addFleet({ add, context }: Registrar): void {
   const trust: Command = add(
     {
       usage: "trust <executor> <trust>",
+      arguments: { trust: "from 0, not at all, to 1" },
       summary: "set how far an executor is trusted",
       details: "Steps, goals and charters can ask for a least trust; an executor below it is given none of their work.",
-      examples: [{ line: "executors trust resizer-1 0.8", what: "from 0, not at all, to 1" }],
+      examples: [{ line: "executors trust resizer-1 0.8", what: "after a look at what it did" }],
     },
     fleet,
   );
@@ -72,6 +73,7 @@ function addRun({ add, context }: Registrar): void {
   const executor = add({
     usage: "executor",
     summary: "be an executor",
+    onlyParts: true,
     examples: [{ line: "executor run", what: "perform command steps on this machine" }],
   });
   add(

@@ -114,6 +114,10 @@ function addPlanLooks({ add, context }: Registrar): void {
   }).action((plan: string, step: string | undefined) => trace(plan, step, context()));
   add({
     usage: "diff <plan> [from] [to]",
+    arguments: {
+      from: "number of the older version, such as 2, or a plan file",
+      to: "number of the newer version; the active one unless given",
+    },
     summary: "show how two versions differ, or a plan file and the active version",
     details:
       "Without versions: the active one and the one it was made from. With one: that and the active one. A plan file in place of " +
