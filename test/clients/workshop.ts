@@ -24,15 +24,16 @@ export class Workshop {
     for (const path of ["proto", "buf.yaml", `buf.gen.${language}.yaml`, `test/clients/${language}`]) {
       cpSync(join(ROOT, path), join(this.folder, path), {
         recursive: true,
-        filter: (source) => !/[/\\](\.venv|__pycache__|gen|target|released\.binpb)$/.test(source),
+        filter: (source) => !/[/\\](\.venv|__pycache__|gen|generated|target|released\.binpb)$/.test(source),
       });
     }
     writeThirdPartyProtos(PACKAGES, join(this.folder, "build", "protos"));
   }
 
-  /** Generates as `npx buf generate` does in the checkout, with these folders first on the path; says where the stubs are. */
+  /** Generates what an executor needs, with these folders first on the path; says where the stubs are. */
   generate(...path: readonly string[]): string {
-    this.run("buf", ["generate", "--template", `buf.gen.${this.#language}.yaml`], { cwd: this.folder, path });
+    const template = ["--template", `buf.gen.${this.#language}.yaml`];
+    this.run("buf", ["generate", ...template, "--type", "maestro.v1.DispatchService"], { cwd: this.folder, path });
     return join(this.folder, "build", "stubs", this.#language);
   }
 
