@@ -37,17 +37,21 @@ import { identityRevokeKey } from "./operations/identity-revoke-key.ts";
 import { identityWho } from "./operations/identity-who.ts";
 import { maestroPlan } from "./operations/maestro-plan.ts";
 import { planCancel } from "./operations/plan-cancel.ts";
+import { planChange } from "./operations/plan-change.ts";
 import { planExplain } from "./operations/plan-explain.ts";
 import { planGet } from "./operations/plan-get.ts";
 import { planList } from "./operations/plan-list.ts";
 import { planResume } from "./operations/plan-resume.ts";
 import { planSuspend } from "./operations/plan-suspend.ts";
 import { queryGoals } from "./operations/query-goals.ts";
+import { stepChange } from "./operations/step-change.ts";
 import { stepGet } from "./operations/step-get.ts";
 import { stepHold } from "./operations/step-hold.ts";
 import { stepListAttempts } from "./operations/step-list-attempts.ts";
 import { stepList } from "./operations/step-list.ts";
 import { stepRelease } from "./operations/step-release.ts";
+import { stepRerun } from "./operations/step-rerun.ts";
+import { stepResolve } from "./operations/step-resolve.ts";
 import { stepRetry } from "./operations/step-retry.ts";
 import { stepSkip } from "./operations/step-skip.ts";
 import type { ArtifactLimits } from "./domain/artifact.ts";
@@ -101,17 +105,21 @@ export function allOperations(
     identityWho,
     maestroPlan: maestroPlan(heavy),
     planCancel,
+    planChange,
     planExplain: planExplain(dispatcher),
     planGet,
     planList,
     planResume,
     planSuspend,
     queryGoals,
+    stepChange,
     stepGet,
     stepHold,
     stepListAttempts,
     stepList,
     stepRelease,
+    stepRerun: stepRerun(heavy),
+    stepResolve,
     stepRetry,
     stepSkip,
   };

@@ -121,17 +121,38 @@ export interface StepVerbRequest {
 /** A verb of an operator on one step; answers with the step as it stands afterwards. */
 export async function withStep(
   tx: Tx,
-  request: StepVerbRequest,
+  { planId, step, reason }: StepVerbRequest,
   context: OperationContext,
   kind: "retry" | "skip" | "hold" | "release",
 ): Promise<Decision<Done<StepView>>> {
-  const { planId, step, reason } = request;
+  return changeStep(tx, context, planId, step, (ordinal) => ({ kind, ordinal, reason }));
+}
+
+/** A command about one step, by key; answers with the step as it stands afterwards. */
+export async function changeStep(
+  tx: Tx,
+  context: OperationContext,
+  planId: PlanId,
+  step: string,
+  commandOf: (ordinal: number) => PlanCommand,
+): Promise<Decision<Done<StepView>>> {
   const done = await withPlan(tx, context, planId, async () => {
     const view = await findStep(tx, context, planId, step);
-    return view.ok ? decided({ kind, ordinal: view.value.row.ordinal, reason }) : view;
+    return view.ok ? decided(commandOf(view.value.row.ordinal)) : view;
   });
   if (!done.ok) return done;
   const after = await findStep(tx, context, planId, step);
-  if (!after.ok) throw new Error(`step ${step} is gone after ${kind}`);
+  if (!after.ok) throw new Error(`step ${step} is gone after a verb on it`);
   return decided({ ...done.value, value: after.value });
+}
+
+/** What dispatch must hear of several decisions. */
+export function allNews(each: readonly News[]): Required<News> {
+  return {
+    wake: each.flatMap(({ wake = [] }) => wake),
+    ready: each.flatMap(({ ready = [] }) => ready),
+    leased: each.flatMap(({ leased = [] }) => leased),
+    stops: each.flatMap(({ stops = [] }) => stops),
+    goesOn: each.some(({ goesOn }) => goesOn === true),
+  };
 }

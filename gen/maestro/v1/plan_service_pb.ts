@@ -18,7 +18,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file maestro/v1/plan_service.proto.
  */
 export const file_maestro_v1_plan_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tYWVzdHJvL3YxL3BsYW5fc2VydmljZS5wcm90bxIKbWFlc3Ryby52MSIsCg5HZXRQbGFuUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEAiMQoPR2V0UGxhblJlc3BvbnNlEh4KBHBsYW4YASABKAsyEC5tYWVzdHJvLnYxLlBsYW4ioQEKEExpc3RQbGFuc1JlcXVlc3QSGAoHZ29hbF9pZBgBIAEoCUIHukgEcgIoQBI2CgZzdGF0ZXMYAiADKA4yFS5tYWVzdHJvLnYxLlBsYW5TdGF0ZUIPukgMkgEJEBAiBYIBAhABEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAQgASgJQgi6SAVyAyiACCJNChFMaXN0UGxhbnNSZXNwb25zZRIfCgVwbGFucxgBIAMoCzIQLm1hZXN0cm8udjEuUGxhbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkibQoSU3VzcGVuZFBsYW5SZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgZyZWFzb24YAiABKAlCCLpIBXIDKIAgEiEKD2lkZW1wb3RlbmN5X2tleRgPIAEoCUIIukgFcgMogAEiNQoTU3VzcGVuZFBsYW5SZXNwb25zZRIeCgRwbGFuGAEgASgLMhAubWFlc3Ryby52MS5QbGFuImwKEVJlc3VtZVBsYW5SZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgZyZWFzb24YAiABKAlCCLpIBXIDKIAgEiEKD2lkZW1wb3RlbmN5X2tleRgPIAEoCUIIukgFcgMogAEiNAoSUmVzdW1lUGxhblJlc3BvbnNlEh4KBHBsYW4YASABKAsyEC5tYWVzdHJvLnYxLlBsYW4igAEKEUNhbmNlbFBsYW5SZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgZyZWFzb24YAiABKAlCCLpIBXIDKIAgEhIKCmNvbXBlbnNhdGUYAyABKAgSIQoPaWRlbXBvdGVuY3lfa2V5GA8gASgJQgi6SAVyAyiAASI0ChJDYW5jZWxQbGFuUmVzcG9uc2USHgoEcGxhbhgBIAEoCzIQLm1hZXN0cm8udjEuUGxhbiKFAQoSRXhwbGFpblBsYW5SZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIWCgRzdGVwGAIgASgJQgi6SAVyAyiAARIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMogAgiZQoTRXhwbGFpblBsYW5SZXNwb25zZRIPCgdzdW1tYXJ5GAEgASgJEiQKB3dhaXRpbmcYAiADKAsyEy5tYWVzdHJvLnYxLldhaXRpbmcSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJIvIBCgdXYWl0aW5nEgwKBHN0ZXAYASABKAkSJAoFc3RhdGUYAiABKA4yFS5tYWVzdHJvLnYxLlN0ZXBTdGF0ZRIkCgVjYXVzZRgDIAEoDjIVLm1hZXN0cm8udjEuV2FpdENhdXNlEhMKC2V4cGxhbmF0aW9uGAQgASgJEg0KBXN0ZXBzGAUgAygJEikKBXNpbmNlGAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIpCgV1bnRpbBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASEwoLYXBwcm92YWxfaWQYCCABKAkiXQoQV2F0Y2hQbGFuUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASHwoFYWZ0ZXIYAiABKANCELpIDSILGP////////8PKAASDAoEbG9ncxgDIAEoCCK9AQoRV2F0Y2hQbGFuUmVzcG9uc2USJAoIc25hcHNob3QYASABKAsyEC5tYWVzdHJvLnYxLlBsYW5IABImCgVldmVudBgCIAEoCzIVLm1hZXN0cm8udjEuUGxhbkV2ZW50SAASLAoKY2hlY2twb2ludBgDIAEoCzIWLm1hZXN0cm8udjEuQ2hlY2twb2ludEgAEiEKBWVuZGVkGAQgASgLMhAubWFlc3Ryby52MS5QbGFuSABCCQoHbWVzc2FnZSIbCgpDaGVja3BvaW50Eg0KBWFmdGVyGAEgASgDIs4CCglQbGFuRXZlbnQSEAoIc2VxdWVuY2UYASABKAMSJgoCYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEgwKBGtpbmQYAyABKAkSDAoEc3RlcBgEIAEoCRIpCgpzdGVwX3N0YXRlGAUgASgOMhUubWFlc3Ryby52MS5TdGVwU3RhdGUSKQoKcGxhbl9zdGF0ZRgGIAEoDjIVLm1hZXN0cm8udjEuUGxhblN0YXRlEg8KB2F0dGVtcHQYByABKAUSEwoLZXhlY3V0b3JfaWQYCCABKAkSDwoHbWVzc2FnZRgJIAEoCRIQCghwcm9ncmVzcxgKIAEoARISCgpyZWNvcmRfdXJpGAsgASgJEicKB2NoYW5nZXMYDCADKAsyFi5tYWVzdHJvLnYxLlN0ZXBDaGFuZ2USDwoHZmVuY2luZxgNIAEoAyJACgpTdGVwQ2hhbmdlEgwKBHN0ZXAYASABKAkSJAoFc3RhdGUYAiABKA4yFS5tYWVzdHJvLnYxLlN0ZXBTdGF0ZSq8AgoJV2FpdENhdXNlEhoKFldBSVRfQ0FVU0VfVU5TUEVDSUZJRUQQABIZChVXQUlUX0NBVVNFX0RFUEVOREVOQ1kQARIaChZXQUlUX0NBVVNFX05PX0VYRUNVVE9SEAISHAoYV0FJVF9DQVVTRV9FWEVDVVRPUl9BV0FZEAMSEwoPV0FJVF9DQVVTRV9TTE9UEAQSFgoSV0FJVF9DQVVTRV9CQUNLT0ZGEAUSFQoRV0FJVF9DQVVTRV9CVURHRVQQBhIXChNXQUlUX0NBVVNFX0FQUFJPVkFMEAcSGAoUV0FJVF9DQVVTRV9TVVNQRU5ERUQQCBITCg9XQUlUX0NBVVNFX0hFTEQQCRIWChJXQUlUX0NBVVNFX09VVENPTUUQChIaChZXQUlUX0NBVVNFX1BSRURFQ0VTU09SEAsy1gYKC1BsYW5TZXJ2aWNlEmsKB0dldFBsYW4SGi5tYWVzdHJvLnYxLkdldFBsYW5SZXF1ZXN0GhsubWFlc3Ryby52MS5HZXRQbGFuUmVzcG9uc2UiJ5ACAYrnGCAKCHBsYW4uZ2V0EhRtYXAubWFlc3Ryby5wbGFuLmdldBJzCglMaXN0UGxhbnMSHC5tYWVzdHJvLnYxLkxpc3RQbGFuc1JlcXVlc3QaHS5tYWVzdHJvLnYxLkxpc3RQbGFuc1Jlc3BvbnNlIimQAgGK5xgiCglwbGFuLmxpc3QSFW1hcC5tYWVzdHJvLnBsYW4ubGlzdBJ+CgtTdXNwZW5kUGxhbhIeLm1hZXN0cm8udjEuU3VzcGVuZFBsYW5SZXF1ZXN0Gh8ubWFlc3Ryby52MS5TdXNwZW5kUGxhblJlc3BvbnNlIi6K5xgqCgxwbGFuLnN1c3BlbmQSGG1hcC5tYWVzdHJvLnBsYW4uc3VzcGVuZBgBEnkKClJlc3VtZVBsYW4SHS5tYWVzdHJvLnYxLlJlc3VtZVBsYW5SZXF1ZXN0Gh4ubWFlc3Ryby52MS5SZXN1bWVQbGFuUmVzcG9uc2UiLIrnGCgKC3BsYW4ucmVzdW1lEhdtYXAubWFlc3Ryby5wbGFuLnJlc3VtZRgBEnkKCkNhbmNlbFBsYW4SHS5tYWVzdHJvLnYxLkNhbmNlbFBsYW5SZXF1ZXN0Gh4ubWFlc3Ryby52MS5DYW5jZWxQbGFuUmVzcG9uc2UiLIrnGCgKC3BsYW4uY2FuY2VsEhdtYXAubWFlc3Ryby5wbGFuLmNhbmNlbBgBEnsKC0V4cGxhaW5QbGFuEh4ubWFlc3Ryby52MS5FeHBsYWluUGxhblJlcXVlc3QaHy5tYWVzdHJvLnYxLkV4cGxhaW5QbGFuUmVzcG9uc2UiK5ACAYrnGCQKDHBsYW4uZXhwbGFpbhIUbWFwLm1hZXN0cm8ucGxhbi5nZXQScgoJV2F0Y2hQbGFuEhwubWFlc3Ryby52MS5XYXRjaFBsYW5SZXF1ZXN0Gh0ubWFlc3Ryby52MS5XYXRjaFBsYW5SZXNwb25zZSImiucYIgoKcGxhbi53YXRjaBIUbWFwLm1hZXN0cm8ucGxhbi5nZXQwAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_timestamp, file_maestro_v1_options, file_maestro_v1_plan, file_maestro_v1_step]);
+  fileDesc("Ch1tYWVzdHJvL3YxL3BsYW5fc2VydmljZS5wcm90bxIKbWFlc3Ryby52MSIsCg5HZXRQbGFuUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEAiMQoPR2V0UGxhblJlc3BvbnNlEh4KBHBsYW4YASABKAsyEC5tYWVzdHJvLnYxLlBsYW4ioQEKEExpc3RQbGFuc1JlcXVlc3QSGAoHZ29hbF9pZBgBIAEoCUIHukgEcgIoQBI2CgZzdGF0ZXMYAiADKA4yFS5tYWVzdHJvLnYxLlBsYW5TdGF0ZUIPukgMkgEJEBAiBYIBAhABEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAQgASgJQgi6SAVyAyiACCJNChFMaXN0UGxhbnNSZXNwb25zZRIfCgVwbGFucxgBIAMoCzIQLm1hZXN0cm8udjEuUGxhbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkibQoSU3VzcGVuZFBsYW5SZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgZyZWFzb24YAiABKAlCCLpIBXIDKIAgEiEKD2lkZW1wb3RlbmN5X2tleRgPIAEoCUIIukgFcgMogAEiNQoTU3VzcGVuZFBsYW5SZXNwb25zZRIeCgRwbGFuGAEgASgLMhAubWFlc3Ryby52MS5QbGFuImwKEVJlc3VtZVBsYW5SZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgZyZWFzb24YAiABKAlCCLpIBXIDKIAgEiEKD2lkZW1wb3RlbmN5X2tleRgPIAEoCUIIukgFcgMogAEiNAoSUmVzdW1lUGxhblJlc3BvbnNlEh4KBHBsYW4YASABKAsyEC5tYWVzdHJvLnYxLlBsYW4igAEKEUNhbmNlbFBsYW5SZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgZyZWFzb24YAiABKAlCCLpIBXIDKIAgEhIKCmNvbXBlbnNhdGUYAyABKAgSIQoPaWRlbXBvdGVuY3lfa2V5GA8gASgJQgi6SAVyAyiAASI0ChJDYW5jZWxQbGFuUmVzcG9uc2USHgoEcGxhbhgBIAEoCzIQLm1hZXN0cm8udjEuUGxhbiKXAgoSQ2hhbmdlUGxhbnNSZXF1ZXN0Ei4KBHZlcmIYASABKA4yFC5tYWVzdHJvLnYxLlBsYW5WZXJiQgq6SAeCAQQQASAAEhkKB2NoYXJ0ZXIYAiABKAlCCLpIBXIDKIABEhgKBmZpbHRlchgDIAEoCUIIukgFcgMogCASGAoGcmVhc29uGAQgASgJQgi6SAVyAyiAIBISCgpjb21wZW5zYXRlGAUgASgIEg8KB2RyeV9ydW4YBiABKAgSHAoJcGFnZV9zaXplGAcgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgIIAEoCUIIukgFcgMogAgSIQoPaWRlbXBvdGVuY3lfa2V5GA8gASgJQgi6SAVyAyiAASJRChNDaGFuZ2VQbGFuc1Jlc3BvbnNlEg8KB21hdGNoZWQYASABKAUSEAoIcGxhbl9pZHMYAiADKAkSFwoPbmV4dF9wYWdlX3Rva2VuGAMgASgJIoUBChJFeHBsYWluUGxhblJlcXVlc3QSGgoHcGxhbl9pZBgBIAEoCUIJukgGcgQQAShAEhYKBHN0ZXAYAiABKAlCCLpIBXIDKIABEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAQgASgJQgi6SAVyAyiACCJlChNFeHBsYWluUGxhblJlc3BvbnNlEg8KB3N1bW1hcnkYASABKAkSJAoHd2FpdGluZxgCIAMoCzITLm1hZXN0cm8udjEuV2FpdGluZxIXCg9uZXh0X3BhZ2VfdG9rZW4YAyABKAki8gEKB1dhaXRpbmcSDAoEc3RlcBgBIAEoCRIkCgVzdGF0ZRgCIAEoDjIVLm1hZXN0cm8udjEuU3RlcFN0YXRlEiQKBWNhdXNlGAMgASgOMhUubWFlc3Ryby52MS5XYWl0Q2F1c2USEwoLZXhwbGFuYXRpb24YBCABKAkSDQoFc3RlcHMYBSADKAkSKQoFc2luY2UYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKBXVudGlsGAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgthcHByb3ZhbF9pZBgIIAEoCSJdChBXYXRjaFBsYW5SZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIfCgVhZnRlchgCIAEoA0IQukgNIgsY/////////w8oABIMCgRsb2dzGAMgASgIIr0BChFXYXRjaFBsYW5SZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzIQLm1hZXN0cm8udjEuUGxhbkgAEiYKBWV2ZW50GAIgASgLMhUubWFlc3Ryby52MS5QbGFuRXZlbnRIABIsCgpjaGVja3BvaW50GAMgASgLMhYubWFlc3Ryby52MS5DaGVja3BvaW50SAASIQoFZW5kZWQYBCABKAsyEC5tYWVzdHJvLnYxLlBsYW5IAEIJCgdtZXNzYWdlIhsKCkNoZWNrcG9pbnQSDQoFYWZ0ZXIYASABKAMizgIKCVBsYW5FdmVudBIQCghzZXF1ZW5jZRgBIAEoAxImCgJhdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDAoEa2luZBgDIAEoCRIMCgRzdGVwGAQgASgJEikKCnN0ZXBfc3RhdGUYBSABKA4yFS5tYWVzdHJvLnYxLlN0ZXBTdGF0ZRIpCgpwbGFuX3N0YXRlGAYgASgOMhUubWFlc3Ryby52MS5QbGFuU3RhdGUSDwoHYXR0ZW1wdBgHIAEoBRITCgtleGVjdXRvcl9pZBgIIAEoCRIPCgdtZXNzYWdlGAkgASgJEhAKCHByb2dyZXNzGAogASgBEhIKCnJlY29yZF91cmkYCyABKAkSJwoHY2hhbmdlcxgMIAMoCzIWLm1hZXN0cm8udjEuU3RlcENoYW5nZRIPCgdmZW5jaW5nGA0gASgDIkAKClN0ZXBDaGFuZ2USDAoEc3RlcBgBIAEoCRIkCgVzdGF0ZRgCIAEoDjIVLm1hZXN0cm8udjEuU3RlcFN0YXRlKmgKCFBsYW5WZXJiEhkKFVBMQU5fVkVSQl9VTlNQRUNJRklFRBAAEhUKEVBMQU5fVkVSQl9TVVNQRU5EEAESFAoQUExBTl9WRVJCX1JFU1VNRRACEhQKEFBMQU5fVkVSQl9DQU5DRUwQAyq8AgoJV2FpdENhdXNlEhoKFldBSVRfQ0FVU0VfVU5TUEVDSUZJRUQQABIZChVXQUlUX0NBVVNFX0RFUEVOREVOQ1kQARIaChZXQUlUX0NBVVNFX05PX0VYRUNVVE9SEAISHAoYV0FJVF9DQVVTRV9FWEVDVVRPUl9BV0FZEAMSEwoPV0FJVF9DQVVTRV9TTE9UEAQSFgoSV0FJVF9DQVVTRV9CQUNLT0ZGEAUSFQoRV0FJVF9DQVVTRV9CVURHRVQQBhIXChNXQUlUX0NBVVNFX0FQUFJPVkFMEAcSGAoUV0FJVF9DQVVTRV9TVVNQRU5ERUQQCBITCg9XQUlUX0NBVVNFX0hFTEQQCRIWChJXQUlUX0NBVVNFX09VVENPTUUQChIaChZXQUlUX0NBVVNFX1BSRURFQ0VTU09SEAsy3AgKC1BsYW5TZXJ2aWNlEmsKB0dldFBsYW4SGi5tYWVzdHJvLnYxLkdldFBsYW5SZXF1ZXN0GhsubWFlc3Ryby52MS5HZXRQbGFuUmVzcG9uc2UiJ5ACAYrnGCAKCHBsYW4uZ2V0EhRtYXAubWFlc3Ryby5wbGFuLmdldBJzCglMaXN0UGxhbnMSHC5tYWVzdHJvLnYxLkxpc3RQbGFuc1JlcXVlc3QaHS5tYWVzdHJvLnYxLkxpc3RQbGFuc1Jlc3BvbnNlIimQAgGK5xgiCglwbGFuLmxpc3QSFW1hcC5tYWVzdHJvLnBsYW4ubGlzdBJ+CgtTdXNwZW5kUGxhbhIeLm1hZXN0cm8udjEuU3VzcGVuZFBsYW5SZXF1ZXN0Gh8ubWFlc3Ryby52MS5TdXNwZW5kUGxhblJlc3BvbnNlIi6K5xgqCgxwbGFuLnN1c3BlbmQSGG1hcC5tYWVzdHJvLnBsYW4uc3VzcGVuZBgBEnkKClJlc3VtZVBsYW4SHS5tYWVzdHJvLnYxLlJlc3VtZVBsYW5SZXF1ZXN0Gh4ubWFlc3Ryby52MS5SZXN1bWVQbGFuUmVzcG9uc2UiLIrnGCgKC3BsYW4ucmVzdW1lEhdtYXAubWFlc3Ryby5wbGFuLnJlc3VtZRgBEnkKCkNhbmNlbFBsYW4SHS5tYWVzdHJvLnYxLkNhbmNlbFBsYW5SZXF1ZXN0Gh4ubWFlc3Ryby52MS5DYW5jZWxQbGFuUmVzcG9uc2UiLIrnGCgKC3BsYW4uY2FuY2VsEhdtYXAubWFlc3Ryby5wbGFuLmNhbmNlbBgBEoMCCgtDaGFuZ2VQbGFucxIeLm1hZXN0cm8udjEuQ2hhbmdlUGxhbnNSZXF1ZXN0Gh8ubWFlc3Ryby52MS5DaGFuZ2VQbGFuc1Jlc3BvbnNlIrIBiucYKAoLcGxhbi5jaGFuZ2USF21hcC5tYWVzdHJvLnBsYW4uY2hhbmdlGAGK5xgqCgxwbGFuLnN1c3BlbmQSGG1hcC5tYWVzdHJvLnBsYW4uc3VzcGVuZBgBiucYKAoLcGxhbi5yZXN1bWUSF21hcC5tYWVzdHJvLnBsYW4ucmVzdW1lGAGK5xgoCgtwbGFuLmNhbmNlbBIXbWFwLm1hZXN0cm8ucGxhbi5jYW5jZWwYARJ7CgtFeHBsYWluUGxhbhIeLm1hZXN0cm8udjEuRXhwbGFpblBsYW5SZXF1ZXN0Gh8ubWFlc3Ryby52MS5FeHBsYWluUGxhblJlc3BvbnNlIiuQAgGK5xgkCgxwbGFuLmV4cGxhaW4SFG1hcC5tYWVzdHJvLnBsYW4uZ2V0EnIKCVdhdGNoUGxhbhIcLm1hZXN0cm8udjEuV2F0Y2hQbGFuUmVxdWVzdBodLm1hZXN0cm8udjEuV2F0Y2hQbGFuUmVzcG9uc2UiJornGCIKCnBsYW4ud2F0Y2gSFG1hcC5tYWVzdHJvLnBsYW4uZ2V0MAFiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_timestamp, file_maestro_v1_options, file_maestro_v1_plan, file_maestro_v1_step]);
 
 /**
  * Request of GetPlan.
@@ -308,6 +308,118 @@ export const CancelPlanResponseSchema: GenMessage<CancelPlanResponse> = /*@__PUR
   messageDesc(file_maestro_v1_plan_service, 9);
 
 /**
+ * Request of ChangePlans.
+ *
+ * @generated from message maestro.v1.ChangePlansRequest
+ */
+export type ChangePlansRequest = Message<"maestro.v1.ChangePlansRequest"> & {
+  /**
+   * What is done.
+   *
+   * @generated from field: maestro.v1.PlanVerb verb = 1;
+   */
+  verb: PlanVerb;
+
+  /**
+   * Name or id of the charter; empty for all, but then there must be a filter: nobody means everything by saying nothing.
+   *
+   * @generated from field: string charter = 2;
+   */
+  charter: string;
+
+  /**
+   * CEL filter of goals, as QueryGoals takes it; empty for all goals of the charter.
+   *
+   * @generated from field: string filter = 3;
+   */
+  filter: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * Of a cancellation: undo what is done, in reverse order.
+   *
+   * @generated from field: bool compensate = 5;
+   */
+  compensate: boolean;
+
+  /**
+   * Only count; changes nothing.
+   *
+   * @generated from field: bool dry_run = 6;
+   */
+  dryRun: boolean;
+
+  /**
+   * Most goals that a call looks at; 100 when zero. A dry run looks at 1,000 whatever it says.
+   *
+   * @generated from field: int32 page_size = 7;
+   */
+  pageSize: number;
+
+  /**
+   * Token of the page before; bound to the other fields.
+   *
+   * @generated from field: string page_token = 8;
+   */
+  pageToken: string;
+
+  /**
+   * Makes the call safe to repeat; the `Idempotency-Key` header may carry it instead.
+   *
+   * @generated from field: string idempotency_key = 15;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message maestro.v1.ChangePlansRequest.
+ * Use `create(ChangePlansRequestSchema)` to create a new message.
+ */
+export const ChangePlansRequestSchema: GenMessage<ChangePlansRequest> = /*@__PURE__*/
+  messageDesc(file_maestro_v1_plan_service, 10);
+
+/**
+ * Response of ChangePlans.
+ *
+ * @generated from message maestro.v1.ChangePlansResponse
+ */
+export type ChangePlansResponse = Message<"maestro.v1.ChangePlansResponse"> & {
+  /**
+   * Plans of this page whose state allowed the verb.
+   *
+   * @generated from field: int32 matched = 1;
+   */
+  matched: number;
+
+  /**
+   * Those that were changed, or would be; at most 100.
+   *
+   * @generated from field: repeated string plan_ids = 2;
+   */
+  planIds: string[];
+
+  /**
+   * Token of the next page; empty at the end. A page may be empty although there is a next one.
+   *
+   * @generated from field: string next_page_token = 3;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message maestro.v1.ChangePlansResponse.
+ * Use `create(ChangePlansResponseSchema)` to create a new message.
+ */
+export const ChangePlansResponseSchema: GenMessage<ChangePlansResponse> = /*@__PURE__*/
+  messageDesc(file_maestro_v1_plan_service, 11);
+
+/**
  * Request of ExplainPlan.
  *
  * @generated from message maestro.v1.ExplainPlanRequest
@@ -347,7 +459,7 @@ export type ExplainPlanRequest = Message<"maestro.v1.ExplainPlanRequest"> & {
  * Use `create(ExplainPlanRequestSchema)` to create a new message.
  */
 export const ExplainPlanRequestSchema: GenMessage<ExplainPlanRequest> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_plan_service, 10);
+  messageDesc(file_maestro_v1_plan_service, 12);
 
 /**
  * Response of ExplainPlan.
@@ -382,7 +494,7 @@ export type ExplainPlanResponse = Message<"maestro.v1.ExplainPlanResponse"> & {
  * Use `create(ExplainPlanResponseSchema)` to create a new message.
  */
 export const ExplainPlanResponseSchema: GenMessage<ExplainPlanResponse> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_plan_service, 11);
+  messageDesc(file_maestro_v1_plan_service, 13);
 
 /**
  * Why a step waits.
@@ -452,7 +564,7 @@ export type Waiting = Message<"maestro.v1.Waiting"> & {
  * Use `create(WaitingSchema)` to create a new message.
  */
 export const WaitingSchema: GenMessage<Waiting> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_plan_service, 12);
+  messageDesc(file_maestro_v1_plan_service, 14);
 
 /**
  * Request of WatchPlan.
@@ -487,7 +599,7 @@ export type WatchPlanRequest = Message<"maestro.v1.WatchPlanRequest"> & {
  * Use `create(WatchPlanRequestSchema)` to create a new message.
  */
 export const WatchPlanRequestSchema: GenMessage<WatchPlanRequest> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_plan_service, 13);
+  messageDesc(file_maestro_v1_plan_service, 15);
 
 /**
  * A message of WatchPlan.
@@ -540,7 +652,7 @@ export type WatchPlanResponse = Message<"maestro.v1.WatchPlanResponse"> & {
  * Use `create(WatchPlanResponseSchema)` to create a new message.
  */
 export const WatchPlanResponseSchema: GenMessage<WatchPlanResponse> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_plan_service, 14);
+  messageDesc(file_maestro_v1_plan_service, 16);
 
 /**
  * All events up to here were sent.
@@ -561,7 +673,7 @@ export type Checkpoint = Message<"maestro.v1.Checkpoint"> & {
  * Use `create(CheckpointSchema)` to create a new message.
  */
 export const CheckpointSchema: GenMessage<Checkpoint> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_plan_service, 15);
+  messageDesc(file_maestro_v1_plan_service, 17);
 
 /**
  * Something that happened to a plan.
@@ -666,7 +778,7 @@ export type PlanEvent = Message<"maestro.v1.PlanEvent"> & {
  * Use `create(PlanEventSchema)` to create a new message.
  */
 export const PlanEventSchema: GenMessage<PlanEvent> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_plan_service, 16);
+  messageDesc(file_maestro_v1_plan_service, 18);
 
 /**
  * A step that changed with an event.
@@ -694,7 +806,55 @@ export type StepChange = Message<"maestro.v1.StepChange"> & {
  * Use `create(StepChangeSchema)` to create a new message.
  */
 export const StepChangeSchema: GenMessage<StepChange> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_plan_service, 17);
+  messageDesc(file_maestro_v1_plan_service, 19);
+
+/**
+ * What is done to many plans.
+ *
+ * @generated from enum maestro.v1.PlanVerb
+ */
+export const PlanVerb = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: PLAN_VERB_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * As SuspendPlan.
+   *
+   * @generated from enum value: PLAN_VERB_SUSPEND = 1;
+   */
+  SUSPEND: 1,
+
+  /**
+   * As ResumePlan.
+   *
+   * @generated from enum value: PLAN_VERB_RESUME = 2;
+   */
+  RESUME: 2,
+
+  /**
+   * As CancelPlan.
+   *
+   * @generated from enum value: PLAN_VERB_CANCEL = 3;
+   */
+  CANCEL: 3,
+} as const;
+
+/**
+ * What is done to many plans.
+ *
+ * @generated from enum maestro.v1.PlanVerb
+ */
+export type PlanVerb = (typeof PlanVerb)[keyof typeof PlanVerb] | UnknownEnum;
+
+/**
+ * Describes the enum maestro.v1.PlanVerb.
+ */
+export const PlanVerbSchema: GenEnum<PlanVerb> = /*@__PURE__*/
+  enumDesc(file_maestro_v1_plan_service, 0);
 
 /**
  * What a step waits for.
@@ -798,7 +958,7 @@ export type WaitCause = (typeof WaitCause)[keyof typeof WaitCause] | UnknownEnum
  * Describes the enum maestro.v1.WaitCause.
  */
 export const WaitCauseSchema: GenEnum<WaitCause> = /*@__PURE__*/
-  enumDesc(file_maestro_v1_plan_service, 0);
+  enumDesc(file_maestro_v1_plan_service, 1);
 
 /**
  * Plans: the executions of goals.
@@ -863,6 +1023,20 @@ export const PlanService: GenService<{
     methodKind: "unary";
     input: typeof CancelPlanRequestSchema;
     output: typeof CancelPlanResponseSchema;
+  },
+  /**
+   * Suspends, resumes or cancels many plans: those of the goals that the filter names, as far as their states allow the verb. One rpc for
+   * all verbs, because they share filter, dry run and paging; it needs the capability of each. A call changes one page, in one
+   * transaction; the token leads on from the oldest goal to the newest, and can be used again after a break, on any server: what was
+   * changed already is passed over. Each change leaves the record of its verb.
+   * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, FILTER_UNSUPPORTED, IDEMPOTENCY_CONFLICT.
+   *
+   * @generated from rpc maestro.v1.PlanService.ChangePlans
+   */
+  changePlans: {
+    methodKind: "unary";
+    input: typeof ChangePlansRequestSchema;
+    output: typeof ChangePlansResponseSchema;
   },
   /**
    * Says why a step, or each unfinished step of a plan, is waiting and for what.

@@ -2,21 +2,25 @@
 // @generated from file maestro/v1/step_service.proto (package maestro.v1, syntax proto3)
 /* eslint-disable */
 
-import type { GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
-import { fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
+import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import type { LogLine } from "./dispatch_pb.ts";
+import type { Amounts } from "./amounts_pb.ts";
+import { file_maestro_v1_amounts } from "./amounts_pb.ts";
+import type { LogLine, Success } from "./dispatch_pb.ts";
 import { file_maestro_v1_dispatch } from "./dispatch_pb.ts";
 import { file_maestro_v1_options } from "./options_pb.ts";
-import type { Attempt, Step, StepState } from "./step_pb.ts";
+import type { Refusal } from "./refusal_pb.ts";
+import { file_maestro_v1_refusal } from "./refusal_pb.ts";
+import type { Attempt, Failure, Step, StepState } from "./step_pb.ts";
 import { file_maestro_v1_step } from "./step_pb.ts";
-import type { Message } from "@bufbuild/protobuf";
+import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file maestro/v1/step_service.proto.
  */
 export const file_maestro_v1_step_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tYWVzdHJvL3YxL3N0ZXBfc2VydmljZS5wcm90bxIKbWFlc3Ryby52MSJGCg5HZXRTdGVwUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASGAoEc3RlcBgCIAEoCUIKukgHcgUQASiAASIxCg9HZXRTdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcCKjAQoQTGlzdFN0ZXBzUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASNgoGc3RhdGVzGAIgAygOMhUubWFlc3Ryby52MS5TdGVwU3RhdGVCD7pIDJIBCRAQIgWCAQIQARIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMogAgiTQoRTGlzdFN0ZXBzUmVzcG9uc2USHwoFc3RlcHMYASADKAsyEC5tYWVzdHJvLnYxLlN0ZXASFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIogBChNMaXN0QXR0ZW1wdHNSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAQgASgJQgi6SAVyAyiACCJWChRMaXN0QXR0ZW1wdHNSZXNwb25zZRIlCghhdHRlbXB0cxgBIAMoCzITLm1hZXN0cm8udjEuQXR0ZW1wdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkihQEKEFJldHJ5U3RlcFJlcXVlc3QSGgoHcGxhbl9pZBgBIAEoCUIJukgGcgQQAShAEhgKBHN0ZXAYAiABKAlCCrpIB3IFEAEogAESGAoGcmVhc29uGAMgASgJQgi6SAVyAyiAIBIhCg9pZGVtcG90ZW5jeV9rZXkYDyABKAlCCLpIBXIDKIABIjMKEVJldHJ5U3RlcFJlc3BvbnNlEh4KBHN0ZXAYASABKAsyEC5tYWVzdHJvLnYxLlN0ZXAihAEKD1NraXBTdGVwUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASGAoEc3RlcBgCIAEoCUIKukgHcgUQASiAARIYCgZyZWFzb24YAyABKAlCCLpIBXIDKIAgEiEKD2lkZW1wb3RlbmN5X2tleRgPIAEoCUIIukgFcgMogAEiMgoQU2tpcFN0ZXBSZXNwb25zZRIeCgRzdGVwGAEgASgLMhAubWFlc3Ryby52MS5TdGVwIoQBCg9Ib2xkU3RlcFJlcXVlc3QSGgoHcGxhbl9pZBgBIAEoCUIJukgGcgQQAShAEhgKBHN0ZXAYAiABKAlCCrpIB3IFEAEogAESGAoGcmVhc29uGAMgASgJQgi6SAVyAyiAIBIhCg9pZGVtcG90ZW5jeV9rZXkYDyABKAlCCLpIBXIDKIABIjIKEEhvbGRTdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcCKHAQoSUmVsZWFzZVN0ZXBSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMogCASIQoPaWRlbXBvdGVuY3lfa2V5GA8gASgJQgi6SAVyAyiAASI1ChNSZWxlYXNlU3RlcFJlc3BvbnNlEh4KBHN0ZXAYASABKAsyEC5tYWVzdHJvLnYxLlN0ZXAiVwoPVGFpbExvZ3NSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEg4KBmZvbGxvdxgDIAEoCCJHChBUYWlsTG9nc1Jlc3BvbnNlEiIKBWxpbmVzGAEgAygLMhMubWFlc3Ryby52MS5Mb2dMaW5lEg8KB2Ryb3BwZWQYAiABKAMyvgcKC1N0ZXBTZXJ2aWNlEmsKB0dldFN0ZXASGi5tYWVzdHJvLnYxLkdldFN0ZXBSZXF1ZXN0GhsubWFlc3Ryby52MS5HZXRTdGVwUmVzcG9uc2UiJ5ACAYrnGCAKCHN0ZXAuZ2V0EhRtYXAubWFlc3Ryby5zdGVwLmdldBJzCglMaXN0U3RlcHMSHC5tYWVzdHJvLnYxLkxpc3RTdGVwc1JlcXVlc3QaHS5tYWVzdHJvLnYxLkxpc3RTdGVwc1Jlc3BvbnNlIimQAgGK5xgiCglzdGVwLmxpc3QSFW1hcC5tYWVzdHJvLnN0ZXAubGlzdBKEAQoMTGlzdEF0dGVtcHRzEh8ubWFlc3Ryby52MS5MaXN0QXR0ZW1wdHNSZXF1ZXN0GiAubWFlc3Ryby52MS5MaXN0QXR0ZW1wdHNSZXNwb25zZSIxkAIBiucYKgoSc3RlcC5saXN0X2F0dGVtcHRzEhRtYXAubWFlc3Ryby5zdGVwLmdldBJ0CglSZXRyeVN0ZXASHC5tYWVzdHJvLnYxLlJldHJ5U3RlcFJlcXVlc3QaHS5tYWVzdHJvLnYxLlJldHJ5U3RlcFJlc3BvbnNlIiqK5xgmCgpzdGVwLnJldHJ5EhZtYXAubWFlc3Ryby5zdGVwLnJldHJ5GAESbwoIU2tpcFN0ZXASGy5tYWVzdHJvLnYxLlNraXBTdGVwUmVxdWVzdBocLm1hZXN0cm8udjEuU2tpcFN0ZXBSZXNwb25zZSIoiucYJAoJc3RlcC5za2lwEhVtYXAubWFlc3Ryby5zdGVwLnNraXAYARJvCghIb2xkU3RlcBIbLm1hZXN0cm8udjEuSG9sZFN0ZXBSZXF1ZXN0GhwubWFlc3Ryby52MS5Ib2xkU3RlcFJlc3BvbnNlIiiK5xgkCglzdGVwLmhvbGQSFW1hcC5tYWVzdHJvLnN0ZXAuaG9sZBgBEn4KC1JlbGVhc2VTdGVwEh4ubWFlc3Ryby52MS5SZWxlYXNlU3RlcFJlcXVlc3QaHy5tYWVzdHJvLnYxLlJlbGVhc2VTdGVwUmVzcG9uc2UiLornGCoKDHN0ZXAucmVsZWFzZRIYbWFwLm1hZXN0cm8uc3RlcC5yZWxlYXNlGAESbgoIVGFpbExvZ3MSGy5tYWVzdHJvLnYxLlRhaWxMb2dzUmVxdWVzdBocLm1hZXN0cm8udjEuVGFpbExvZ3NSZXNwb25zZSIliucYIQoJc3RlcC5sb2dzEhRtYXAubWFlc3Ryby5zdGVwLmdldDABYgZwcm90bzM", [file_buf_validate_validate, file_maestro_v1_dispatch, file_maestro_v1_options, file_maestro_v1_step]);
+  fileDesc("Ch1tYWVzdHJvL3YxL3N0ZXBfc2VydmljZS5wcm90bxIKbWFlc3Ryby52MSJGCg5HZXRTdGVwUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASGAoEc3RlcBgCIAEoCUIKukgHcgUQASiAASIxCg9HZXRTdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcCKjAQoQTGlzdFN0ZXBzUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASNgoGc3RhdGVzGAIgAygOMhUubWFlc3Ryby52MS5TdGVwU3RhdGVCD7pIDJIBCRAQIgWCAQIQARIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMogAgiTQoRTGlzdFN0ZXBzUmVzcG9uc2USHwoFc3RlcHMYASADKAsyEC5tYWVzdHJvLnYxLlN0ZXASFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIogBChNMaXN0QXR0ZW1wdHNSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAQgASgJQgi6SAVyAyiACCJWChRMaXN0QXR0ZW1wdHNSZXNwb25zZRIlCghhdHRlbXB0cxgBIAMoCzITLm1hZXN0cm8udjEuQXR0ZW1wdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkihQEKEFJldHJ5U3RlcFJlcXVlc3QSGgoHcGxhbl9pZBgBIAEoCUIJukgGcgQQAShAEhgKBHN0ZXAYAiABKAlCCrpIB3IFEAEogAESGAoGcmVhc29uGAMgASgJQgi6SAVyAyiAIBIhCg9pZGVtcG90ZW5jeV9rZXkYDyABKAlCCLpIBXIDKIABIjMKEVJldHJ5U3RlcFJlc3BvbnNlEh4KBHN0ZXAYASABKAsyEC5tYWVzdHJvLnYxLlN0ZXAipwEKEFJlcnVuU3RlcFJlcXVlc3QSGgoHcGxhbl9pZBgBIAEoCUIJukgGcgQQAShAEhgKBHN0ZXAYAiABKAlCCrpIB3IFEAEogAESGAoGcmVhc29uGAMgASgJQgi6SAVyAyiAIBIPCgdjYXNjYWRlGAQgASgIEg8KB2RyeV9ydW4YBSABKAgSIQoPaWRlbXBvdGVuY3lfa2V5GA8gASgJQgi6SAVyAyiAASKuAQoRUmVydW5TdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcBITCgtyZXJ1bl9zdGVwcxgCIAMoCRITCgtzdGFsZV9zdGVwcxgDIAMoCRIZChFjb21wZW5zYXRlZF9zdGVwcxgEIAMoCRIdChVub3RfY29tcGVuc2FibGVfc3RlcHMYBSADKAkSFQoNc3RvcHBlZF9zdGVwcxgGIAMoCSK6AgoSUmVzb2x2ZVN0ZXBSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEhoKBnJlYXNvbhgDIAEoCUIKukgHcgUQASiAIBImCgdzdWNjZXNzGAQgASgLMhMubWFlc3Ryby52MS5TdWNjZXNzSAASJgoHZmFpbHVyZRgFIAEoCzITLm1hZXN0cm8udjEuRmFpbHVyZUgAEiIKBXVzYWdlGAYgASgLMhMubWFlc3Ryby52MS5BbW91bnRzEioKEGV4cGVjdGVkX2ZlbmNpbmcYByABKANCELpIDSILGP////////8PKAASIQoPaWRlbXBvdGVuY3lfa2V5GA8gASgJQgi6SAVyAyiAAUIPCgZyZXN1bHQSBbpIAggBIjUKE1Jlc29sdmVTdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcCKEAQoPU2tpcFN0ZXBSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMogCASIQoPaWRlbXBvdGVuY3lfa2V5GA8gASgJQgi6SAVyAyiAASIyChBTa2lwU3RlcFJlc3BvbnNlEh4KBHN0ZXAYASABKAsyEC5tYWVzdHJvLnYxLlN0ZXAihAEKD0hvbGRTdGVwUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASGAoEc3RlcBgCIAEoCUIKukgHcgUQASiAARIYCgZyZWFzb24YAyABKAlCCLpIBXIDKIAgEiEKD2lkZW1wb3RlbmN5X2tleRgPIAEoCUIIukgFcgMogAEiMgoQSG9sZFN0ZXBSZXNwb25zZRIeCgRzdGVwGAEgASgLMhAubWFlc3Ryby52MS5TdGVwIocBChJSZWxlYXNlU3RlcFJlcXVlc3QSGgoHcGxhbl9pZBgBIAEoCUIJukgGcgQQAShAEhgKBHN0ZXAYAiABKAlCCrpIB3IFEAEogAESGAoGcmVhc29uGAMgASgJQgi6SAVyAyiAIBIhCg9pZGVtcG90ZW5jeV9rZXkYDyABKAlCCLpIBXIDKIABIjUKE1JlbGVhc2VTdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcCK8AgoSQ2hhbmdlU3RlcHNSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIuCgR2ZXJiGAIgASgOMhQubWFlc3Ryby52MS5TdGVwVmVyYkIKukgHggEEEAEgABI4CgZzdGF0ZXMYAyADKA4yFS5tYWVzdHJvLnYxLlN0ZXBTdGF0ZUIRukgOkgELEBAiB4IBBBABIAASFgoEa2V5cxgEIAEoCUIIukgFcgMogAESGAoGcmVhc29uGAUgASgJQgi6SAVyAyiAIBIPCgdkcnlfcnVuGAYgASgIEhwKCXBhZ2Vfc2l6ZRgHIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YCCABKAlCCLpIBXIDKIAIEiEKD2lkZW1wb3RlbmN5X2tleRgPIAEoCUIIukgFcgMogAEieAoTQ2hhbmdlU3RlcHNSZXNwb25zZRIPCgdtYXRjaGVkGAEgASgFEg0KBXN0ZXBzGAIgAygJEigKB3JlZnVzZWQYAyADKAsyFy5tYWVzdHJvLnYxLlN0ZXBSZWZ1c2FsEhcKD25leHRfcGFnZV90b2tlbhgEIAEoCSJBCgtTdGVwUmVmdXNhbBIMCgRzdGVwGAEgASgJEiQKB3JlZnVzYWwYAiABKAsyEy5tYWVzdHJvLnYxLlJlZnVzYWwiVwoPVGFpbExvZ3NSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEg4KBmZvbGxvdxgDIAEoCCJHChBUYWlsTG9nc1Jlc3BvbnNlEiIKBWxpbmVzGAEgAygLMhMubWFlc3Ryby52MS5Mb2dMaW5lEg8KB2Ryb3BwZWQYAiABKAMqeQoIU3RlcFZlcmISGQoVU1RFUF9WRVJCX1VOU1BFQ0lGSUVEEAASEwoPU1RFUF9WRVJCX1JFVFJZEAESEgoOU1RFUF9WRVJCX1NLSVAQAhISCg5TVEVQX1ZFUkJfSE9MRBADEhUKEVNURVBfVkVSQl9SRUxFQVNFEAQy3AsKC1N0ZXBTZXJ2aWNlEmsKB0dldFN0ZXASGi5tYWVzdHJvLnYxLkdldFN0ZXBSZXF1ZXN0GhsubWFlc3Ryby52MS5HZXRTdGVwUmVzcG9uc2UiJ5ACAYrnGCAKCHN0ZXAuZ2V0EhRtYXAubWFlc3Ryby5zdGVwLmdldBJzCglMaXN0U3RlcHMSHC5tYWVzdHJvLnYxLkxpc3RTdGVwc1JlcXVlc3QaHS5tYWVzdHJvLnYxLkxpc3RTdGVwc1Jlc3BvbnNlIimQAgGK5xgiCglzdGVwLmxpc3QSFW1hcC5tYWVzdHJvLnN0ZXAubGlzdBKEAQoMTGlzdEF0dGVtcHRzEh8ubWFlc3Ryby52MS5MaXN0QXR0ZW1wdHNSZXF1ZXN0GiAubWFlc3Ryby52MS5MaXN0QXR0ZW1wdHNSZXNwb25zZSIxkAIBiucYKgoSc3RlcC5saXN0X2F0dGVtcHRzEhRtYXAubWFlc3Ryby5zdGVwLmdldBJ0CglSZXRyeVN0ZXASHC5tYWVzdHJvLnYxLlJldHJ5U3RlcFJlcXVlc3QaHS5tYWVzdHJvLnYxLlJldHJ5U3RlcFJlc3BvbnNlIiqK5xgmCgpzdGVwLnJldHJ5EhZtYXAubWFlc3Ryby5zdGVwLnJldHJ5GAESdAoJUmVydW5TdGVwEhwubWFlc3Ryby52MS5SZXJ1blN0ZXBSZXF1ZXN0Gh0ubWFlc3Ryby52MS5SZXJ1blN0ZXBSZXNwb25zZSIqiucYJgoKc3RlcC5yZXJ1bhIWbWFwLm1hZXN0cm8uc3RlcC5yZXJ1bhgBEn4KC1Jlc29sdmVTdGVwEh4ubWFlc3Ryby52MS5SZXNvbHZlU3RlcFJlcXVlc3QaHy5tYWVzdHJvLnYxLlJlc29sdmVTdGVwUmVzcG9uc2UiLornGCoKDHN0ZXAucmVzb2x2ZRIYbWFwLm1hZXN0cm8uc3RlcC5yZXNvbHZlGAESbwoIU2tpcFN0ZXASGy5tYWVzdHJvLnYxLlNraXBTdGVwUmVxdWVzdBocLm1hZXN0cm8udjEuU2tpcFN0ZXBSZXNwb25zZSIoiucYJAoJc3RlcC5za2lwEhVtYXAubWFlc3Ryby5zdGVwLnNraXAYARJvCghIb2xkU3RlcBIbLm1hZXN0cm8udjEuSG9sZFN0ZXBSZXF1ZXN0GhwubWFlc3Ryby52MS5Ib2xkU3RlcFJlc3BvbnNlIiiK5xgkCglzdGVwLmhvbGQSFW1hcC5tYWVzdHJvLnN0ZXAuaG9sZBgBEn4KC1JlbGVhc2VTdGVwEh4ubWFlc3Ryby52MS5SZWxlYXNlU3RlcFJlcXVlc3QaHy5tYWVzdHJvLnYxLlJlbGVhc2VTdGVwUmVzcG9uc2UiLornGCoKDHN0ZXAucmVsZWFzZRIYbWFwLm1hZXN0cm8uc3RlcC5yZWxlYXNlGAESpQIKC0NoYW5nZVN0ZXBzEh4ubWFlc3Ryby52MS5DaGFuZ2VTdGVwc1JlcXVlc3QaHy5tYWVzdHJvLnYxLkNoYW5nZVN0ZXBzUmVzcG9uc2Ui1AGK5xgoCgtzdGVwLmNoYW5nZRIXbWFwLm1hZXN0cm8uc3RlcC5jaGFuZ2UYAYrnGCYKCnN0ZXAucmV0cnkSFm1hcC5tYWVzdHJvLnN0ZXAucmV0cnkYAYrnGCQKCXN0ZXAuc2tpcBIVbWFwLm1hZXN0cm8uc3RlcC5za2lwGAGK5xgkCglzdGVwLmhvbGQSFW1hcC5tYWVzdHJvLnN0ZXAuaG9sZBgBiucYKgoMc3RlcC5yZWxlYXNlEhhtYXAubWFlc3Ryby5zdGVwLnJlbGVhc2UYARJuCghUYWlsTG9ncxIbLm1hZXN0cm8udjEuVGFpbExvZ3NSZXF1ZXN0GhwubWFlc3Ryby52MS5UYWlsTG9nc1Jlc3BvbnNlIiWK5xghCglzdGVwLmxvZ3MSFG1hcC5tYWVzdHJvLnN0ZXAuZ2V0MAFiBnByb3RvMw", [file_buf_validate_validate, file_maestro_v1_amounts, file_maestro_v1_dispatch, file_maestro_v1_options, file_maestro_v1_refusal, file_maestro_v1_step]);
 
 /**
  * Request of GetStep.
@@ -271,6 +275,218 @@ export const RetryStepResponseSchema: GenMessage<RetryStepResponse> = /*@__PURE_
   messageDesc(file_maestro_v1_step_service, 7);
 
 /**
+ * Request of RerunStep.
+ *
+ * @generated from message maestro.v1.RerunStepRequest
+ */
+export type RerunStepRequest = Message<"maestro.v1.RerunStepRequest"> & {
+  /**
+   * The plan.
+   *
+   * @generated from field: string plan_id = 1;
+   */
+  planId: string;
+
+  /**
+   * The step's key.
+   *
+   * @generated from field: string step = 2;
+   */
+  step: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * Run again as well what consumed its outputs, and what consumed theirs.
+   *
+   * @generated from field: bool cascade = 4;
+   */
+  cascade: boolean;
+
+  /**
+   * Only say what would become of the other steps; changes nothing.
+   *
+   * @generated from field: bool dry_run = 5;
+   */
+  dryRun: boolean;
+
+  /**
+   * Makes the call safe to repeat; the `Idempotency-Key` header may carry it instead.
+   *
+   * @generated from field: string idempotency_key = 15;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message maestro.v1.RerunStepRequest.
+ * Use `create(RerunStepRequestSchema)` to create a new message.
+ */
+export const RerunStepRequestSchema: GenMessage<RerunStepRequest> = /*@__PURE__*/
+  messageDesc(file_maestro_v1_step_service, 8);
+
+/**
+ * Response of RerunStep. Each list holds at most 1,000 keys.
+ *
+ * @generated from message maestro.v1.RerunStepResponse
+ */
+export type RerunStepResponse = Message<"maestro.v1.RerunStepResponse"> & {
+  /**
+   * The step.
+   *
+   * @generated from field: maestro.v1.Step step = 1;
+   */
+  step?: Step | undefined;
+
+  /**
+   * Steps that run again besides it.
+   *
+   * @generated from field: repeated string rerun_steps = 2;
+   */
+  rerunSteps: string[];
+
+  /**
+   * Steps that are done, or run, and consumed what will be produced anew; they stay as they are.
+   *
+   * @generated from field: repeated string stale_steps = 3;
+   */
+  staleSteps: string[];
+
+  /**
+   * Steps whose old effects are undone.
+   *
+   * @generated from field: repeated string compensated_steps = 4;
+   */
+  compensatedSteps: string[];
+
+  /**
+   * Steps whose old effects stay, because they did not declare how to undo them.
+   *
+   * @generated from field: repeated string not_compensable_steps = 5;
+   */
+  notCompensableSteps: string[];
+
+  /**
+   * Steps whose attempts are told to stop.
+   *
+   * @generated from field: repeated string stopped_steps = 6;
+   */
+  stoppedSteps: string[];
+};
+
+/**
+ * Describes the message maestro.v1.RerunStepResponse.
+ * Use `create(RerunStepResponseSchema)` to create a new message.
+ */
+export const RerunStepResponseSchema: GenMessage<RerunStepResponse> = /*@__PURE__*/
+  messageDesc(file_maestro_v1_step_service, 9);
+
+/**
+ * Request of ResolveStep.
+ *
+ * @generated from message maestro.v1.ResolveStepRequest
+ */
+export type ResolveStepRequest = Message<"maestro.v1.ResolveStepRequest"> & {
+  /**
+   * The plan.
+   *
+   * @generated from field: string plan_id = 1;
+   */
+  planId: string;
+
+  /**
+   * The step's key.
+   *
+   * @generated from field: string step = 2;
+   */
+  step: string;
+
+  /**
+   * Why, and how it is known.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * What it came to.
+   *
+   * @generated from oneof maestro.v1.ResolveStepRequest.result
+   */
+  result: {
+    /**
+     * It succeeded.
+     *
+     * @generated from field: maestro.v1.Success success = 4;
+     */
+    value: Success;
+    case: "success";
+  } | {
+    /**
+     * It failed.
+     *
+     * @generated from field: maestro.v1.Failure failure = 5;
+     */
+    value: Failure;
+    case: "failure";
+  } | { case: undefined; value?: undefined };
+
+  /**
+   * What it used, as far as it is known. When absent, what a lease held counts as presumed spent until its executor reports.
+   *
+   * @generated from field: maestro.v1.Amounts usage = 6;
+   */
+  usage?: Amounts | undefined;
+
+  /**
+   * Refused unless this is the step's fencing number; zero for no check.
+   *
+   * @generated from field: int64 expected_fencing = 7;
+   */
+  expectedFencing: bigint;
+
+  /**
+   * Makes the call safe to repeat; the `Idempotency-Key` header may carry it instead.
+   *
+   * @generated from field: string idempotency_key = 15;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message maestro.v1.ResolveStepRequest.
+ * Use `create(ResolveStepRequestSchema)` to create a new message.
+ */
+export const ResolveStepRequestSchema: GenMessage<ResolveStepRequest> = /*@__PURE__*/
+  messageDesc(file_maestro_v1_step_service, 10);
+
+/**
+ * Response of ResolveStep.
+ *
+ * @generated from message maestro.v1.ResolveStepResponse
+ */
+export type ResolveStepResponse = Message<"maestro.v1.ResolveStepResponse"> & {
+  /**
+   * The step.
+   *
+   * @generated from field: maestro.v1.Step step = 1;
+   */
+  step?: Step | undefined;
+};
+
+/**
+ * Describes the message maestro.v1.ResolveStepResponse.
+ * Use `create(ResolveStepResponseSchema)` to create a new message.
+ */
+export const ResolveStepResponseSchema: GenMessage<ResolveStepResponse> = /*@__PURE__*/
+  messageDesc(file_maestro_v1_step_service, 11);
+
+/**
  * Request of SkipStep.
  *
  * @generated from message maestro.v1.SkipStepRequest
@@ -310,7 +526,7 @@ export type SkipStepRequest = Message<"maestro.v1.SkipStepRequest"> & {
  * Use `create(SkipStepRequestSchema)` to create a new message.
  */
 export const SkipStepRequestSchema: GenMessage<SkipStepRequest> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step_service, 8);
+  messageDesc(file_maestro_v1_step_service, 12);
 
 /**
  * Response of SkipStep.
@@ -331,7 +547,7 @@ export type SkipStepResponse = Message<"maestro.v1.SkipStepResponse"> & {
  * Use `create(SkipStepResponseSchema)` to create a new message.
  */
 export const SkipStepResponseSchema: GenMessage<SkipStepResponse> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step_service, 9);
+  messageDesc(file_maestro_v1_step_service, 13);
 
 /**
  * Request of HoldStep.
@@ -373,7 +589,7 @@ export type HoldStepRequest = Message<"maestro.v1.HoldStepRequest"> & {
  * Use `create(HoldStepRequestSchema)` to create a new message.
  */
 export const HoldStepRequestSchema: GenMessage<HoldStepRequest> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step_service, 10);
+  messageDesc(file_maestro_v1_step_service, 14);
 
 /**
  * Response of HoldStep.
@@ -394,7 +610,7 @@ export type HoldStepResponse = Message<"maestro.v1.HoldStepResponse"> & {
  * Use `create(HoldStepResponseSchema)` to create a new message.
  */
 export const HoldStepResponseSchema: GenMessage<HoldStepResponse> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step_service, 11);
+  messageDesc(file_maestro_v1_step_service, 15);
 
 /**
  * Request of ReleaseStep.
@@ -436,7 +652,7 @@ export type ReleaseStepRequest = Message<"maestro.v1.ReleaseStepRequest"> & {
  * Use `create(ReleaseStepRequestSchema)` to create a new message.
  */
 export const ReleaseStepRequestSchema: GenMessage<ReleaseStepRequest> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step_service, 12);
+  messageDesc(file_maestro_v1_step_service, 16);
 
 /**
  * Response of ReleaseStep.
@@ -457,7 +673,154 @@ export type ReleaseStepResponse = Message<"maestro.v1.ReleaseStepResponse"> & {
  * Use `create(ReleaseStepResponseSchema)` to create a new message.
  */
 export const ReleaseStepResponseSchema: GenMessage<ReleaseStepResponse> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step_service, 13);
+  messageDesc(file_maestro_v1_step_service, 17);
+
+/**
+ * Request of ChangeSteps.
+ *
+ * @generated from message maestro.v1.ChangeStepsRequest
+ */
+export type ChangeStepsRequest = Message<"maestro.v1.ChangeStepsRequest"> & {
+  /**
+   * The plan.
+   *
+   * @generated from field: string plan_id = 1;
+   */
+  planId: string;
+
+  /**
+   * What is done.
+   *
+   * @generated from field: maestro.v1.StepVerb verb = 2;
+   */
+  verb: StepVerb;
+
+  /**
+   * Only steps in one of these states; empty for all that allow the verb. Compensations that failed are tried again only when named here.
+   *
+   * @generated from field: repeated maestro.v1.StepState states = 3;
+   */
+  states: StepState[];
+
+  /**
+   * Only steps whose key matches: `*` stands for any characters, `?` for one, as in `build-*`; empty for all.
+   *
+   * @generated from field: string keys = 4;
+   */
+  keys: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: string reason = 5;
+   */
+  reason: string;
+
+  /**
+   * Only count; changes nothing.
+   *
+   * @generated from field: bool dry_run = 6;
+   */
+  dryRun: boolean;
+
+  /**
+   * Most steps that a call changes; 100 when zero. A dry run counts up to 5,000 whatever it says.
+   *
+   * @generated from field: int32 page_size = 7;
+   */
+  pageSize: number;
+
+  /**
+   * Token of the page before; bound to the other fields.
+   *
+   * @generated from field: string page_token = 8;
+   */
+  pageToken: string;
+
+  /**
+   * Makes the call safe to repeat; the `Idempotency-Key` header may carry it instead.
+   *
+   * @generated from field: string idempotency_key = 15;
+   */
+  idempotencyKey: string;
+};
+
+/**
+ * Describes the message maestro.v1.ChangeStepsRequest.
+ * Use `create(ChangeStepsRequestSchema)` to create a new message.
+ */
+export const ChangeStepsRequestSchema: GenMessage<ChangeStepsRequest> = /*@__PURE__*/
+  messageDesc(file_maestro_v1_step_service, 18);
+
+/**
+ * Response of ChangeSteps.
+ *
+ * @generated from message maestro.v1.ChangeStepsResponse
+ */
+export type ChangeStepsResponse = Message<"maestro.v1.ChangeStepsResponse"> & {
+  /**
+   * Steps of this page that the filter named and whose state allowed the verb.
+   *
+   * @generated from field: int32 matched = 1;
+   */
+  matched: number;
+
+  /**
+   * Their keys, as far as they were changed, or would be; at most 100.
+   *
+   * @generated from field: repeated string steps = 2;
+   */
+  steps: string[];
+
+  /**
+   * Those that were not, with the reason of each.
+   *
+   * @generated from field: repeated maestro.v1.StepRefusal refused = 3;
+   */
+  refused: StepRefusal[];
+
+  /**
+   * Token of the next page; empty at the end. A page may be empty although there is a next one.
+   *
+   * @generated from field: string next_page_token = 4;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message maestro.v1.ChangeStepsResponse.
+ * Use `create(ChangeStepsResponseSchema)` to create a new message.
+ */
+export const ChangeStepsResponseSchema: GenMessage<ChangeStepsResponse> = /*@__PURE__*/
+  messageDesc(file_maestro_v1_step_service, 19);
+
+/**
+ * A step that was not changed.
+ *
+ * @generated from message maestro.v1.StepRefusal
+ */
+export type StepRefusal = Message<"maestro.v1.StepRefusal"> & {
+  /**
+   * Its key.
+   *
+   * @generated from field: string step = 1;
+   */
+  step: string;
+
+  /**
+   * Why.
+   *
+   * @generated from field: maestro.v1.Refusal refusal = 2;
+   */
+  refusal?: Refusal | undefined;
+};
+
+/**
+ * Describes the message maestro.v1.StepRefusal.
+ * Use `create(StepRefusalSchema)` to create a new message.
+ */
+export const StepRefusalSchema: GenMessage<StepRefusal> = /*@__PURE__*/
+  messageDesc(file_maestro_v1_step_service, 20);
 
 /**
  * Request of TailLogs.
@@ -492,7 +855,7 @@ export type TailLogsRequest = Message<"maestro.v1.TailLogsRequest"> & {
  * Use `create(TailLogsRequestSchema)` to create a new message.
  */
 export const TailLogsRequestSchema: GenMessage<TailLogsRequest> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step_service, 14);
+  messageDesc(file_maestro_v1_step_service, 21);
 
 /**
  * A message of TailLogs; the first one is sent at once, and may be empty.
@@ -520,7 +883,62 @@ export type TailLogsResponse = Message<"maestro.v1.TailLogsResponse"> & {
  * Use `create(TailLogsResponseSchema)` to create a new message.
  */
 export const TailLogsResponseSchema: GenMessage<TailLogsResponse> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step_service, 15);
+  messageDesc(file_maestro_v1_step_service, 22);
+
+/**
+ * What is done to many steps.
+ *
+ * @generated from enum maestro.v1.StepVerb
+ */
+export const StepVerb = {
+  /**
+   * Never sent.
+   *
+   * @generated from enum value: STEP_VERB_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * As RetryStep.
+   *
+   * @generated from enum value: STEP_VERB_RETRY = 1;
+   */
+  RETRY: 1,
+
+  /**
+   * As SkipStep.
+   *
+   * @generated from enum value: STEP_VERB_SKIP = 2;
+   */
+  SKIP: 2,
+
+  /**
+   * As HoldStep.
+   *
+   * @generated from enum value: STEP_VERB_HOLD = 3;
+   */
+  HOLD: 3,
+
+  /**
+   * As ReleaseStep.
+   *
+   * @generated from enum value: STEP_VERB_RELEASE = 4;
+   */
+  RELEASE: 4,
+} as const;
+
+/**
+ * What is done to many steps.
+ *
+ * @generated from enum maestro.v1.StepVerb
+ */
+export type StepVerb = (typeof StepVerb)[keyof typeof StepVerb] | UnknownEnum;
+
+/**
+ * Describes the enum maestro.v1.StepVerb.
+ */
+export const StepVerbSchema: GenEnum<StepVerb> = /*@__PURE__*/
+  enumDesc(file_maestro_v1_step_service, 0);
 
 /**
  * Steps of plans, and verbs of operators.
@@ -562,7 +980,8 @@ export const StepService: GenService<{
     output: typeof ListAttemptsResponseSchema;
   },
   /**
-   * Runs a step that failed, was refused, or backs off again now.
+   * Runs a step that failed, was refused, or backs off again now; or tries again to undo one whose compensation failed, also when the plan
+   * has ended, once no other effect of it is being undone.
    * Atomic with its record.
    * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, STATE_CONFLICT, IDEMPOTENCY_CONFLICT.
    *
@@ -572,6 +991,36 @@ export const StepService: GenService<{
     methodKind: "unary";
     input: typeof RetryStepRequestSchema;
     output: typeof RetryStepResponseSchema;
+  },
+  /**
+   * Runs a step that ended again: one that succeeded, failed, was refused, skipped or cancelled. It gets a new row under its key, and its
+   * old effect is undone beside that if it declared how. What had not begun waits for it anew, and so does what was skipped after it.
+   * Steps that consumed its outputs and are done, or run, are stale: they stay and are named, or with `cascade` run again as well, and so
+   * on. A plan that failed is taken up again, with what failed or was cancelled in it; one that ended otherwise, or was undone, is not.
+   * Atomic with its record.
+   * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, STATE_CONFLICT, IDEMPOTENCY_CONFLICT, OVERLOADED.
+   *
+   * @generated from rpc maestro.v1.StepService.RerunStep
+   */
+  rerunStep: {
+    methodKind: "unary";
+    input: typeof RerunStepRequestSchema;
+    output: typeof RerunStepResponseSchema;
+  },
+  /**
+   * Says by hand what a step came to, where nobody else will: one that waits, failed, or is leased to an executor that never answers. The
+   * lease ends, its executor is told to stop, and what it reports later is evidence. The word is final: a failure is not retried and
+   * follows the step's rule; a step that had failed and succeeded after all takes its plan up again, as a retry would. Compensations are
+   * resolved alike. It is an attempt of its own, without an executor.
+   * Atomic with its record.
+   * Refusals: INVALID_REQUEST (also for outputs that do not satisfy the output schema), UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, STATE_CONFLICT, STALE_LEASE, IDEMPOTENCY_CONFLICT.
+   *
+   * @generated from rpc maestro.v1.StepService.ResolveStep
+   */
+  resolveStep: {
+    methodKind: "unary";
+    input: typeof ResolveStepRequestSchema;
+    output: typeof ResolveStepResponseSchema;
   },
   /**
    * Skips a step that has not begun, with the steps that need its success.
@@ -608,6 +1057,20 @@ export const StepService: GenService<{
     methodKind: "unary";
     input: typeof ReleaseStepRequestSchema;
     output: typeof ReleaseStepResponseSchema;
+  },
+  /**
+   * Retries, skips, holds or releases many steps of a plan: those that the filter names and whose state allows the verb. One rpc for all
+   * verbs, because they share filter, dry run and paging; it needs the capability of each. A call changes one page, in one transaction; the
+   * token leads on by key, and can be used again after a break, on any server: what was changed already is passed over. Each change
+   * leaves the record of its verb, and so does each refusal.
+   * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, IDEMPOTENCY_CONFLICT.
+   *
+   * @generated from rpc maestro.v1.StepService.ChangeSteps
+   */
+  changeSteps: {
+    methodKind: "unary";
+    input: typeof ChangeStepsRequestSchema;
+    output: typeof ChangeStepsResponseSchema;
   },
   /**
    * Streams the kept lines of a step's newest attempt, and with `follow` those of this and later attempts until the step ends. Lines are kept in memory for running attempts, and the last ones durably with the outcome.

@@ -36,17 +36,21 @@ import type { identityRevokeKey } from "../../operations/identity-revoke-key.ts"
 import type { identityWho } from "../../operations/identity-who.ts";
 import type { maestroPlan } from "../../operations/maestro-plan.ts";
 import type { planCancel } from "../../operations/plan-cancel.ts";
+import type { planChange } from "../../operations/plan-change.ts";
 import type { planExplain } from "../../operations/plan-explain.ts";
 import type { planGet } from "../../operations/plan-get.ts";
 import type { planList } from "../../operations/plan-list.ts";
 import type { planResume } from "../../operations/plan-resume.ts";
 import type { planSuspend } from "../../operations/plan-suspend.ts";
 import type { queryGoals } from "../../operations/query-goals.ts";
+import type { stepChange } from "../../operations/step-change.ts";
 import type { stepGet } from "../../operations/step-get.ts";
 import type { stepHold } from "../../operations/step-hold.ts";
 import type { stepListAttempts } from "../../operations/step-list-attempts.ts";
 import type { stepList } from "../../operations/step-list.ts";
 import type { stepRelease } from "../../operations/step-release.ts";
+import type { stepRerun } from "../../operations/step-rerun.ts";
+import type { stepResolve } from "../../operations/step-resolve.ts";
 import type { stepRetry } from "../../operations/step-retry.ts";
 import type { stepSkip } from "../../operations/step-skip.ts";
 
@@ -88,17 +92,21 @@ export interface Operations {
   readonly identityWho: typeof identityWho;
   readonly maestroPlan: ReturnType<typeof maestroPlan>;
   readonly planCancel: typeof planCancel;
+  readonly planChange: typeof planChange;
   readonly planExplain: ReturnType<typeof planExplain>;
   readonly planGet: typeof planGet;
   readonly planList: typeof planList;
   readonly planResume: typeof planResume;
   readonly planSuspend: typeof planSuspend;
   readonly queryGoals: typeof queryGoals;
+  readonly stepChange: typeof stepChange;
   readonly stepGet: typeof stepGet;
   readonly stepHold: typeof stepHold;
   readonly stepListAttempts: typeof stepListAttempts;
   readonly stepList: typeof stepList;
   readonly stepRelease: typeof stepRelease;
+  readonly stepRerun: ReturnType<typeof stepRerun>;
+  readonly stepResolve: typeof stepResolve;
   readonly stepRetry: typeof stepRetry;
   readonly stepSkip: typeof stepSkip;
 }

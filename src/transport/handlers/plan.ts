@@ -1,19 +1,20 @@
 // PlanService: reads plans, and the verbs of operators. Not here: watching, see watch.ts.
 import { PlanService } from "../../../gen/maestro/v1/plan_service_pb.ts";
 import type { Waiting as WireWaiting } from "../../../gen/maestro/v1/plan_service_pb.ts";
+import type { PlanVerb } from "../../operations/plan-change.ts";
 import type { Waiting } from "../../operations/wait-cause.ts";
 import { planOfGoal } from "../../domain/id.ts";
 import { planToWire } from "../mapping/plan.ts";
-import { idIn, optionalIdIn, optionalIdText } from "../mapping/problems.ts";
+import { charterNameOrId, idIn, idText, optionalIdIn, optionalIdText } from "../mapping/problems.ts";
 import { optionalTimestamp } from "../mapping/time.ts";
-import { planStates, stepStates, waitCauses } from "../mapping/words.ts";
+import { planStates, planVerbs, stepStates, waitCauses } from "../mapping/words.ts";
 import type { Route } from "../route.ts";
 import { operationRoute } from "./kit.ts";
 import type { Kit } from "./kit.ts";
 import { watchPlanRoute } from "./watch.ts";
 
 export function planRoutes(kit: Kit): readonly Route[] {
-  const { planGet, planList, planSuspend, planResume, planCancel, planExplain } = kit.operations;
+  const { planGet, planList, planSuspend, planResume, planCancel, planChange, planExplain } = kit.operations;
   return [
     operationRoute(kit, PlanService.method.getPlan, {
       operation: planGet,
@@ -53,6 +54,25 @@ export function planRoutes(kit: Kit): readonly Route[] {
         compensate,
       }),
       answer: (plan) => ({ plan: planToWire(plan) }),
+    }),
+    operationRoute(kit, PlanService.method.changePlans, {
+      operation: planChange,
+      dryRun: ({ dryRun }) => dryRun,
+      request: ({ verb, charter, filter, reason, compensate, dryRun }, _, { page }) => ({
+        // UNSPECIFIED was refused when the message was looked at.
+        verb: (planVerbs.word(verb) ?? "SUSPEND").toLowerCase() as PlanVerb,
+        charter: charterNameOrId(charter),
+        filter,
+        reason,
+        compensate,
+        dryRun,
+        page,
+      }),
+      answer: ({ matched, planIds, next }, _, paging) => ({
+        matched,
+        planIds: planIds.map((planId) => idText("plan", planId)),
+        nextPageToken: paging.next(next),
+      }),
     }),
     operationRoute(kit, PlanService.method.explainPlan, {
       operation: planExplain,

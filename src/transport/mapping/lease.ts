@@ -8,10 +8,11 @@ import type {
   OutcomeReceipt,
   Renewal,
 } from "../../../gen/maestro/v1/dispatch_pb.ts";
+import type { Failure as WireFailure } from "../../../gen/maestro/v1/step_pb.ts";
 import type { LogLine, RenewalReport } from "../../dispatch/dispatcher.ts";
 import type { OrgId } from "../../domain/id.ts";
 import { outcomeDigest } from "../../domain/outcome.ts";
-import type { Assignment, LeaseRef, Outcome, OutcomeResult, Receipt } from "../../domain/outcome.ts";
+import type { Assignment, Failure, LeaseRef, Outcome, OutcomeResult, Receipt } from "../../domain/outcome.ts";
 import { parseJson } from "../../domain/json.ts";
 import { recordUri } from "../../engine/record.ts";
 import { amountsOf, amountsToWire, budgetToWire } from "./amounts.ts";
@@ -100,22 +101,8 @@ function resultIn(problems: Problems, field: string, { result }: WireOutcome): O
       const { payload, digest } = digestedPayloadIn(problems, `${field}.success.outputs`, result.value.outputs);
       return { kind: "success", outputs: payload, outputsDigest: digest };
     }
-    case "failure": {
-      const { errorClass, message, detailsJson } = result.value;
-      if (detailsJson !== "") {
-        const parsed = parseJson(detailsJson);
-        const problem = !parsed.ok
-          ? parsed.problem
-          : typeof parsed.value === "object" && parsed.value !== null && !Array.isArray(parsed.value)
-            ? ""
-            : "must be a JSON object";
-        if (problem !== "") problems.add(`${field}.failure.details_json`, problem, "failure.details");
-      }
-      return {
-        kind: "failure",
-        failure: { errorClass: errorClasses.word(errorClass) ?? "PERMANENT", message, details: detailsJson },
-      };
-    }
+    case "failure":
+      return { kind: "failure", failure: failureIn(problems, `${field}.failure`, result.value) };
     case "refusal":
       return { kind: "refusal", explanation: result.value.explanation, rule: result.value.rule };
     case "stopped":
@@ -126,6 +113,23 @@ function resultIn(problems: Problems, field: string, { result }: WireOutcome): O
       problems.add(field, "needs a result", "oneof.required");
       return { kind: "returned", message: "" };
   }
+}
+
+export function failureIn(
+  problems: Problems,
+  field: string,
+  { errorClass, message, detailsJson }: WireFailure,
+): Failure {
+  if (detailsJson !== "") {
+    const parsed = parseJson(detailsJson);
+    const problem = !parsed.ok
+      ? parsed.problem
+      : typeof parsed.value === "object" && parsed.value !== null && !Array.isArray(parsed.value)
+        ? ""
+        : "must be a JSON object";
+    if (problem !== "") problems.add(`${field}.details_json`, problem, "failure.details");
+  }
+  return { errorClass: errorClasses.word(errorClass) ?? "PERMANENT", message, details: detailsJson };
 }
 
 export function renewalsIn(

@@ -11,6 +11,7 @@ import type {
 import type { Amounts } from "../../domain/amounts.ts";
 import type { Attempt, Failure } from "../../domain/outcome.ts";
 import type { Payload } from "../../domain/payload.ts";
+import { NOBODY } from "../../domain/plan/by-hand.ts";
 import { DEFAULT_TIMEOUT_MS, NO_RETRY } from "../../domain/step.ts";
 import type { Compensation, Estimate, Retry, StepDefinition, StepRow } from "../../domain/step.ts";
 import { amountsOf, amountsToWire } from "./amounts.ts";
@@ -193,7 +194,8 @@ export function attemptToWire(attempt: Attempt): WireAttempt {
     $typeName: "maestro.v1.Attempt",
     fencing: BigInt(attempt.fencing),
     attempt: attempt.attempt,
-    executorId: idText("executor", attempt.executorId),
+    // What was resolved by hand was nobody's.
+    executorId: attempt.executorId === NOBODY ? "" : idText("executor", attempt.executorId),
     state: attemptStates.number(attempt.state),
     leasedAt: timestamp(attempt.leasedMs),
     endedAt: timestamp(attempt.endedMs),

@@ -5,9 +5,10 @@ import { ExecutorState } from "../../../gen/maestro/v1/executor_pb.ts";
 import { GoalState } from "../../../gen/maestro/v1/goal_pb.ts";
 import { EdgeKind, GraphState, StepFate } from "../../../gen/maestro/v1/graph_pb.ts";
 import { PlanState } from "../../../gen/maestro/v1/plan_pb.ts";
-import { WaitCause } from "../../../gen/maestro/v1/plan_service_pb.ts";
+import { PlanVerb, WaitCause } from "../../../gen/maestro/v1/plan_service_pb.ts";
 import { Lifter, RefusalReason, Stage } from "../../../gen/maestro/v1/refusal_pb.ts";
 import { AttemptState, ErrorClass, OnFailure, StepState } from "../../../gen/maestro/v1/step_pb.ts";
+import { StepVerb } from "../../../gen/maestro/v1/step_service_pb.ts";
 
 type Names<E extends Readonly<Record<string, string | number>>> = Exclude<Extract<keyof E, string>, "UNSPECIFIED">;
 
@@ -52,6 +53,8 @@ export const staleRules = wordsOf(StaleRule);
 export const edgeKinds = wordsOf(EdgeKind);
 export const stepFates = wordsOf(StepFate);
 export const waitCauses = wordsOf(WaitCause);
+export const planVerbs = wordsOf(PlanVerb);
+export const stepVerbs = wordsOf(StepVerb);
 export const refusalReasons = wordsOf(RefusalReason);
 export const refusalStages = wordsOf(Stage);
 export const lifters = wordsOf(Lifter);
