@@ -40,10 +40,19 @@ interface Applied {
 export async function apply(file: string, flags: ApplyFlags, context: Context): Promise<void> {
   const { requests, warnings } = readRequests(file);
   warn(file, warnings, context);
-  await context.withClient(async (client) => {
+  await applyRequests(requests, flags, context);
+}
+
+/** The same for what did not come from a plan file. The plan as it ended; undefined when its end was not waited for. */
+export async function applyRequests(
+  requests: Requests,
+  flags: ApplyFlags,
+  context: Context,
+): Promise<Plan | undefined> {
+  return await context.withClient(async (client) => {
     const applied = await converge(client, requests, flags, context);
-    if (applied === undefined || flags.detach === true) return;
-    await awaitEnd(client, applied, flags, context);
+    if (applied === undefined || flags.detach === true) return undefined;
+    return await awaitEnd(client, applied, flags, context);
   });
 }
 
@@ -184,7 +193,7 @@ async function awaitEnd(
   { planId, how }: Applied,
   { local = false }: ApplyFlags,
   context: Context,
-): Promise<void> {
+): Promise<Plan> {
   const { io, json } = context;
   const ended = await showPlan(client, planId, io, { ...context, fresh: how === "begun" });
   if (ended === undefined) {
@@ -197,6 +206,7 @@ async function awaitEnd(
   // With --local there is no server left to ask.
   if (!json && !context.quiet && how !== "found" && !local)
     io.out(`more: maestro trace ${planId} · maestro explain ${planId}\n`);
+  return ended;
 }
 
 /** Says how a plan ended, and ends the command unsuccessfully when it did not complete. */

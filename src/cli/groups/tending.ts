@@ -3,10 +3,12 @@ import type { Command } from "commander";
 import type { ExportFlags, PlaceFlags } from "../commands/move.ts";
 import { SETTINGS, flagOf } from "../../config.ts";
 import type { Group } from "../registrar.ts";
+import { addWfcommons } from "./wfcommons.ts";
 
 export const tending: Group = {
   heading: "INSTALLATION",
-  register: ({ add, context }) => {
+  register: (registrar) => {
+    const { add, context } = registrar;
     placed(
       add({
         usage: "export",
@@ -51,6 +53,7 @@ export const tending: Group = {
     });
     const [argument] = load.registeredArguments;
     if (argument !== undefined) argument.description = "file that `maestro export` wrote";
+    addWfcommons(registrar, load);
   },
 };
 
