@@ -166,7 +166,10 @@ export default {
       name: "settings-are-handed-in",
       comment: "The environment is read once. Rooms get what they need as arguments, and say what that is.",
       severity: "error",
-      from: { path: "^src/", pathNot: ["^src/(main|app(-move|-doctor)?|config)\\.ts$", "^src/cli/", "^src/testing/server\\.ts$"] },
+      from: {
+        path: "^src/",
+        pathNot: ["^src/(main|app(-move|-doctor)?|config)\\.ts$", "^src/cli/", "^src/testing/server\\.ts$"],
+      },
       to: { path: "^src/config\\.ts$" },
     },
     {
