@@ -2,7 +2,6 @@
 // and their flags, see groups/; what they do, see commands/.
 import { createRequire } from "node:module";
 import { Command, CommanderError } from "commander";
-import { RefusedByServer } from "../executor/executor.ts";
 import { contextOf, DEFAULT_SERVER } from "./context.ts";
 import type { Context, GlobalFlags } from "./context.ts";
 import { access } from "./groups/access.ts";
@@ -17,7 +16,6 @@ import { tending } from "./groups/tending.ts";
 import { helpWidth, manualPage } from "./help.ts";
 import { CommandEnd, FAILED, INTERRUPTED, MISUSED } from "./io.ts";
 import type { CliIo } from "./io.ts";
-import { describeError } from "./refusal.ts";
 import { registrarOf } from "./registrar.ts";
 import type { Group } from "./registrar.ts";
 import { harmless } from "./table.ts";
@@ -43,16 +41,19 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
       return error.exitCode;
     }
     if (io.signal.aborted) return INTERRUPTED;
-    const text =
-      error instanceof RefusedByServer
-        ? refusedText(error)
-        : describeError(error, contextOf(io, program.opts<GlobalFlags>()).server);
-    io.err(`maestro: ${text}\n`);
+    io.err(`maestro: ${await whatWentWrong(error, contextOf(io, program.opts<GlobalFlags>()).server)}\n`);
     return FAILED;
   }
 }
 
-function refusedText({ message, remedy }: RefusedByServer): string {
+/** What can be thrown is loaded by now, or by nobody. */
+async function whatWentWrong(error: unknown, server: string): Promise<string> {
+  const [{ RefusedByServer }, { describeError }] = await Promise.all([
+    import("../executor/executor.ts"),
+    import("./refusal.ts"),
+  ]);
+  if (!(error instanceof RefusedByServer)) return describeError(error, server);
+  const { message, remedy } = error;
   return `the server refused this executor: ${message}${remedy === "" ? "" : `\n  what would help: ${remedy}`}`;
 }
 

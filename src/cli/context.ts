@@ -1,7 +1,6 @@
 // What every command needs: its process, the flags that all commands share, and a server when it asks for one.
 import { toJsonString } from "@bufbuild/protobuf";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
-import { connectTo } from "./client.ts";
 import type { ServerClient } from "./client.ts";
 import type { CliIo } from "./io.ts";
 
@@ -35,6 +34,8 @@ export function contextOf(io: CliIo, flags: GlobalFlags, server?: string): Conte
     server: at,
     apiKey,
     withClient: async (use) => {
+      // Only who asks a server pays for loading what it takes.
+      const { connectTo } = await import("./client.ts");
       const client = connectTo(at, apiKey);
       try {
         return await use(client);

@@ -7,15 +7,18 @@ import { CreateApiKeyResponseSchema } from "../../../gen/maestro/v1/identity_ser
 import { systemClock } from "../../support/clock.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
+import { CommandEnd, MISUSED } from "../io.ts";
 import { showList } from "../listing.ts";
 import type { ListFlags } from "../listing.ts";
+import { parseDuration } from "../plan-file/amounts.ts";
 import { harmless } from "../table.ts";
 import { keyOf } from "../target.ts";
 import { epochMs, timeText } from "../words.ts";
 
 export interface CreateFlags {
   readonly grant: readonly string[];
-  readonly lifetimeMs: number | undefined;
+  /** Such as `90d`. */
+  readonly lifetime?: string;
 }
 
 export async function keys(flags: ListFlags, context: Context): Promise<void> {
@@ -54,7 +57,10 @@ function stateOf({ revokedAt, expiresAt }: ApiKey, nowMs: number): string {
 /** The secret is the result: it is printed alone, so that a shell can take it, whatever is kept quiet. */
 export async function createKey(principal: string, flags: CreateFlags, context: Context): Promise<void> {
   const { io, json, quiet, withClient } = context;
-  const { grant, lifetimeMs } = flags;
+  const { grant } = flags;
+  const lifetimeMs = flags.lifetime === undefined ? undefined : parseDuration(flags.lifetime);
+  if (flags.lifetime !== undefined && (lifetimeMs === undefined || lifetimeMs === 0))
+    throw new CommandEnd(MISUSED, harmless(`--lifetime ${flags.lifetime}: must be a duration such as 12h or 90d`));
   await withClient(async (client) => {
     const lifetime =
       lifetimeMs === undefined

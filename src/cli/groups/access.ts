@@ -1,14 +1,14 @@
 // The group of API keys and what they may do.
-import { InvalidArgumentError } from "commander";
-import { createKey, keys, revokeKey } from "../commands/keys.ts";
-import { grants } from "../commands/grants.ts";
 import type { GrantsFlags } from "../commands/grants.ts";
+import type { CreateFlags } from "../commands/keys.ts";
 import { collect } from "../flags.ts";
 import { CommandEnd, MISUSED } from "../io.ts";
 import { addLimit } from "../listing.ts";
 import type { ListFlags } from "../listing.ts";
-import { parseDuration } from "../plan-file/amounts.ts";
 import type { Group, Registrar } from "../registrar.ts";
+
+// Only who asks for keys pays for loading what it takes; help and completion are quick.
+const keyCommands = () => import("../commands/keys.ts");
 
 export const access: Group = {
   heading: "ACCESS",
@@ -29,7 +29,7 @@ function addKeys({ add, context }: Registrar): void {
         { line: "keys revoke ci", what: "end one now" },
       ],
     }),
-  ).action((flags: ListFlags) => keys(flags, context()));
+  ).action(async (flags: ListFlags) => (await keyCommands()).keys(flags, context()));
   add(
     {
       usage: "create <principal>",
@@ -46,11 +46,11 @@ function addKeys({ add, context }: Registrar): void {
     parent,
   )
     .option("--grant <capability>", "what it may do; repeatable", collect, [])
-    .option("--lifetime <duration>", "how long it lives, such as 12h or 90d; for ever unless given", lifetime)
-    .action((principal: string, flags: { grant: readonly string[]; lifetime?: number }) => {
+    .option("--lifetime <duration>", "how long it lives, such as 12h or 90d; for ever unless given")
+    .action(async (principal: string, flags: CreateFlags) => {
       if (flags.grant.length === 0)
         throw new CommandEnd(MISUSED, "say what the key may do with --grant; `maestro grants` lists the capabilities");
-      return createKey(principal, { grant: flags.grant, lifetimeMs: flags.lifetime }, context());
+      await (await keyCommands()).createKey(principal, flags, context());
     });
   add(
     {
@@ -60,13 +60,7 @@ function addKeys({ add, context }: Registrar): void {
       examples: [{ line: "keys revoke key_01j8zq5x0nf3v9w6m2t4y7k1hb", what: "by its id, or by its principal" }],
     },
     parent,
-  ).action((key: string) => revokeKey(key, context()));
-}
-
-function lifetime(typed: string): number {
-  const ms = parseDuration(typed);
-  if (ms === undefined || ms === 0) throw new InvalidArgumentError("must be a duration such as 12h or 90d");
-  return ms;
+  ).action(async (key: string) => (await keyCommands()).revokeKey(key, context()));
 }
 
 function addGrants({ add, context }: Registrar): void {
@@ -82,5 +76,8 @@ function addGrants({ add, context }: Registrar): void {
   })
     .option("--granted", "only what may be done")
     .option("--missing", "only what may not be done")
-    .action((key: string | undefined, flags: GrantsFlags) => grants(key, flags, context()));
+    .action(async (key: string | undefined, flags: GrantsFlags) => {
+      const { grants } = await import("../commands/grants.ts");
+      await grants(key, flags, context());
+    });
 }

@@ -1,5 +1,4 @@
 // The group of answers to questions that plans wait with: `approve`, `reject`.
-import { decide } from "../commands/decide.ts";
 import type { Group } from "../registrar.ts";
 
 const VERBS = [
@@ -23,7 +22,10 @@ export const approvals: Group = {
         ],
       })
         .option("--comment <text>", "what is kept with the answer", "")
-        .action((approval: string, { comment }: { comment: string }) => decide(approval, approve, comment, context()));
+        .action(async (approval: string, { comment }: { comment: string }) => {
+          const { decide } = await import("../commands/decide.ts");
+          await decide(approval, approve, comment, context());
+        });
     }
   },
 };

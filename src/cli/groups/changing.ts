@@ -1,19 +1,9 @@
 // The group of verbs of operators: on plans, and on single steps.
-import {
-  actOnPlan,
-  actOnStep,
-  cancelPlan,
-  holdStep,
-  releaseStep,
-  resumePlan,
-  retryStep,
-  skipStep,
-  suspendPlan,
-} from "../commands/plan-verbs.ts";
-import { replan } from "../commands/replan.ts";
 import type { ReplanFlags } from "../commands/replan.ts";
 import type { Group, Registrar } from "../registrar.ts";
 
+// Only who changes something pays for loading what it takes; help and completion are quick.
+const verbs = () => import("../commands/plan-verbs.ts");
 const REASON = ["--reason <text>", "why; kept with the record"] as const;
 
 export const changing: Group = {
@@ -42,7 +32,10 @@ function addPlanVerbs({ add, context }: Registrar): void {
   })
     .option("--dry-run", "only show what would happen")
     .option(...REASON, "")
-    .action((plan: string, file: string, flags: ReplanFlags) => replan(plan, file, flags, context()));
+    .action(async (plan: string, file: string, flags: ReplanFlags) => {
+      const { replan } = await import("../commands/replan.ts");
+      await replan(plan, file, flags, context());
+    });
   add({
     usage: "cancel <plan>",
     summary: "cancel a plan",
@@ -56,18 +49,19 @@ function addPlanVerbs({ add, context }: Registrar): void {
     .option("--compensate", "undo what is done, in reverse order")
     .option("--no-compensate", "leave what is done, as without a flag")
     .option(...REASON, "")
-    .action((plan: string, { reason, compensate = false }: Reason & { compensate?: boolean }) =>
-      actOnPlan(cancelPlan(compensate), plan, reason, context()),
-    );
+    .action(async (plan: string, { reason, compensate = false }: Reason & { compensate?: boolean }) => {
+      const { actOnPlan, cancelPlan } = await verbs();
+      await actOnPlan(cancelPlan(compensate), plan, reason, context());
+    });
   for (const [verb, call, summary, details, what] of [
     [
       "suspend",
-      suspendPlan,
+      "suspendPlan",
       "stop dispatch of a plan",
       "Nothing new begins; what runs goes on.",
       "until it is resumed",
     ],
-    ["resume", resumePlan, "go on with a suspended plan", undefined, "begin what is ready again"],
+    ["resume", "resumePlan", "go on with a suspended plan", undefined, "begin what is ready again"],
   ] as const) {
     add({
       usage: `${verb} <plan>`,
@@ -76,19 +70,25 @@ function addPlanVerbs({ add, context }: Registrar): void {
       examples: [{ line: `${verb} pack`, what }],
     })
       .option(...REASON, "")
-      .action((plan: string, { reason }: Reason) => actOnPlan(call, plan, reason, context()));
+      .action(async (plan: string, { reason }: Reason) => {
+        const { actOnPlan, [call]: make } = await verbs();
+        await actOnPlan(make, plan, reason, context());
+      });
   }
 }
 
 function addStepVerbs({ add, context }: Registrar): void {
   for (const [verb, call, summary, what] of [
-    ["retry", retryStep, "run a step again that failed, was refused, or backs off", "run it now"],
-    ["hold", holdStep, "hold a step back that has not begun", "it waits until it is released"],
-    ["release", releaseStep, "let a held step go on", "it begins when it can"],
-    ["skip", skipStep, "skip a step that has not begun, with the steps that need its success", "go on without it"],
+    ["retry", "retryStep", "run a step again that failed, was refused, or backs off", "run it now"],
+    ["hold", "holdStep", "hold a step back that has not begun", "it waits until it is released"],
+    ["release", "releaseStep", "let a held step go on", "it begins when it can"],
+    ["skip", "skipStep", "skip a step that has not begun, with the steps that need its success", "go on without it"],
   ] as const) {
     add({ usage: `${verb} <plan> <step>`, summary, examples: [{ line: `${verb} pack test`, what }] })
       .option(...REASON, "")
-      .action((plan: string, step: string, { reason }: Reason) => actOnStep(call, plan, step, reason, context()));
+      .action(async (plan: string, step: string, { reason }: Reason) => {
+        const { actOnStep, [call]: make } = await verbs();
+        await actOnStep(make, plan, step, reason, context());
+      });
   }
 }

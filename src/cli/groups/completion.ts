@@ -3,8 +3,7 @@ import { Argument } from "commander";
 import type { Command } from "commander";
 import { quoted, wordsOf } from "../completion/bash-line.ts";
 import { complete } from "../completion/complete.ts";
-import type { Completion } from "../completion/complete.ts";
-import { namesFrom } from "../completion/names.ts";
+import type { Completion, Lookup } from "../completion/complete.ts";
 import { SCRIPTS, SHELLS } from "../completion/scripts.ts";
 import type { Shell } from "../completion/scripts.ts";
 import type { CliIo } from "../io.ts";
@@ -45,8 +44,13 @@ export const completion: Group = {
   },
 };
 
+/** Only values that a server knows pay for loading what it takes to ask. */
+function lookup(io: CliIo): Lookup {
+  return async (wanted, asked) => (await import("../completion/names.ts")).namesFrom(io)(wanted, asked);
+}
+
 async function plain(program: Command, words: readonly string[], io: CliIo): Promise<readonly string[]> {
-  const found = await complete(program, words, namesFrom(io));
+  const found = await complete(program, words, lookup(io));
   return [
     ...files(found),
     ...found.candidates.map(({ value, note }) => harmless(value) + (note === "" ? "" : `\t${harmless(note)}`)),
@@ -61,7 +65,7 @@ async function forBash(
 ): Promise<readonly string[]> {
   const { words, quote } = wordsOf(line);
   const typed = words.slice(words.indexOf(name) + 1);
-  const found = await complete(program, typed, namesFrom(io));
+  const found = await complete(program, typed, lookup(io));
   const last = typed.at(-1) ?? "";
   const tail = /^[=:]*$/.test(part) ? "" : (wordsOf(part).words.at(-1) ?? "");
   const before = last.endsWith(tail) ? last.length - tail.length : 0;

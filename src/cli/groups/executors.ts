@@ -2,12 +2,13 @@
 import { availableParallelism, hostname } from "node:os";
 import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
-import { runExecutor } from "../commands/executor-run.ts";
-import { drain, executors as list, setTrust, showExecutor } from "../commands/executors.ts";
 import { collect, pairOf, wholeTo } from "../flags.ts";
 import { addLimit } from "../listing.ts";
 import type { ListFlags } from "../listing.ts";
 import type { Group, Registrar } from "../registrar.ts";
+
+// Only who asks for the fleet pays for loading what it takes; help and completion are quick.
+const fleetCommands = () => import("../commands/executors.ts");
 
 export const executors: Group = {
   heading: "EXECUTORS",
@@ -28,9 +29,10 @@ function addFleet({ add, context }: Registrar): void {
         { line: "executors drain resizer-1", what: "give it no new work" },
       ],
     }),
-  ).action((executor: string | undefined, flags: ListFlags) =>
-    executor === undefined ? list(flags, context()) : showExecutor(executor, context()),
-  );
+  ).action(async (executor: string | undefined, flags: ListFlags) => {
+    const { executors: list, showExecutor } = await fleetCommands();
+    await (executor === undefined ? list(flags, context()) : showExecutor(executor, context()));
+  });
   add(
     {
       usage: "drain <executor>",
@@ -39,7 +41,7 @@ function addFleet({ add, context }: Registrar): void {
       examples: [{ line: "executors drain resizer-1", what: "before its machine is taken away" }],
     },
     fleet,
-  ).action((executor: string) => drain(executor, context()));
+  ).action(async (executor: string) => (await fleetCommands()).drain(executor, context()));
   const trust: Command = add(
     {
       usage: "trust <executor> <trust>",
@@ -51,7 +53,7 @@ function addFleet({ add, context }: Registrar): void {
     fleet,
   );
   trust.registeredArguments[1]?.argParser(share);
-  trust.action((executor: string, value: number) => setTrust(executor, value, context()));
+  trust.action(async (executor: string, value: number) => (await fleetCommands()).setTrust(executor, value, context()));
 }
 
 function share(typed: string): number {
@@ -102,6 +104,7 @@ function addRun({ add, context }: Registrar): void {
     .action(async ({ name, slots, label, org, capability }: ExecutorRunFlags) => {
       const capabilities = capability.length === 0 ? ["shell"] : capability;
       const labels = Object.fromEntries(label.map((one) => pairOf("--label", one)));
+      const { runExecutor } = await import("../commands/executor-run.ts");
       await runExecutor({ name, slots, labels, orgs: org, capabilities }, context());
     });
 }

@@ -1,12 +1,8 @@
 // The group of plan files: `init`, `validate`, `schema`, `apply`.
 import { availableParallelism } from "node:os";
-import { apply } from "../commands/apply.ts";
 import type { ApplyFlags } from "../commands/apply.ts";
-import { init } from "../commands/init.ts";
-import { validate } from "../commands/validate.ts";
 import { wholeTo } from "../flags.ts";
 import { CommandEnd, MISUSED } from "../io.ts";
-import { planFileSchema } from "../plan-file/schema.ts";
 import type { Group, Registrar } from "../registrar.ts";
 
 export const files: Group = {
@@ -26,18 +22,27 @@ export const files: Group = {
       ],
     })
       .option("--no-schema", "do not write the schema beside the file")
-      .action((file: string | undefined, flags: { schema: boolean }) => init(file, flags, context()));
+      .action(async (file: string | undefined, flags: { schema: boolean }) => {
+        const { init } = await import("../commands/init.ts");
+        init(file, flags, context());
+      });
     add({
       usage: "validate <file>",
       summary: "judge a plan file without a server",
       details: "Lists every mistake with its line and column, and warns of what is allowed and hardly meant.",
       examples: [{ line: "validate plan.yaml", what: "say whether the file could be applied" }],
-    }).action((file: string) => validate(file, context()));
+    }).action(async (file: string) => {
+      const { validate } = await import("../commands/validate.ts");
+      validate(file, context());
+    });
     add({
       usage: "schema",
       summary: "print the plan file's JSON Schema, for editors",
       examples: [{ line: "schema > plan.schema.json", what: "keep it where an editor finds it" }],
-    }).action(() => io.out(`${JSON.stringify(planFileSchema(), null, 2)}\n`));
+    }).action(async () => {
+      const { planFileSchema } = await import("../plan-file/schema.ts");
+      io.out(`${JSON.stringify(planFileSchema(), null, 2)}\n`);
+    });
     addApply(registrar);
   },
 };
@@ -68,10 +73,12 @@ function addApply({ add, context, io }: Registrar): void {
     .option("--data-dir <folder>", "with --local: folder of the embedded database")
     .option("--slots <count>", "with --local: how many steps to perform at once", wholeTo(4096), availableParallelism())
     .action(async (file: string, flags: ApplyFlags & LocalFlags) => {
+      const { apply } = await import("../commands/apply.ts");
       if (flags.local !== true) return apply(file, flags, context());
       if (flags.detach === true)
         throw new CommandEnd(MISUSED, "--detach needs a server that goes on; --local ends with the command");
       // A wrong file needs no server to be told.
+      const { validate } = await import("../commands/validate.ts");
       validate(file, { ...context(), json: false, quiet: true });
       const { startLocal } = await import("../local.ts");
       const local = await startLocal(flags.dataDir, flags.slots, io);

@@ -4,18 +4,18 @@ import type { Command } from "commander";
 import { GoalStateSchema } from "../../../gen/maestro/v1/goal_pb.ts";
 import { PlanStateSchema } from "../../../gen/maestro/v1/plan_pb.ts";
 import type { DescEnum } from "@bufbuild/protobuf";
-import { diff } from "../commands/diff.ts";
 import type { DiffFlags } from "../commands/diff.ts";
-import { goals, showGoal } from "../commands/goals.ts";
 import type { GoalsFlags } from "../commands/goals.ts";
-import { explain, logs, trace, watch } from "../commands/look.ts";
-import { plans, showPlanOnce } from "../commands/plans.ts";
 import type { PlansFlags } from "../commands/plans.ts";
 import { collect } from "../flags.ts";
 import { addLimit } from "../listing.ts";
 import type { Group, Registrar } from "../registrar.ts";
 import { wordsOf } from "../words.ts";
 
+// Only who looks pays for loading what it takes; help and completion are quick.
+const goalCommands = () => import("../commands/goals.ts");
+const planCommands = () => import("../commands/plans.ts");
+const looks = () => import("../commands/look.ts");
 const ORDERS = ["created_at desc", "created_at", "name", "finished_at desc", "finished_at"];
 
 export const looking: Group = {
@@ -43,9 +43,10 @@ function addLists({ add, context }: Registrar): void {
     .option("--label <name=value>", "only with this label; repeatable", collect, [])
     .option("--filter <cel>", "only those for which this holds")
     .addOption(new Option("--order-by <order>", "which come first").choices(ORDERS).default(ORDERS[0]))
-    .action((goal: string | undefined, flags: GoalsFlags) =>
-      goal === undefined ? goals(flags, context()) : showGoal(goal, context()),
-    );
+    .action(async (goal: string | undefined, flags: GoalsFlags) => {
+      const { goals, showGoal } = await goalCommands();
+      await (goal === undefined ? goals(flags, context()) : showGoal(goal, context()));
+    });
   addLimit(addStates(goalList, GoalStateSchema));
 
   const planList = add({
@@ -58,9 +59,10 @@ function addLists({ add, context }: Registrar): void {
     ],
   })
     .option("--goal <goal>", "only of this goal")
-    .action((plan: string | undefined, flags: PlansFlags) =>
-      plan === undefined ? plans(flags, context()) : showPlanOnce(plan, context()),
-    );
+    .action(async (plan: string | undefined, flags: PlansFlags) => {
+      const { plans, showPlanOnce } = await planCommands();
+      await (plan === undefined ? plans(flags, context()) : showPlanOnce(plan, context()));
+    });
   addLimit(addStates(planList, PlanStateSchema));
 }
 
@@ -84,7 +86,7 @@ function addPlanLooks({ add, context }: Registrar): void {
     summary: "show a plan until it ends",
     details: "Ends with the plan's result. An interrupt ends the watching, not the plan.",
     examples: [{ line: "watch pack", what: "follow the plan of the goal of that name" }],
-  }).action((plan: string) => watch(plan, context()));
+  }).action(async (plan: string) => (await looks()).watch(plan, context()));
   add({
     usage: "explain <plan> [step]",
     summary: "say what a plan, or one of its steps, waits for, or how the step ended",
@@ -92,15 +94,15 @@ function addPlanLooks({ add, context }: Registrar): void {
       { line: "explain pack", what: "every unfinished step and what it waits for" },
       { line: "explain pack test", what: "the same of one step" },
     ],
-  }).action((plan: string, step: string | undefined) => explain(plan, step, context()));
+  }).action(async (plan: string, step: string | undefined) => (await looks()).explain(plan, step, context()));
   add({
     usage: "logs <plan> <step>",
     summary: "print the lines of a step's newest attempt",
     examples: [{ line: "logs pack test --follow", what: "go on until the step ends" }],
   })
     .option("-f, --follow", "go on until the step ends")
-    .action((plan: string, step: string, { follow = false }: { follow?: boolean }) =>
-      logs(plan, step, follow, context()),
+    .action(async (plan: string, step: string, { follow = false }: { follow?: boolean }) =>
+      (await looks()).logs(plan, step, follow, context()),
     );
   add({
     usage: "trace <plan> [step]",
@@ -111,7 +113,7 @@ function addPlanLooks({ add, context }: Registrar): void {
       { line: "trace pack", what: "where the time and the money went" },
       { line: "--json trace pack report", what: "the leg of one step, as an object" },
     ],
-  }).action((plan: string, step: string | undefined) => trace(plan, step, context()));
+  }).action(async (plan: string, step: string | undefined) => (await looks()).trace(plan, step, context()));
   add({
     usage: "diff <plan> [from] [to]",
     arguments: {
@@ -129,7 +131,8 @@ function addPlanLooks({ add, context }: Registrar): void {
     ],
   })
     .option("--exit-code", "end with 1 when there is a difference")
-    .action((plan: string, from: string | undefined, to: string | undefined, flags: DiffFlags) =>
-      diff(plan, from, to, flags, context()),
-    );
+    .action(async (plan: string, from: string | undefined, to: string | undefined, flags: DiffFlags) => {
+      const { diff } = await import("../commands/diff.ts");
+      await diff(plan, from, to, flags, context());
+    });
 }
