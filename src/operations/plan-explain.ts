@@ -50,7 +50,8 @@ export function planExplain(dispatcher: Connected): Operation<PlanExplainRequest
       new Map(connected.map((c) => [c.executor.executorId, c.freeSlots])),
     );
     const waiting = items.flatMap((view) => waitingOf(view, around) ?? []);
-    return read({ summary: summaryOf(plan, around, waiting), waiting, next });
+    const left = await notUndone(tx, plan);
+    return read({ summary: [summaryOf(plan, around, waiting), left].filter((s) => s !== "").join(" "), waiting, next });
   };
 }
 
@@ -70,6 +71,19 @@ async function surroundings(
   const before =
     pending.length > 0 ? await tx.plans.unfinishedBefore(orgId, planId, pending) : new Map<number, never>();
   return { plan, executors, freeSlots, approvals, before, nowMs: await tx.nowMs() };
+}
+
+const NAMED = 3;
+
+/** What could not be undone waits for nobody, and yet somebody must look. Only a plan that is undone, or was, has any. */
+async function notUndone(tx: Tx, { orgId, planId, state, compensate }: PlanRow): Promise<string> {
+  if (!compensate || (state !== "COMPENSATING" && !planHasEnded(state))) return "";
+  const query = { states: ["COMPENSATION_FAILED" as const] };
+  const left = await tx.plans.listSteps(orgId, planId, query, { limit: NAMED + 1, after: null });
+  if (left.length === 0) return "";
+  const keys = left.slice(0, NAMED).map((view) => view.row.key);
+  const more = left.length > NAMED ? " and more" : "";
+  return `Not undone: ${keys.join(", ")}${more}; retry the compensation, or resolve it by hand.`;
 }
 
 /** By ordinal; a commit's under 0, which is no step's. */

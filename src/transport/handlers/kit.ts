@@ -133,11 +133,13 @@ function pagingOf<I extends DescMessage>(
   limit: number,
 ): Paging {
   const token: unknown = "pageToken" in message ? message.pageToken : "";
-  // All other fields: filter, order, and whose list it is.
+  // All other fields: filter, order, and whose list it is. Pages that are changed come each under a key of its own.
   const scope = (): readonly unknown[] => [
     method.parent.typeName,
     method.name,
-    Buffer.from(toBinary(method.input, { ...message, pageSize: 0, pageToken: "" })).toString("base64"),
+    Buffer.from(toBinary(method.input, { ...message, pageSize: 0, pageToken: "", idempotencyKey: "" })).toString(
+      "base64",
+    ),
   ];
   const after = typeof token === "string" && token !== "" ? tokens.read(scope(), token) : null;
   if (after === undefined)
