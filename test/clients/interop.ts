@@ -19,6 +19,7 @@ import type { TestDatabase } from "../support/database.ts";
 import { makeKey, startServer } from "../support/server-process.ts";
 import type { ServerProcess } from "../support/server-process.ts";
 import { Cable } from "./cable.ts";
+import { testConversations } from "./conversation.ts";
 import { ExecutorProcess } from "./executor-process.ts";
 import { Workshop } from "./workshop.ts";
 
@@ -76,6 +77,8 @@ export function testExecutorIn({ name: language, missing, build }: Language): vo
       await database?.drop();
       workshop?.clear();
     });
+
+    testConversations(() => command);
 
     describe.each(["wide port", "fast lane"] as const)("on the %s", (listener) => {
       const name = `${language}-${listener.slice(0, 4)}`;

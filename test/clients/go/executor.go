@@ -22,8 +22,11 @@ import (
 const (
 	signOfLife   = time.Second      // between two; the server thinks an executor gone after several seconds of silence
 	firstWelcome = 10 * time.Second // that a server may take to say welcome, which names the limit from then on
-	firstWait    = 100 * time.Millisecond
-	longestWait  = 10 * time.Second
+
+	// Before a new stream. Short at first, because a lease outlives its stream by a short grace only; never long, because a
+	// server that has started again waits a few seconds for executors before it gives their leases away.
+	firstWait   = 100 * time.Millisecond
+	longestWait = 2 * time.Second
 )
 
 // The same hello would get the same answer: these end the executor, everything else is tried again.

@@ -28,7 +28,9 @@ from maestro.v1.step_pb2 import ERROR_CLASS_PERMANENT, ERROR_CLASS_TRANSIENT
 
 SIGN_OF_LIFE = 1.0  # seconds between two; the server thinks an executor gone after several seconds of silence
 FIRST_WELCOME = 10.0  # seconds that a server may take to say welcome, which names the limit from then on
-FIRST_WAIT, LONGEST_WAIT = 0.1, 10.0  # seconds before a new stream; short at first, a lease outlives its stream briefly
+# Seconds before a new stream. Short at first, because a lease outlives its stream by a short grace only; never long, because a
+# server that has started again waits a few seconds for executors before it gives their leases away.
+FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
 # The same hello would get the same answer: these end the executor, everything else is tried again.
 FINAL = {
     grpc.StatusCode.INVALID_ARGUMENT,

@@ -46,8 +46,13 @@ final class Executor {
   /** That a server may take to say welcome, which names the limit from then on. */
   private static final long FIRST_WELCOME_MS = 10_000;
 
+  /**
+   * Before a new stream. Short at first, because a lease outlives its stream by a short grace only; never long, because a
+   * server that has started again waits a few seconds for executors before it gives their leases away.
+   */
   private static final long FIRST_WAIT_MS = 100;
-  private static final long LONGEST_WAIT_MS = 10_000;
+
+  private static final long LONGEST_WAIT_MS = 2_000;
 
   /** The same hello would get the same answer: these end the executor, everything else is tried again. */
   private static final Set<Status.Code> FINAL =
