@@ -38,11 +38,25 @@ const ANY: Readonly<Record<string, string>> = {
 
 type Values = Readonly<Record<string, string>>;
 
-/** One INSERT: given columns by SQL expression over `n`, nullable ones null, the rest whatever their type takes. */
-async function put(sql: postgres.Sql, table: string, values: Values, count = 1): Promise<void> {
-  const columns = await sql<{ name: string; type: string; required: boolean }[]>`
+interface Column {
+  readonly name: string;
+  readonly type: string;
+  readonly required: boolean;
+}
+
+const known = new Map<string, readonly Column[]>();
+
+async function columnsOf(sql: postgres.Sql, table: string): Promise<readonly Column[]> {
+  return sql<Column[]>`
     SELECT attname AS name, format_type(atttypid, NULL) AS type, attnotnull AS required FROM pg_attribute
     WHERE attrelid = ${`maestro.${table}`}::regclass AND attnum > 0 AND NOT attisdropped`;
+}
+
+
+/** One INSERT: given columns by SQL expression over `n`, nullable ones null, the rest whatever their type takes. */
+async function put(sql: postgres.Sql, table: string, values: Values, count = 1): Promise<void> {
+  const columns = known.get(table) ?? (await columnsOf(sql, table));
+  known.set(table, columns);
   const given = columns.map(({ name, type, required }) => values[name] ?? (required ? (ANY[type] ?? "NULL") : "NULL"));
   await sql.unsafe(
     `INSERT INTO maestro.${table} (${columns.map(({ name }) => name).join(", ")}) SELECT ${given.join(", ")} FROM generate_series(1, ${count}) AS n`,
