@@ -25,7 +25,7 @@ for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exitCode = 1;
 
 function checkDocuments(): string[] {
-  const beside = files("src").filter((path) => path.endsWith(".md"));
+  const beside = ["src", "docs", "test"].flatMap(files).filter((path) => path.endsWith(".md"));
   const missing = DOCUMENTS.filter((path) => !existsSync(join(root, path))).map((path) => `${path}: missing`);
   const present = [...DOCUMENTS, ...beside].filter((path) => existsSync(join(root, path)));
   return [...missing, ...present.flatMap(checkLinks)];

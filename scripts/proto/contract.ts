@@ -1,9 +1,10 @@
 // What the project does with its contract: generate code from it, judge it, and release it. Every step works offline and
 // on any checkout folder, so that a test can plant mistakes in a copy.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
+import { referencePages } from "./reference.ts";
 import { writeThirdPartyProtos } from "./third-party.ts";
 
 /** A checkout: the folder that holds buf.yaml and proto/, and the node_modules that its tools come from. */
@@ -14,7 +15,7 @@ export interface Checkout {
 
 /** What one check found. `detail` is what to show to whoever must mend it. */
 export interface Finding {
-  readonly check: "lint" | "format" | "drift" | "breaking";
+  readonly check: "lint" | "format" | "drift" | "breaking" | "reference";
   readonly passed: boolean;
   readonly detail: string;
 }
@@ -22,10 +23,28 @@ export interface Finding {
 /** Image of the last released contract, the thing that clients in the field were generated from. */
 export const RELEASED_IMAGE = "proto/released.binpb";
 
-/** Writes gen/ anew. */
+/** Pages written from the contract. */
+const REFERENCE = "docs/api";
+
+/** Writes gen/ and the reference anew. */
 export function generate(checkout: Checkout): void {
   prepare(checkout);
   mustRun(checkout, ["generate"]);
+  const folder = join(checkout.root, REFERENCE);
+  rmSync(folder, { recursive: true, force: true });
+  writeReference(checkout, folder);
+}
+
+function writeReference(checkout: Checkout, folder: string): void {
+  const scratch = mkdtempSync(join(tmpdir(), "image-"));
+  try {
+    const image = join(scratch, "image.binpb");
+    mustRun(checkout, ["build", "proto", "-o", image]);
+    mkdirSync(folder, { recursive: true });
+    for (const [name, text] of referencePages(readFileSync(image))) writeFileSync(join(folder, name), text);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
 }
 
 /** Makes the present contract the released one. */
@@ -34,10 +53,10 @@ export function release(checkout: Checkout): void {
   mustRun(checkout, ["build", "proto", "--exclude-source-info", "-o", RELEASED_IMAGE]);
 }
 
-/** All four checks, each always run, so that one visit shows everything. */
+/** All checks, each always run, so that one visit shows everything. */
 export function check(checkout: Checkout): readonly Finding[] {
   prepare(checkout);
-  return [checkLint(checkout), checkFormat(checkout), checkDrift(checkout), checkBreaking(checkout)];
+  return [checkLint(checkout), checkFormat(checkout), checkDrift(checkout), checkBreaking(checkout), checkReference(checkout)];
 }
 
 export function checkLint(checkout: Checkout): Finding {
@@ -65,16 +84,33 @@ export function checkDrift(checkout: Checkout): Finding {
   try {
     const run = buf(checkout, ["generate", "--output", fresh]);
     if (!run.passed) return finding("drift", run);
-    const differences = compareFolders(join(fresh, "gen"), join(checkout.root, "gen"));
-    const detail = differences.map((line) => `gen/${line}`).join("\n");
-    return {
-      check: "drift",
-      passed: differences.length === 0,
-      detail: detail === "" ? "" : `${detail}\n\`npm run generate\` mends this`,
-    };
+    return compared("drift", join(fresh, "gen"), checkout.root, "gen");
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
+}
+
+/** The reference is committed as well. */
+export function checkReference(checkout: Checkout): Finding {
+  const fresh = mkdtempSync(join(tmpdir(), "reference-"));
+  try {
+    writeReference(checkout, fresh);
+    return compared("reference", fresh, checkout.root, REFERENCE);
+  } catch (error) {
+    return { check: "reference", passed: false, detail: error instanceof Error ? error.message : String(error) };
+  } finally {
+    rmSync(fresh, { recursive: true, force: true });
+  }
+}
+
+function compared(check: Finding["check"], fresh: string, root: string, folder: string): Finding {
+  const differences = compareFolders(fresh, join(root, folder));
+  const detail = differences.map((line) => `${folder}/${line}`).join("\n");
+  return {
+    check,
+    passed: differences.length === 0,
+    detail: detail === "" ? "" : `${detail}\n\`npm run generate\` mends this`,
+  };
 }
 
 /** Makes what buf needs besides our own files. */

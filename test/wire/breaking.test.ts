@@ -11,6 +11,7 @@ import {
   checkDrift,
   checkFormat,
   checkLint,
+  checkReference,
   generate,
   prepare,
   release,
@@ -100,6 +101,30 @@ describe("drift check", () => {
     expect(finding.detail).toContain("gen/maestro/v1/options_pb.ts differs");
     expect(finding.detail).toContain("gen/maestro/v1/left_over_pb.ts has no source");
     expect(finding.detail).toContain("gen/maestro/v1/refusal_pb.ts is missing");
+  });
+});
+
+describe("reference check", () => {
+  test("passes on freshly written pages, and fails when a comment, a rule or a call changed since", () => {
+    generate(copy);
+    expect(checkReference(copy)).toMatchObject({ passed: true });
+    const page = readFileSync(join(copy.root, "docs/api/maestro_service.md"), "utf8");
+    expect(page).toContain("### CommitGraph");
+    expect(page).toContain("[CommitGraphRequest](maestro_service.md#commitgraphrequest)");
+    expect(page).toContain("needs `map.maestro.graph.commit`");
+    expect(page).toMatch(/\| `version` \| int32 \| .* \| ≥ `1` \|/);
+
+    const source = join(copy.root, "proto/maestro/v1/maestro_service.proto");
+    const before = readFileSync(source, "utf8");
+    for (const [from, to] of [
+      ["// The nine operations", "// All operations"],
+      ["(buf.validate.field).int32.gte = 1]", "(buf.validate.field).int32.gte = 2]"],
+      ["rpc CommitGraph(", "rpc CommitsGraph("],
+    ] as const) {
+      expect(before).toContain(from);
+      writeFileSync(source, before.replace(from, to));
+      expect(checkReference(copy).detail).toContain("docs/api/maestro_service.md differs");
+    }
   });
 });
 
