@@ -29,7 +29,7 @@ const ENDED = "('SUCCEEDED', 'FAILED', 'REFUSED', 'SKIPPED', 'CANCELLED', 'COMPE
 const DIMENSIONS = ["tokens", "money", "wall", "energy"];
 
 // One row a plan whose stored figures differ; the same rules as the domain's counters.
-const CHECKS: Readonly<Record<string, string>> = {
+export const CHECKS: Readonly<Record<string, string>> = {
   "plan counters": `
     SELECT p.plan_id FROM maestro.plans p JOIN (
       SELECT org_id, plan_id, count(*) FILTER (WHERE current) AS total,
