@@ -1,6 +1,12 @@
 // Values of flags that several commands share, as they are typed. Not here: what commands do with them.
-import { InvalidArgumentError } from "commander";
+import type { DescEnum } from "@bufbuild/protobuf";
+import { InvalidArgumentError, Option } from "commander";
+import type { Command } from "commander";
 import { CommandEnd, MISUSED } from "./io.ts";
+import { wordsOf } from "./words.ts";
+
+/** Why an operator does something. */
+export const REASON = ["--reason <text>", "why; kept with the record"] as const;
 
 export function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];
@@ -21,4 +27,18 @@ export function pairOf(flag: string, text: string): readonly [string, string] {
   const at = text.indexOf("=");
   if (at < 1) throw new CommandEnd(MISUSED, `${flag} ${text}: write name=value`);
   return [text.slice(0, at), text.slice(at + 1)];
+}
+
+/** Words of states are taken in any case, and with a hyphen for what the contract writes with an underscore. */
+export function addStates(command: Command, desc: DescEnum): Command {
+  const words = wordsOf(desc);
+  const option = new Option("--state <state>", "only in this state; repeatable").choices(words).default([], "any");
+  const one = option.parseArg;
+  return command.addOption(
+    option.argParser((typed: string, before: string[]) => {
+      const value = typed.toUpperCase().replaceAll("-", "_");
+      one?.(value, undefined as never);
+      return [...before, value];
+    }),
+  );
 }

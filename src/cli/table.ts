@@ -24,6 +24,6 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 /** Names and values below each other; those without a value are left out. */
 export function facts(pairs: readonly (readonly [name: string, value: string])[]): string {
   const shown = pairs.filter(([, value]) => value !== "");
-  const width = Math.max(...shown.map(([name]) => name.length));
+  const width = Math.max(0, ...shown.map(([name]) => name.length));
   return shown.map(([name, value]) => `${name.padEnd(width)}  ${harmless(value)}`).join("\n");
 }

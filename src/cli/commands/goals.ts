@@ -3,18 +3,16 @@ import { GoalSchema, GoalStateSchema } from "../../../gen/maestro/v1/goal_pb.ts"
 import type { Goal } from "../../../gen/maestro/v1/goal_pb.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
-import { pairOf } from "../flags.ts";
+import { filterOf } from "../goal-filter.ts";
+import type { FilterFlags } from "../goal-filter.ts";
 import { showList } from "../listing.ts";
 import type { ListFlags } from "../listing.ts";
 import { facts } from "../table.ts";
 import { goalOf } from "../target.ts";
 import { budgetText, labelsText, msOf, progressText, spanText, timeText, word } from "../words.ts";
 
-export interface GoalsFlags extends ListFlags {
+export interface GoalsFlags extends ListFlags, FilterFlags {
   readonly charter: string;
-  readonly label: readonly string[];
-  readonly state: readonly string[];
-  readonly filter?: string;
   readonly orderBy: string;
 }
 
@@ -47,18 +45,6 @@ export async function goals(flags: GoalsFlags, context: Context): Promise<void> 
       context,
     ),
   );
-}
-
-/** One filter of all that was asked for; all of it must hold, of the states one. */
-function filterOf({ filter, label, state }: GoalsFlags): string {
-  const text = JSON.stringify;
-  const labels = label.map((one) => pairOf("--label", one));
-  const terms = [
-    ...(filter === undefined || filter.trim() === "" ? [] : [filter]),
-    ...labels.map(([name, value]) => `labels[${text(name)}] == ${text(value)}`),
-    ...(state.length > 0 ? [state.map((one) => `state == ${text(one)}`).join(" || ")] : []),
-  ];
-  return terms.length === 1 ? (terms[0] ?? "") : terms.map((term) => `(${term})`).join(" && ");
 }
 
 export async function showGoal(named: string, { io, json, withClient }: Context): Promise<void> {

@@ -1,16 +1,13 @@
 // The group of commands that look at goals and plans and change nothing.
 import { Option } from "commander";
-import type { Command } from "commander";
 import { GoalStateSchema } from "../../../gen/maestro/v1/goal_pb.ts";
 import { PlanStateSchema } from "../../../gen/maestro/v1/plan_pb.ts";
-import type { DescEnum } from "@bufbuild/protobuf";
 import type { DiffFlags } from "../commands/diff.ts";
 import type { GoalsFlags } from "../commands/goals.ts";
 import type { PlansFlags } from "../commands/plans.ts";
-import { collect } from "../flags.ts";
+import { addStates, collect } from "../flags.ts";
 import { addLimit } from "../listing.ts";
 import type { Group, Registrar } from "../registrar.ts";
-import { wordsOf } from "../words.ts";
 
 // Only who looks pays for loading what it takes; help and completion are quick.
 const goalCommands = () => import("../commands/goals.ts");
@@ -64,20 +61,6 @@ function addLists({ add, context }: Registrar): void {
       await (plan === undefined ? plans(flags, context()) : showPlanOnce(plan, context()));
     });
   addLimit(addStates(planList, PlanStateSchema));
-}
-
-/** Words of states are taken in any case, and with a hyphen for what the contract writes with an underscore. */
-function addStates(command: Command, desc: DescEnum): Command {
-  const words = wordsOf(desc);
-  const option = new Option("--state <state>", "only in this state; repeatable").choices(words).default([], "any");
-  const one = option.parseArg;
-  return command.addOption(
-    option.argParser((typed: string, before: string[]) => {
-      const value = typed.toUpperCase().replaceAll("-", "_");
-      one?.(value, undefined as never);
-      return [...before, value];
-    }),
-  );
 }
 
 function addPlanLooks({ add, context }: Registrar): void {
