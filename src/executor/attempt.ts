@@ -7,6 +7,7 @@ import { ArtifactRefSchema } from "../../gen/maestro/v1/payload_pb.ts";
 import type { ArtifactRef, Payload } from "../../gen/maestro/v1/payload_pb.ts";
 import { alarmAt } from "../support/clock.ts";
 import type { Clock } from "../support/clock.ts";
+import type { ArtifactAccess } from "./artifacts.ts";
 import { amounts, cut, epochMsOf, jsonPayload, remainingOf, timestamp, usageOf, valueOf } from "./convert.ts";
 import { Interruption } from "./errors.ts";
 import type { InterruptionCause } from "./errors.ts";
@@ -19,11 +20,20 @@ export function leaseKey(lease: Lease): string {
   return `${lease.planId}/${lease.ordinal}/${lease.fencing}`;
 }
 
+/** Keeps nothing: for attempts that have no server. */
+const NOBODY: ArtifactAccess = {
+  put: () => Promise.reject(new Error("there is no server to keep artifacts")),
+  get: async function* () {
+    throw new Error("there is no server that keeps artifacts");
+  },
+};
+
 export class Attempt {
   readonly lease: Lease;
   readonly assignment: Assignment;
   readonly lines = new Lines();
   readonly #clock: Clock;
+  readonly #keeper: ArtifactAccess;
   readonly #interrupt = new AbortController();
   readonly #startedAtMs: number;
   readonly #startedMs: number;
@@ -38,7 +48,8 @@ export class Attempt {
   #checkpointSent: bigint | "no" | "acknowledged" = "no";
   #changed = false;
 
-  constructor(assignment: Assignment, lease: Lease, clock: Clock) {
+  constructor(assignment: Assignment, lease: Lease, clock: Clock, keeper: ArtifactAccess = NOBODY) {
+    this.#keeper = keeper;
     this.assignment = assignment;
     this.lease = lease;
     this.#clock = clock;
@@ -138,6 +149,12 @@ export class Attempt {
       },
       usage: (used) => this.#use(used),
       artifact: (artifact) => this.#name(artifact),
+      putArtifact: async (source, about = {}) => {
+        const stored = await this.#keeper.put(source, about, this.#interrupt.signal);
+        if (about.name !== undefined) this.#name({ ...stored, name: about.name });
+        return stored;
+      },
+      getArtifact: (uri, range = {}) => this.#keeper.get(uri, range, this.#interrupt.signal),
     };
   }
 

@@ -23,6 +23,7 @@ import { systemClock } from "../support/clock.ts";
 import type { Clock } from "../support/clock.ts";
 import { systemRandom } from "../support/random.ts";
 import { Attempt, leaseKey } from "./attempt.ts";
+import { Artifacts } from "./artifacts.ts";
 import { msOf } from "./convert.ts";
 import { specOf } from "./options.ts";
 import type { ExecutorEvent, ExecutorOptions } from "./options.ts";
@@ -37,7 +38,7 @@ import { finalRefusal, parseAddress, refusedBy } from "./wire.ts";
 export { Interruption, PermanentError, Refuse, RefusedByServer, TransientError } from "./errors.ts";
 export type { FailureDetails, InterruptionCause } from "./errors.ts";
 export type { ExecutorEvent, ExecutorOptions } from "./options.ts";
-export type { Artifact, Handler, RemainingBudget, Step, StepContext, Usage, Value } from "./step.ts";
+export type { Artifact, Handler, RemainingBudget, Step, StepContext, StoredArtifact, Usage, Value } from "./step.ts";
 
 const BROKEN = "the lease was lost while the stream was broken";
 /** Most leases that a hello may list. */
@@ -68,6 +69,7 @@ export class Executor {
   readonly #options: ExecutorOptions;
   readonly #clock: Clock;
   readonly #link: Link;
+  readonly #artifacts: Artifacts;
   readonly #incarnation: string;
   readonly #handlers = new Handlers();
   readonly #attempts = new Map<string, Attempt>();
@@ -88,6 +90,7 @@ export class Executor {
     this.#clock = options.clock ?? systemClock;
     const random = options.random ?? systemRandom();
     this.#incarnation = Buffer.from(random.bytes(16)).toString("hex");
+    this.#artifacts = new Artifacts(parseAddress(options.url), options.apiKey, random);
     this.#link = new Link(
       { address: parseAddress(options.url), apiKey: options.apiKey, clock: this.#clock, random },
       {
@@ -244,7 +247,7 @@ export class Executor {
         ),
       );
     }
-    const attempt = new Attempt(assignment, lease, this.#clock);
+    const attempt = new Attempt(assignment, lease, this.#clock, this.#artifacts);
     this.#attempts.set(leaseKey(lease), attempt);
     this.#observe({ kind: "started", planId: lease.planId, key: lease.step, fencing: lease.fencing });
     void attempt.run(handler).then((outcome) => this.#finished(attempt, outcome));
@@ -380,6 +383,7 @@ export class Executor {
     for (const signal of this.#options.drainOn ?? ["SIGTERM"]) process.off(signal, this.#onSignal);
     for (const attempt of this.#attempts.values()) attempt.interrupt("lost", error?.message ?? "the executor ended");
     this.#link.end(FAREWELL_MS);
+    this.#artifacts.end();
     this.#observe({ kind: "closed" });
     if (error === undefined) {
       this.#attached.resolve();

@@ -1,5 +1,8 @@
 // What a handler is given: the step, and the context through which it speaks while it works.
 import type { JsonObject, JsonValue } from "@bufbuild/protobuf";
+import type { ArtifactAbout, ArtifactRange, ArtifactSource, StoredArtifact } from "./artifacts.ts";
+
+export type { ArtifactAbout, ArtifactRange, ArtifactSource, StoredArtifact } from "./artifacts.ts";
 
 /** Input or checkpoint that is not JSON: bytes with their media type, or the address of an artifact kept elsewhere. */
 export type Value =
@@ -48,7 +51,7 @@ export interface Artifact {
   readonly contentType?: string;
 }
 
-/** How a handler speaks while it works. Nothing here waits: lines, progress and checkpoints travel every two seconds at the latest. */
+/** How a handler speaks while it works. Nothing but artifacts waits: lines, progress and checkpoints travel every two seconds at the latest. */
 export interface StepContext {
   /** Whether the step is to be done, or its effect undone. */
   readonly purpose: "execute" | "compensate";
@@ -76,6 +79,17 @@ export interface StepContext {
   usage(used: Usage): void;
   /** Names an artifact that the attempt made; at most 64. */
   artifact(artifact: Artifact): void;
+  /**
+   * Has Maestro keep content too large to travel inline, and gives its address; the same content is kept once. With a name the
+   * attempt names it as well. A server that is away is waited for; what it has is not sent again. A stream waits in a temporary
+   * file first. Rejects with `RefusedByServer` (too large, beyond the org's quota), or with the signal's reason.
+   */
+  putArtifact(source: ArtifactSource, about?: ArtifactAbout): Promise<StoredArtifact>;
+  /**
+   * Content that Maestro keeps, as it comes; a break is gone on from where it was, and the digest is held against the whole of it.
+   * Rejects with `RefusedByServer` when there is none.
+   */
+  getArtifact(uri: string, range?: ArtifactRange): AsyncIterable<Uint8Array>;
 }
 
 /** Does the work. What it returns is the outputs that other steps refer to: a JSON object of at most 256 KiB, or nothing. */

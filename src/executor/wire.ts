@@ -100,7 +100,7 @@ export function openWire(address: Address, apiKey: string | undefined, events: W
   };
 }
 
-function credentialsFor(address: Address): ChannelCredentials {
+export function credentialsFor(address: Address): ChannelCredentials {
   return address.secure ? credentials.createSsl() : credentials.createInsecure();
 }
 
