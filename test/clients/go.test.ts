@@ -16,11 +16,11 @@ testExecutorIn({
     Number(major) * 1000 + Number(minor) < 1026
       ? "Install Go 1.26 or newer, or name one with MAESTRO_TEST_GO."
       : undefined,
-  build: (workshop) => {
+  build: async (workshop) => {
     const tools = join(workshop.folder, "bin");
-    workshop.run(go, ["install", "tool"], { env: { ...env, GOBIN: tools } });
-    cpSync(workshop.generate(tools), join(workshop.client, "gen"), { recursive: true });
-    workshop.run(go, ["build", "-o", join(workshop.folder, "executor"), "."], { env });
+    await workshop.run(go, ["install", "tool"], { env: { ...env, GOBIN: tools } });
+    cpSync(await workshop.generate(tools), join(workshop.client, "gen"), { recursive: true });
+    await workshop.run(go, ["build", "-o", join(workshop.folder, "executor"), "."], { env });
     return [join(workshop.folder, "executor")];
   },
 });

@@ -29,7 +29,7 @@ export interface Language {
   /** What has to be installed when its tools are not there; undefined when they are. */
   readonly missing: string | undefined;
   /** Generates stubs, builds, and says what starts the executor; `address name slots` are added. */
-  build(workshop: Workshop): readonly string[];
+  build(workshop: Workshop): Promise<readonly string[]>;
 }
 
 interface Step {
@@ -60,7 +60,7 @@ export function testExecutorIn({ name: language, missing, build }: Language): vo
 
     beforeAll(async () => {
       workshop = new Workshop(language);
-      command = build(workshop);
+      command = await build(workshop);
       database = await makeDatabase(inject("servers")[0]!);
       server = await startServer({ databaseUrl: database.url });
       client = connectTo(server.target, undefined);

@@ -11,13 +11,13 @@ const maven = spawnSync("mvn", ["-version"], { stdio: "ignore" }).status === 0;
 testExecutorIn({
   name: "java",
   missing: Number(version) < OLDEST || !maven ? `Install a JDK ${OLDEST} or newer, and Maven.` : undefined,
-  build: (workshop) => {
+  build: async (workshop) => {
     const quietly = ["--quiet", "--batch-mode"];
-    workshop.run("mvn", [...quietly, "initialize"]);
+    await workshop.run("mvn", [...quietly, "initialize"]);
     const generators = join(workshop.client, "target", "protoc");
     for (const name of readdirSync(generators)) chmodSync(join(generators, name), 0o755);
-    cpSync(workshop.generate(generators), join(workshop.client, "src", "generated"), { recursive: true });
-    workshop.run("mvn", [...quietly, "prepare-package"]);
+    cpSync(await workshop.generate(generators), join(workshop.client, "src", "generated"), { recursive: true });
+    await workshop.run("mvn", [...quietly, "prepare-package"]);
     const classpath = [join(workshop.client, "target", "classes"), join(workshop.client, "target", "lib", "*")].join(
       ":",
     );

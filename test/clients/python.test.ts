@@ -19,9 +19,9 @@ testExecutorIn({
     python === undefined
       ? "Install test/clients/python/requirements.txt into test/clients/python/.venv, or name a Python that has it with MAESTRO_TEST_PYTHON."
       : undefined,
-  build: (workshop) => {
-    const program = workshop.run(python ?? "", ["-c", "import sys; print(sys.executable)"]).trim();
-    const stubs = workshop.generate(dirname(program));
+  build: async (workshop) => {
+    const program = (await workshop.run(python ?? "", ["-c", "import sys; print(sys.executable)"])).trim();
+    const stubs = await workshop.generate(dirname(program));
     return ["/usr/bin/env", `PYTHONPATH=${stubs}`, program, join(workshop.client, "executor.py")];
   },
 });

@@ -1,6 +1,6 @@
 // A scratch folder in which stubs are generated from the contract by a template of the repository, and a client is built: nothing
 // is written into the checkout. Not here: how each language is built.
-import { spawnSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
@@ -31,14 +31,17 @@ export class Workshop {
   }
 
   /** Generates what an executor needs, with these folders first on the path; says where the stubs are. */
-  generate(...path: readonly string[]): string {
+  async generate(...path: readonly string[]): Promise<string> {
     const template = ["--template", `buf.gen.${this.#language}.yaml`];
-    this.run("buf", ["generate", ...template, "--type", "maestro.v1.DispatchService"], { cwd: this.folder, path });
+    await this.run("buf", ["generate", ...template, "--type", "maestro.v1.DispatchService"], {
+      cwd: this.folder,
+      path,
+    });
     return join(this.folder, "build", "stubs", this.#language);
   }
 
   /** Runs a tool to its end; throws with its words when that is not a success. */
-  run(
+  async run(
     program: string,
     args: readonly string[],
     {
@@ -46,16 +49,16 @@ export class Workshop {
       path = [],
       env = {},
     }: { readonly cwd?: string; readonly path?: readonly string[]; readonly env?: NodeJS.ProcessEnv } = {},
-  ): string {
+  ): Promise<string> {
     const folders = [...path, join(PACKAGES, ".bin"), process.env["PATH"] ?? ""].join(delimiter);
-    const { status, stdout, stderr, error } = spawnSync(program, args, {
-      cwd,
-      env: { ...process.env, ...env, PATH: folders },
-      encoding: "utf8",
-      maxBuffer: 16 * 1024 * 1024,
+    const options = { cwd, env: { ...process.env, ...env, PATH: folders }, maxBuffer: 16 * 1024 * 1024 };
+    return await new Promise((resolve, reject) => {
+      // Not in one breath with the test: a build of a minute would keep the runner from hearing of its worker.
+      execFile(program, args, options, (error, stdout, stderr) => {
+        if (error === null) resolve(stdout);
+        else reject(new Error(`${program} ${args.join(" ")} failed: ${error.message}\n${stdout}${stderr}`));
+      });
     });
-    if (status === 0) return stdout;
-    throw new Error(`${program} ${args.join(" ")} failed: ${error?.message ?? `${stdout}${stderr}`}`);
   }
 
   clear(): void {
