@@ -46,18 +46,8 @@ describe("without a server", () => {
       ["create", "revoke"],
     ],
     [
-      ["cancel", "--"],
-      [
-        "--compensate",
-        "--no-compensate",
-        "--reason",
-        "--version",
-        "--server",
-        "--api-key",
-        "--json",
-        "--quiet",
-        "--help",
-      ],
+      ["approve", "--"],
+      ["--comment", "--version", "--server", "--api-key", "--json", "--quiet", "--help"],
     ],
     [["--json", "--server", "x", "goals", "--st"], ["--state"]],
     [
