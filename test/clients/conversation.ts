@@ -108,7 +108,8 @@ export function testConversations(command: () => readonly string[]): void {
       peer.refuseWith = status.PERMISSION_DENIED;
       start();
       expect(await executor.exited).toBe(1);
-      expect(peer.keys).toHaveLength(1);
+      // How often it asked is not told: a call that ends while the hello is on its way may look broken to a client.
+      expect(executor.said).not.toContain("closed");
     });
   });
 }
