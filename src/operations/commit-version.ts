@@ -16,6 +16,7 @@ import type { PlanChanges } from "../domain/plan/slice.ts";
 import type { StoredRecord } from "../domain/record.ts";
 import type { BuiltEdge } from "../domain/plan/rows.ts";
 import type { Tx } from "../store/ports/store.ts";
+import { artifactsThere, useArtifacts } from "./artifact-premises.ts";
 import { allotmentFits, holdsFit, meetsDeadline } from "./commit-limits.ts";
 import type { HeavyWork } from "./heavy-work.ts";
 import type { GoalAtHand } from "./goal-at-hand.ts";
@@ -78,6 +79,8 @@ export async function prepareCommit(
   const constraints = effectiveConstraints(charter.terms, version.constraints ?? goal.spec.constraints);
   const affordable = allotmentFits(plan, constraints);
   if (!affordable.ok) return affordable;
+  const there = await artifactsThere(tx, plan.orgId, candidate.steps);
+  if (!there.ok) return there;
   const late = wish.acceptLate ? decided(null) : meetsDeadline(version, constraints);
   if (!late.ok) return late;
   const transition = await transitionOf(heavy, tx, context, candidate, constraints);
@@ -143,6 +146,8 @@ export async function activate(
   const decision = await decideOn(tx, plan, command, await decideContext(tx, context), rows);
   // Rows are written by now: a refusal here must undo them.
   if (!decision.ok) throw new RefusedError(decision.refusal);
+  const used = await useArtifacts(tx, plan, candidate.steps);
+  if (!used.ok) throw new RefusedError(used.refusal);
   await saveWith(tx, earlier, decision.value.changes);
   await tx.executors.ensureDemands(succession.demands);
   return {

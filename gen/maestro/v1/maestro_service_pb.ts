@@ -960,7 +960,7 @@ export const MaestroService: GenService<{
   /**
    * Makes a refined version the active plan, allots the budget and makes the first steps ready; or asks for ratification when the charter wants it.
    * Atomic with its record and the first leases.
-   * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, STATE_CONFLICT, VERSION_CONFLICT, BUDGET_EXHAUSTED, DEADLINE_INFEASIBLE, IDEMPOTENCY_CONFLICT.
+   * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, STATE_CONFLICT, VERSION_CONFLICT, MISSING_PREMISES (an artifact that a step is handed is not there), BUDGET_EXHAUSTED, DEADLINE_INFEASIBLE, IDEMPOTENCY_CONFLICT.
    *
    * @generated from rpc maestro.v1.MaestroService.CommitGraph
    */

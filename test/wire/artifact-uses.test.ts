@@ -1,4 +1,5 @@
-// Outcomes that name artifacts of this service: those that are there are kept for the plan, those that are not fail the attempt.
+// Plans whose inputs and outcomes name artifacts of this service: those that are there are kept for the plan; without them there is
+// no commit, and an attempt fails that says it made them.
 // Not here: ArtifactService, see artifacts.test.ts.
 import { createClient } from "@connectrpc/connect";
 import { createGrpcTransport } from "@connectrpc/connect-node";
@@ -9,6 +10,7 @@ import type { Assignment } from "../../gen/maestro/v1/dispatch_pb.ts";
 import { ExecutorService } from "../../gen/maestro/v1/executor_service_pb.ts";
 import { MaestroService } from "../../gen/maestro/v1/maestro_service_pb.ts";
 import type { ArtifactRefSchema } from "../../gen/maestro/v1/payload_pb.ts";
+import { PlanService } from "../../gen/maestro/v1/plan_service_pb.ts";
 import { RefusalReason } from "../../gen/maestro/v1/refusal_pb.ts";
 import { ErrorClass, StepState } from "../../gen/maestro/v1/step_pb.ts";
 import { StepService } from "../../gen/maestro/v1/step_service_pb.ts";
@@ -132,4 +134,33 @@ test("over a stream it is the same, and what a plan uses is kept until the plan 
   expect(step?.state).toBe(StepState.FAILED);
   await artifacts().deleteArtifact({ uri });
   expect((await refused(artifacts().getArtifact({ uri }))).refusal.reason).toBe(RefusalReason.NOT_FOUND);
+});
+
+test("a step can be handed an artifact that is there, which is kept from then on; no commit names one that is not", async () => {
+  const { uri } = await put(artifacts(), contentOf(1_000, 4));
+  const committed = (artifactUri: string) =>
+    maestro().plan({
+      target: { case: "newGoal", value: { charter: "made", spec: { name: "handed" } } },
+      steps: [
+        {
+          key: "reads",
+          kind: { case: "work", value: { capability: "nobody" } },
+          input: { value: { case: "artifactUri", value: artifactUri } },
+        },
+      ],
+    });
+  for (const absent of [`max://artifact/${digestOf(Buffer.from("never"))}`, "max://artifact/nonsense"]) {
+    const { refusal } = await refused(committed(absent));
+    expect(refusal).toMatchObject({
+      reason: RefusalReason.MISSING_PREMISES,
+      metadata: { missing: absent, needed_by: "reads" },
+    });
+  }
+  await committed("https://example.org/elsewhere");
+  const { plan } = await committed(uri);
+  const planId = plan?.planId ?? "";
+  const { refusal } = await refused(artifacts().deleteArtifact({ uri }));
+  expect(refusal.metadata).toMatchObject({ state: "IN_USE", plan_id: planId });
+  await createClient(PlanService, transport()).cancelPlan({ planId });
+  await artifacts().deleteArtifact({ uri });
 });
