@@ -1,6 +1,8 @@
 // Retries, skips, holds or releases many steps of a plan, a page at a time. Not here: the verbs, see domain/plan/control.ts.
 import type { News, Operation, OperationContext } from "../engine/operation.ts";
 import type { PlanId } from "../domain/id.ts";
+import type { PlanRow } from "../domain/plan.ts";
+import { advanced } from "../domain/plan/slice.ts";
 import { decided } from "../domain/refusal.ts";
 import type { Refusal } from "../domain/refusal.ts";
 import type { StepRow, StepState } from "../domain/step.ts";
@@ -9,7 +11,7 @@ import type { Tx } from "../store/ports/store.ts";
 import { read } from "./done.ts";
 import type { SortKey } from "./page.ts";
 import { keyPattern } from "./step-glob.ts";
-import { allNews, findStep, lockPlan, withStep } from "./with-plan.ts";
+import { allNews, decideContext, decideIn, lockPlan, newsOf } from "./with-plan.ts";
 
 export type StepVerb = "retry" | "skip" | "hold" | "release";
 
@@ -35,27 +37,37 @@ export interface StepChangeResponse {
 const LOOKED_AT = 5_000;
 const CHUNK = 500;
 const SHOWN = 100;
+/** A retry looks at every step of its plan: of a large one, a call tries fewer. */
+const RETRIES_TIMES_STEPS = 200_000;
+
+const keysOf = (rows: readonly StepRow[]): readonly string[] => rows.map((row) => row.key);
 
 export const stepChange: Operation<StepChangeRequest, StepChangeResponse> = async (tx, request, context) => {
   const { planId, verb, reason, dryRun } = request;
   // Found under the lock: nothing moves between the look and the change but by the changes themselves.
   const locked = await lockPlan(tx, context, planId);
   if (!locked.ok) return locked;
-  const { found, next } = await find(tx, context, request);
-  if (dryRun) return read({ matched: found.length, steps: found.slice(0, SHOWN), refused: [], next });
+  const { found, next } = await find(tx, context, request, locked.value);
+  if (dryRun) return read({ matched: found.length, steps: keysOf(found.slice(0, SHOWN)), refused: [], next });
   const steps: string[] = [];
   const refused: { readonly step: string; readonly refusal: Refusal }[] = [];
   const news: News[] = [];
-  for (const step of found) {
-    const before = await findStep(tx, context, planId, step);
+  const decide = await decideContext(tx, context);
+  let slice = tx.plans.slice(locked.value);
+  for (const row of found) slice.steps.set(row.ordinal, row);
+  for (const { ordinal, key } of found) {
+    const row = slice.steps.get(ordinal);
     // One that the change of another took along has had its turn.
-    if (!before.ok || !allows(before.value.row, request)) continue;
-    const done = await withStep(tx, { planId, step, reason }, context, verb);
-    if (done.ok) {
-      steps.push(step);
-      news.push(done.value);
+    if (row === undefined || !allows(row, request)) continue;
+    const decision = await decideIn(tx, slice, { kind: verb, ordinal, reason }, decide);
+    if (decision.ok) {
+      const { changes } = decision.value;
+      await tx.plans.save(changes);
+      slice = advanced(slice, changes);
+      steps.push(key);
+      news.push(newsOf(decision.value));
     } else {
-      refused.push({ step, refusal: done.refusal });
+      refused.push({ step: key, refusal: decision.refusal });
     }
   }
   await recordRefusals(
@@ -68,16 +80,18 @@ export const stepChange: Operation<StepChangeRequest, StepChangeResponse> = asyn
   return decided({ value, recordId: null, ...(steps.length > 0 ? allNews(news) : {}) });
 };
 
-/** Keys of the page's steps, in order; the token leads on from the last key that was looked at. */
+/** The page's steps, by key; the token leads on from the last key that was looked at. */
 async function find(
   tx: Tx,
   context: OperationContext,
   request: StepChangeRequest,
-): Promise<{ readonly found: readonly string[]; readonly next: SortKey | null }> {
+  { nextOrdinal }: PlanRow,
+): Promise<{ readonly found: readonly StepRow[]; readonly next: SortKey | null }> {
   const pattern = keyPattern(request.keys);
   const states = statesOf(request);
-  const most = request.dryRun ? LOOKED_AT : Math.min(request.page.limit, SHOWN);
-  const found: string[] = [];
+  const dear = request.verb === "retry" ? Math.max(1, Math.floor(RETRIES_TIMES_STEPS / nextOrdinal)) : SHOWN;
+  const most = request.dryRun ? LOOKED_AT : Math.min(request.page.limit, SHOWN, dear);
+  const found: StepRow[] = [];
   if (states.length === 0) return { found, next: null };
   let after = request.page.after ?? (pattern.after === null ? null : [pattern.after]);
   for (let looked = 0; looked < LOOKED_AT;) {
@@ -91,7 +105,7 @@ async function find(
       if (pattern.isPast(row.key)) return { found, next: null };
       after = [row.key];
       if (!pattern.matches(row.key) || !allows(row, request)) continue;
-      found.push(row.key);
+      found.push(row);
       if (found.length === most) return { found, next: after };
     }
     if (views.length < CHUNK) return { found, next: null };

@@ -8,6 +8,7 @@ import type { PlanCommand, PlanDecision } from "../domain/plan/decide.ts";
 import type { DecideContext } from "../domain/plan/draft.ts";
 import type { BuiltStep } from "../domain/plan/rows.ts";
 import { MissingRows, ROUNDS_LIMIT } from "../domain/plan/slice.ts";
+import type { PlanSlice } from "../domain/plan/slice.ts";
 import { decided, notFound } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { StepRow } from "../domain/step.ts";
@@ -42,6 +43,16 @@ export async function decideOn(
 ): Promise<Decision<PlanDecision>> {
   const slice = tx.plans.slice(plan);
   for (const row of rows) slice.steps.set(row.ordinal, row);
+  return decideIn(tx, slice, command, context);
+}
+
+/** As decideOn, on a slice that may hold more than the plan row. */
+export async function decideIn(
+  tx: Tx,
+  slice: PlanSlice,
+  command: PlanCommand,
+  context: DecideContext,
+): Promise<Decision<PlanDecision>> {
   for (let round = 0; round < ROUNDS_LIMIT; round++) {
     try {
       return decidePlan(slice, command, context);

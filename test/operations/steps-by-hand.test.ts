@@ -90,6 +90,21 @@ test("a dry run says what a rerun would do and changes nothing; the rerun does i
   });
 });
 
+test("a step of a large plan runs again as well: what becomes of the others is worked out beside the event loop", async () => {
+  const many = Array.from({ length: 600 }, (_, i) => consumer(`b${String(i)}`, "a"));
+  const planId = await planned([step("a"), ...many]);
+  await bench.perform(planId, "a");
+  const { stale, rerun } = await bench.value(stepRerun(bench.heavy), {
+    ...at(planId, "a"),
+    cascade: true,
+    dryRun: false,
+  });
+  expect([stale, rerun]).toEqual([[], []]);
+  expect(await bench.value(planGet, { planId })).toMatchObject({ stepsTotal: 601, stepsEnded: 0 });
+  await bench.perform(planId, "a", "b0");
+  expect(await bench.value(planGet, { planId })).toMatchObject({ stepsSucceeded: 2 });
+});
+
 test("a stale step stays without a cascade, and a failed plan is taken up again", async () => {
   const planId = await planned([step("a"), consumer("b", "a"), step("c", ["b"])]);
   await bench.perform(planId, "a", "b");

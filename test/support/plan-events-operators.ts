@@ -117,7 +117,7 @@ export class OperatorEvents {
         },
       ],
     ];
-    if (random.chance(0.05))
+    if (random.chance(0.1))
       wanted.push([
         "cancel",
         () => {
@@ -138,6 +138,18 @@ export class OperatorEvents {
     const { state } = this.world.plan;
     const answer = this.world.command({ kind: "retry", ordinal: row.ordinal, reason: "" });
     if (answer.ok && row.state === "COMPENSATION_FAILED") this.#trail.count(`undone again, ${state}`);
+  }
+
+  /** One verb on many steps at once. */
+  many(): void {
+    const random = this.#random;
+    const { world } = this;
+    const kind = random.pick(["retry", "retry", "skip", "hold", "release", "release"] as const);
+    const rows = [...world.steps.values()].filter((row) => row.current && random.chance(kind === "skip" ? 0.1 : 0.6));
+    this.#trail.say(`many ${kind} ${String(rows.length)}`, () => {
+      const done = world.commands(rows.map(({ ordinal }) => ({ kind, ordinal, reason: "" })));
+      if (done > 1) this.#trail.count(`many ${kind}`);
+    });
   }
 
   /** An operator says what any step came to, mostly of one that has not ended. */

@@ -41,7 +41,8 @@ export class Events extends EventTrail {
     else if (roll < 78) executors.bogus();
     else if (roll < 82) this.#wake();
     else if (roll < 84) executors.batch();
-    else if (roll < 91) operators.verb();
+    else if (roll < 90) operators.verb();
+    else if (roll < 91) operators.many();
     else if (roll < 93) operators.resolve();
     else if (roll < 96) operators.replan();
     else if (roll < 98) operators.rerun();

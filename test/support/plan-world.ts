@@ -21,8 +21,8 @@ import { report } from "../../src/domain/plan/report.ts";
 import { mayRerun, mustNotWaitInVain } from "../../src/domain/plan/rerun.ts";
 import type { RerunStory } from "../../src/domain/plan/rerun.ts";
 import type { BuiltEdge } from "../../src/domain/plan/rows.ts";
-import { MissingRows } from "../../src/domain/plan/slice.ts";
-import type { PlanSlice } from "../../src/domain/plan/slice.ts";
+import { advanced, MissingRows } from "../../src/domain/plan/slice.ts";
+import type { PlanChanges, PlanSlice } from "../../src/domain/plan/slice.ts";
 import { decided } from "../../src/domain/refusal.ts";
 import type { Decision } from "../../src/domain/refusal.ts";
 import type { StepDefinition, StepRow } from "../../src/domain/step.ts";
@@ -203,16 +203,36 @@ export class PlanWorld extends PlanStore {
   }
 
   command(command: PlanCommand): Decision<null> {
-    const slice = sliceOf(this, [], []);
+    const done = this.#decide(sliceOf(this, [], []), command);
+    return done.ok ? decided(null) : done;
+  }
+
+  /** Verbs on many steps under one lock, each on the slice as the one before left it; says how many were carried out. */
+  commands(wanted: readonly PlanCommand[]): number {
+    let slice = sliceOf(this, [], []);
+    let count = 0;
+    for (const command of wanted) {
+      const done = this.#decide(slice, command);
+      if (!done.ok) continue;
+      count += 1;
+      slice = advanced(slice, done.value);
+      for (const [ordinal, row] of slice.steps)
+        if (JSON.stringify(row) !== JSON.stringify(this.steps.get(ordinal)))
+          throw new Error(`a slice went on with another row than is kept: ${JSON.stringify(row)}`);
+    }
+    return count;
+  }
+
+  #decide(slice: PlanSlice, command: PlanCommand): Decision<PlanChanges> {
     for (let round = 0; round < ROUNDS; round++) {
       try {
         const decision = decidePlan(slice, command, this.#context());
         if (!decision.ok) return decision;
-        this.stops.push(...decision.value.stops);
-        this.write(decision.value.changes);
-        if (!this.records.some((r) => r.recordId === decision.value.recordId))
-          throw new Error("a command left no record");
-        return decided(null);
+        const { changes, recordId, stops } = decision.value;
+        this.stops.push(...stops);
+        this.write(changes);
+        if (!this.records.some((r) => r.recordId === recordId)) throw new Error("a command left no record");
+        return decided(changes);
       } catch (error) {
         this.#complete(slice, error);
       }

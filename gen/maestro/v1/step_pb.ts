@@ -552,7 +552,7 @@ export type Attempt = Message<"maestro.v1.Attempt"> & {
   attempt: number;
 
   /**
-   * The executor.
+   * The executor; empty for what was resolved by hand.
    *
    * @generated from field: string executor_id = 3;
    */
@@ -927,7 +927,7 @@ export const AttemptState = {
   REFUSED: 3,
 
   /**
-   * It was stopped after it was told to.
+   * It was stopped after it was told to, or an operator ended it and said what it had used.
    *
    * @generated from enum value: ATTEMPT_STATE_STOPPED = 4;
    */

@@ -724,7 +724,8 @@ export type ChangeStepsRequest = Message<"maestro.v1.ChangeStepsRequest"> & {
   dryRun: boolean;
 
   /**
-   * Most steps that a call changes; 100 when zero. A dry run counts up to 5,000 whatever it says.
+   * Most steps that a call changes; 100 when zero. It may be fewer: a call retries fewer steps of a plan with thousands. A dry run counts up
+   * to 5,000 whatever it says.
    *
    * @generated from field: int32 page_size = 7;
    */

@@ -160,3 +160,16 @@ export interface PlanChanges {
   readonly cascade: Cascade | null | undefined;
   readonly goal: { readonly state: GoalState; readonly finishedMs: number | null } | null;
 }
+
+/** The slice as a decision on it left the plan, for the next decision under the same lock; what else may have changed is asked for again. */
+export function advanced(slice: PlanSlice, { plan, steps, waits, approvals, cascade }: PlanChanges): PlanSlice {
+  const next: PlanSlice = { ...slice, plan, results: new Map(), earlier: new Map(), parked: null, undo: null };
+  for (const row of steps) next.steps.set(row.ordinal, row);
+  for (const { ordinal, waitingOn } of waits) {
+    const row = next.steps.get(ordinal);
+    if (row !== undefined) next.steps.set(ordinal, { ...row, waitingOn });
+  }
+  for (const approval of approvals) next.approvals.set(approval.approvalId, approval);
+  if (cascade !== undefined) next.cascade = cascade;
+  return next;
+}
