@@ -2,9 +2,13 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { DIMENSIONS, MOST, NOTHING, plus } from "../../src/domain/amounts.ts";
 import type { Amounts } from "../../src/domain/amounts.ts";
+import type { ExecutorId } from "../../src/domain/id.ts";
 import { remaining } from "../../src/domain/plan.ts";
+import { loseLease } from "../../src/domain/plan/lease.ts";
+import { report } from "../../src/domain/plan/report.ts";
 import { STEP_FLAGS } from "../../src/domain/step.ts";
 import type { StepDefinition, StepRow } from "../../src/domain/step.ts";
+import { reasonOf } from "../support/plan-cases.ts";
 import { checkWorld, movers } from "../support/plan-invariants.ts";
 import { PlanWorld } from "../support/plan-world.ts";
 import type { WorldOptions } from "../support/plan-world.ts";
@@ -128,6 +132,22 @@ describe("a plan's account", () => {
     expect(world.plan.account).toMatchObject({ presumed: { tokens: 0 }, spent: { tokens: 5 } });
     expect(world.states()).toEqual({ a: "READY", b: "READY" });
     expect(world.plan.stepsStarved).toBe(0);
+  });
+
+  it("settles once what a batch presumes, however often that batch hears of it", () => {
+    const world = committed([holding("a", { tokens: 60 }), holding("b", { tokens: 60 })], { limits: { tokens: 200 } });
+    const [a, b] = [leased(world, "a"), leased(world, "b")];
+    world.lose(2, b.fencing);
+    const outcome = world.outcome(a, "success", { usage: { tokens: 5 } });
+    const executorId = a.executorId as ExecutorId;
+    const reasons = world.batch([1], [1], (draft) => {
+      loseLease(draft, 1, a.fencing, { errorClass: "LOST", message: "gone", details: "" });
+      return [report(draft, outcome, executorId), report(draft, outcome, executorId)].map(reasonOf);
+    });
+    expect(reasons).toEqual(["STALE_LEASE", "STALE_LEASE"]);
+    // What is presumed of the other step stays.
+    expect(world.plan.account).toMatchObject({ presumed: { tokens: 60 }, spent: { tokens: 5 } });
+    expect(world.records.filter(({ kind }) => kind === "outcome.late")).toHaveLength(1);
   });
 
   it("lets a cheap step pass any number of dear ones that do not fit", () => {

@@ -143,9 +143,9 @@ export class PlanDraft {
 
   earlier(ordinal: number, fencing: number): EarlierAttempt | null {
     const key = earlierKey(ordinal, fencing);
-    const own = this.#attempts.find((a) => a.ordinal === ordinal && a.fencing === fencing);
-    if (own !== undefined) return own;
-    const found = this.slice.earlier.get(key);
+    // One that ended in this very batch may have been reported late in it as well: what was presumed is settled once.
+    const found =
+      this.#attempts.find((a) => a.ordinal === ordinal && a.fencing === fencing) ?? this.slice.earlier.get(key);
     if (found === undefined) throw new MissingRows({ earlier: [{ ordinal, fencing }] });
     const late = this.#late.find((l) => l.ordinal === ordinal && l.fencing === fencing);
     return found === null || late === undefined ? found : { ...found, lateDigest: late.lateDigest };
