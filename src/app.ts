@@ -213,7 +213,7 @@ async function start(
   );
   const sweep = createLoop(
     RARE_MS,
-    async () => void (await sweepArtifacts(store, () => session.id)),
+    async () => void (await sweepArtifacts(store, () => session.id, down.signal)),
     onTrouble("sweeping artifacts failed"),
   );
   housekeeping.start();

@@ -14,7 +14,8 @@ export interface Swept {
   readonly contents: number;
 }
 
-export async function sweepArtifacts(store: Store, sessionId: () => SessionId): Promise<Swept> {
+/** Ends between two transactions when the signal fires; another look goes on. */
+export async function sweepArtifacts(store: Store, sessionId: () => SessionId, signal?: AbortSignal): Promise<Swept> {
   let uploads = 0;
   for (const { orgId, contentId } of await store.platform.expiredUploads(AT_ONCE))
     if (await store.transaction([orgId], (tx) => giveUp(tx, orgId, contentId, sessionId()))) uploads += 1;
@@ -22,7 +23,7 @@ export async function sweepArtifacts(store: Store, sessionId: () => SessionId): 
   for (const { orgId, contentId } of wasted) {
     const some = (): Promise<boolean> =>
       store.transaction([orgId], (tx) => tx.artifacts.sweep(orgId, contentId, CHUNKS_EACH));
-    while (!(await some()));
+    while (signal?.aborted !== true && !(await some()));
   }
   return { uploads, contents: wasted.length };
 }

@@ -327,3 +327,14 @@ test("begin, finish, abort and delete leave one record each; chunks leave none",
     ]),
   );
 });
+
+test("after all of this, each org's account says what its artifacts and uploads take", async () => {
+  const accounts = await asAdmin(
+    database.adminUrl,
+    (sql) => sql<{ same: boolean }[]>`
+      SELECT c.kept_bytes = (SELECT coalesce(sum(a.size_bytes), 0) FROM maestro.artifacts a WHERE a.org_id = c.org_id)
+        AND c.promised_bytes = (SELECT coalesce(sum(u.size_bytes), 0) FROM maestro.artifact_uploads u WHERE u.org_id = c.org_id) AS same
+      FROM maestro.artifact_accounts c`,
+  );
+  expect(accounts).toEqual([{ same: true }, { same: true }]);
+});
