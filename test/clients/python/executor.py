@@ -191,7 +191,8 @@ class Executor:
         attempt = self.attempts.get(key(lease))
         if attempt is not None:
             attempt.lost = not outcome_wanted
-            attempt.task.cancel()
+            # Not at once: a task that is cancelled before its first turn would end without a word.
+            asyncio.get_running_loop().call_soon(attempt.task.cancel)
     # endregion perform
 
     # region receive
