@@ -25,8 +25,9 @@ import type { Span } from "./span.ts";
 
 export interface TestServerOptions {
   /**
-   * Registers the server's end with the test runner: `afterAll` of Vitest or Jest, or `(end) => t.after(end)` in a test of node:test,
-   * whose own `after` takes nothing from within `before`. Without it, call `close()`, or declare it with `await using`.
+   * Registers the server's end with the test runner, which must take hooks at that moment: `(end) => t.after(end)` in a test of
+   * node:test, `afterAll` or `onTestFinished` of Vitest, `afterAll` at the top of a module of Jest. Without it, call `close()`, or
+   * declare it with `await using`.
    */
   readonly endWith?: (end: () => Promise<void>) => unknown;
   /** What the server logs to stderr, such as `info`; nothing unless given. */
@@ -37,16 +38,22 @@ export interface TestServerOptions {
 export async function startTestServer(options: TestServerOptions = {}): Promise<TestServer> {
   const clock = new MovableClock();
   const database = await startDatabase();
+  let server: TestServer;
   try {
     const log = pino({ level: options.logLevel ?? "silent" }, pino.destination({ dest: 2, sync: true }));
-    const app = await startApp(configOf(database.url), { log, clock });
-    const server = new TestServer(app, database, clock);
-    options.endWith?.(() => server.close());
-    return server;
+    server = new TestServer(await startApp(configOf(database.url), { log, clock }), database, clock);
   } catch (error) {
     await database.close();
     throw error;
   }
+  try {
+    options.endWith?.(() => server.close());
+  } catch (error) {
+    // Runners do not take hooks at any time; a server that nobody ends would keep the process alive.
+    await server.close();
+    throw error;
+  }
+  return server;
 }
 
 /** An executor of a test server: handlers by capability, and what else an executor is made from. */

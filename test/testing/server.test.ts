@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { aChain, aPlan, aRetry, outcomes, scripted, startTestServer } from "../../src/testing/testing.ts";
 import type { TestServer } from "../../src/testing/testing.ts";
+import { connectTo } from "../../src/cli/client.ts";
 import { planFileSchema } from "../../src/cli/plan-file/schema.ts";
 
 let server: TestServer;
@@ -98,6 +99,38 @@ test("a skip leaves executors attached and leases where they are", async () => {
   expect(happened).toEqual(["attached", "started", "finished"]);
 });
 
+test("a lease that is to be renewed lapses, and a key expires, when the test moves the clock past it", async () => {
+  const { client } = server;
+  const { executor } = await client.executors.registerExecutor({
+    spec: { name: "puller", slots: 1, capabilities: ["pull"] },
+    idempotencyKey: client.newKey(),
+  });
+  const plan = await server.commit(aPlan({ once: { capability: "pull" } }));
+  const { assignments } = await client.maestro.dispatchNext({
+    executorId: executor?.executorId ?? "",
+    maxSteps: 1,
+    wait: { seconds: 10n },
+    lease: { seconds: 600n },
+    idempotencyKey: client.newKey(),
+  });
+  expect(assignments).toHaveLength(1);
+  const { secret } = await client.identity.createApiKey({
+    principal: "for an hour",
+    grants: ["map.maestro.identity.who"],
+    lifetime: { seconds: 3600n },
+    idempotencyKey: client.newKey(),
+  });
+  const guest = connectTo(server.url, secret);
+  await expect(guest.identity.whoAmI({})).resolves.toBeDefined();
+  await server.skip("11m");
+  await plan.until(({ steps }) => steps["once"]?.state !== "LEASED");
+  await expect(guest.identity.whoAmI({})).resolves.toBeDefined();
+  await server.skip("1h");
+  await expect(guest.identity.whoAmI({})).rejects.toThrow("expired");
+  guest.close();
+  await plan.cancel();
+});
+
 test("plans of before and after a long skip are both there", async () => {
   await server.executor({ test: scripted() });
   const before = await server.commit(aPlan(aChain("a", "b", "c")));
@@ -172,4 +205,16 @@ test("it ends with the scope that declared it, and leaves no folder behind", asy
   }
   expect(own.length).toBeGreaterThan(0);
   expect(folders().filter((name) => own.includes(name))).toEqual([]);
+});
+
+test("it ends at once when the runner takes no hook", async () => {
+  let end: (() => Promise<void>) | undefined;
+  const refusing = startTestServer({
+    endWith: (ending) => {
+      end = ending;
+      throw new Error("no hooks now");
+    },
+  });
+  await expect(refusing).rejects.toThrow("no hooks now");
+  await end?.();
 });
