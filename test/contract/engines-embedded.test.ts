@@ -159,7 +159,7 @@ describe("a start is refused", () => {
   test("on a folder of another Postgres major, naming both and the way over", async () => {
     const record = join(used, "cluster", "PG_VERSION");
     await writeFile(record, "17\n");
-    await refused(used, "major-mismatch", /Postgres 17.*Postgres 18.*Maestro that wrote it.*pg_dump 17/s);
+    await refused(used, "major-mismatch", /Postgres 17.*Postgres 18.*maestro export.*wrote it.*maestro import/s);
     await writeFile(record, "18\n");
   });
 

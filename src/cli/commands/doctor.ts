@@ -7,7 +7,6 @@ import { systemClock } from "../../support/clock.ts";
 import type { Finding } from "../../support/finding.ts";
 import { fail, ok } from "../../support/finding.ts";
 import type { Context } from "../context.ts";
-import { DEFAULT_SERVER } from "../context.ts";
 import { examineCertificate } from "../doctor/certificate.ts";
 import { examinePorts } from "../doctor/ports.ts";
 import { examineServer } from "../doctor/server.ts";
@@ -17,6 +16,8 @@ import { harmless } from "../table.ts";
 export interface DoctorFlags {
   readonly settings: ConfigSources["flags"];
   readonly config?: string;
+  /** Whether somebody named the server: that none answers at the usual place is no fault. */
+  readonly named: boolean;
 }
 
 /** Ends the command with 1 when anything fails. */
@@ -34,7 +35,7 @@ export async function doctor(flags: DoctorFlags, context: Context): Promise<void
   tell(examineSettings(read.ok ? [] : read.mistakes));
   if (read.ok) await examineHost(read.config, io.signal, tell);
   const { server, apiKey } = context;
-  tell(await examineServer({ server, apiKey, named: server !== DEFAULT_SERVER, signal: io.signal }));
+  tell(await examineServer({ server, apiKey, named: flags.named, signal: io.signal }));
   const failed = found.filter(({ state }) => state === "fail").length;
   const warned = found.filter(({ state }) => state === "warn").length;
   if (!json && !quiet) io.out(`${found.length} checks: ${failed} failed, ${warned} warnings\n`);

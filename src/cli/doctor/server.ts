@@ -1,9 +1,7 @@
 // Examines a server from outside: whether it answers, is ready, and lets this caller in. Not here: the machine it runs on.
-import { Code, ConnectError } from "@connectrpc/connect";
 import { grants as cover } from "../../domain/principal.ts";
 import type { Finding } from "../../support/finding.ts";
 import { fail, ok, warn } from "../../support/finding.ts";
-import { connectTo } from "../client.ts";
 import { OPERATIONS } from "../services.ts";
 import { harmless } from "../table.ts";
 
@@ -22,7 +20,8 @@ export async function examineServer(surroundings: ServerSurroundings): Promise<r
   const url = /^[a-z]+:\/\//i.test(server) ? server : `http://${server}`;
   const reach = await examineReach(url, surroundings.signal);
   if (reach.state === "fail") return named ? [reach] : [];
-  return [reach, ...(await examineKey(url, surroundings))];
+  // One that is not ready refuses every call, whoever calls.
+  return reach.state === "ok" ? [reach, ...(await examineKey(url, surroundings))] : [reach];
 }
 
 async function examineReach(url: string, signal: AbortSignal): Promise<Finding> {
@@ -58,51 +57,79 @@ async function examineReach(url: string, signal: AbortSignal): Promise<Finding> 
   }
 }
 
-async function examineKey(url: string, { apiKey, signal }: ServerSurroundings): Promise<readonly Finding[]> {
-  const client = connectTo(url, apiKey);
-  try {
-    const { org, principal, grants } = await client.identity.whoAmI({}, { signal, timeoutMs: ANSWER_MS });
-    const may = OPERATIONS.filter(({ capability }) => cover(grants, capability)).length;
-    const who = ok(
-      "server.key",
-      `The caller is ${harmless(`${principal} of org ${org?.name ?? ""}`)}${apiKey === undefined ? ", without a key" : ""}.`,
-    );
-    const share = `${may} of ${OPERATIONS.length} operations are granted: ${harmless(grants.join(", "))}.`;
-    return [
-      who,
-      may > 0
-        ? ok("server.grants", share)
-        : warn(
-            "server.grants",
-            share,
-            "This caller can do nothing.",
-            "Ask for a key with more grants; `maestro grants` lists them.",
-          ),
-    ];
-  } catch (error) {
+interface Answer {
+  readonly org?: { readonly name?: string };
+  readonly principal?: string;
+  readonly grants?: readonly string[];
+  /** Of a refusal. */
+  readonly code?: string;
+  readonly message?: string;
+}
+
+/** Asked in JSON over whatever HTTP there is: what stands between may not let HTTP/2 pass. */
+async function whoAmI(url: string, { apiKey, signal }: ServerSurroundings): Promise<Answer> {
+  const answer = await fetch(new URL("/maestro.v1.IdentityService/WhoAmI", url), {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+    },
+    body: "{}",
+    signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
+  });
+  return (await answer.json()) as Answer;
+}
+
+async function examineKey(url: string, surroundings: ServerSurroundings): Promise<readonly Finding[]> {
+  const { apiKey, signal } = surroundings;
+  const check = "server.key";
+  const {
+    org,
+    principal = "",
+    grants = [],
+    code,
+    message = "",
+  } = await whoAmI(url, surroundings).catch((error: unknown): Answer => {
     signal.throwIfAborted();
-    const refused = error instanceof ConnectError && error.code === Code.Unauthenticated;
-    if (refused)
-      return [
-        fail(
-          "server.key",
-          apiKey === undefined
-            ? "The server asks for an API key, and there is none."
-            : "The server does not take this API key.",
-          "Every call of this caller is refused.",
-          "Set MAESTRO_API_KEY to a key that is neither revoked nor expired; the first one of a server is its MAESTRO_BOOTSTRAP_KEY.",
-        ),
-      ];
-    const text = error instanceof ConnectError ? error.rawMessage : "unknown";
+    return { code: "unknown", message: error instanceof Error ? error.message : "" };
+  });
+  if (code === "unauthenticated")
     return [
       fail(
-        "server.key",
-        `The server does not say who calls: ${harmless(text)}.`,
+        check,
+        apiKey === undefined
+          ? "The server asks for an API key, and there is none."
+          : "The server does not take this API key.",
+        "Every call of this caller is refused.",
+        "Set MAESTRO_API_KEY to a key that is neither revoked nor expired; the first one of a server is its MAESTRO_BOOTSTRAP_KEY.",
+      ),
+    ];
+  if (code === "permission_denied")
+    return [
+      ok(check, "The server takes this API key."),
+      warn(
+        "server.grants",
+        "What this key may do cannot be told: it may not ask who it is.",
+        "It may do what it was made for all the same.",
+        "Have map.maestro.identity.who granted; `maestro grants <key>` with another key lists what this one may do.",
+      ),
+    ];
+  if (code !== undefined)
+    return [
+      fail(
+        check,
+        `The server does not say who calls: ${harmless(message.replace(/\.$/, ""))}.`,
         "Calls of this caller fail.",
         "Look at the server's log.",
       ),
     ];
-  } finally {
-    client.close();
-  }
+  const may = OPERATIONS.filter(({ capability }) => cover(grants, capability)).length;
+  const who = harmless(`${principal} of org ${org?.name ?? ""}`);
+  const share = `${may} of ${OPERATIONS.length} operations are granted: ${harmless(grants.join(", "))}.`;
+  return [
+    ok(check, `The caller is ${who}${apiKey === undefined ? ", without a key" : ""}.`),
+    may > 1
+      ? ok("server.grants", share)
+      : warn("server.grants", share, "This caller can do next to nothing.", "Ask for a key with more grants."),
+  ];
 }

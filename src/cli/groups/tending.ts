@@ -15,7 +15,7 @@ export const tending: Group = {
   },
 };
 
-function addDoctor({ add, context }: Registrar): void {
+function addDoctor({ add, context, io }: Registrar): void {
   const doctor = add({
     usage: "doctor",
     summary: "look for what keeps a server from starting or working",
@@ -37,7 +37,8 @@ function addDoctor({ add, context }: Registrar): void {
   doctor.action(async ({ config, ...settings }: Record<string, unknown>) => {
     // Only who is examined pays for loading the store.
     const { doctor: examine } = await import("../commands/doctor.ts");
-    await examine({ settings, ...(typeof config === "string" && { config }) }, context());
+    const { server = io.env["MAESTRO_URL"] ?? "" } = doctor.optsWithGlobals<{ server?: string }>();
+    await examine({ settings, named: server !== "", ...(typeof config === "string" && { config }) }, context());
   });
 }
 

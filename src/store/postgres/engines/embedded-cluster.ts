@@ -60,7 +60,7 @@ export async function ensureCluster(runtime: Runtime, signal?: AbortSignal): Pro
       throw new EngineError(
         "major-mismatch",
         `The database in ${folder} was written by Postgres ${recorded}, and this Maestro brings Postgres ${packagedMajor}.`,
-        `Serve it with the Maestro that wrote it. To take the data along, run pg_dump ${recorded} against that engine as ${adminRole} (password: passwords.json, port: fourth line of cluster/postmaster.pid), restore into a PostgreSQL, and set DATABASE_URL.`,
+        `To take the data along, run "maestro export" of the Maestro that wrote it (Postgres ${recorded}), and "maestro import" of this one into another folder or a server. Until then the Maestro that wrote it still serves it.`,
       );
     } else if (fresh) {
       await provision(runtime, cluster, passwords, signal);
