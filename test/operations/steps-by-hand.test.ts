@@ -9,6 +9,7 @@ import type { ByHand } from "../../src/domain/plan/by-hand.ts";
 import { NO_RETRY } from "../../src/domain/step.ts";
 import type { StepDefinition } from "../../src/domain/step.ts";
 import { charterDeclare } from "../../src/operations/charter-declare.ts";
+import { creditTrace } from "../../src/operations/credit-trace.ts";
 import { maestroPlan } from "../../src/operations/maestro-plan.ts";
 import { planCancel } from "../../src/operations/plan-cancel.ts";
 import { planChange } from "../../src/operations/plan-change.ts";
@@ -146,6 +147,44 @@ test("a leased step is resolved by hand: its outputs flow on, and the lease is n
   expect(await bench.refusal(stepResolve, { ...at(planId, "a"), ...by(success("{}")) })).toMatchObject({
     reason: "STATE_CONFLICT",
   });
+});
+
+test("of several who resolve a step at once, one does, and what its executor says comes too late or is the word that counts", async () => {
+  const planId = await planned([step("a")]);
+  await bench.lease(planId, "a");
+  const words = ["1", "2", "3", "4"].map((n) => ({ ...at(planId, "a"), ...by(success(`{"made":"${n}"}`)) }));
+  const answers = await Promise.all([
+    ...words.map((word) => bench.run(stepResolve, word).then((answer) => "done" in answer)),
+    bench.finish(planId, "a").then(
+      () => true,
+      () => false,
+    ),
+  ]);
+  expect(answers.filter(Boolean)).toHaveLength(1);
+  expect(await bench.value(planGet, { planId })).toMatchObject({ state: "COMPLETED", stepsSucceeded: 1 });
+});
+
+test("pages of several callers over the same plans pass each other, and each plan is changed once", async () => {
+  const mine: PlanId[] = [];
+  for (let i = 0; i < 6; i++) mine.push(await planned([step("a")], { team: "contested" }));
+  const filter = 'labels.team == "contested"';
+  const wish = { charter: "", filter, reason: "", compensate: false, dryRun: false, page: FIRST };
+  const answers = await Promise.all([1, 2, 3].map(() => bench.value(planChange, { ...wish, verb: "cancel" as const })));
+  expect(answers.flatMap(({ planIds }) => planIds).sort()).toEqual([...mine].sort());
+});
+
+test("credit of a plan with steps that ran again or were resolved by hand goes by what happened to their last rows", async () => {
+  const planId = await planned([step("a"), consumer("b", "a"), step("c", ["b"])]);
+  await bench.perform(planId, "a");
+  await bench.value(stepRerun(bench.heavy), { ...at(planId, "a"), cascade: false, dryRun: false });
+  await bench.perform(planId, "a", "b");
+  await bench.value(stepResolve, { ...at(planId, "c"), ...by(success("{}")) });
+  const { trace } = await bench.value(creditTrace(bench.heavy), { planId, step: "" });
+  expect(trace.criticalPath).toEqual(["a", "b", "c"]);
+  const steps = new Map(trace.steps.map((one) => [one.key, one]));
+  expect(steps.get("c")).toMatchObject({ state: "SUCCEEDED", executorId: NOBODY, executingMs: 0 });
+  for (const one of trace.steps) expect(one.waitingMs + one.queueingMs, one.key).toBeGreaterThanOrEqual(0);
+  expect(trace.usage.tokens).toBeGreaterThanOrEqual(2);
 });
 
 test("a compensation that failed is tried again, or resolved by hand, after the plan was cancelled", async () => {

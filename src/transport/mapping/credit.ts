@@ -2,8 +2,8 @@
 import type { CreditTrace as WireTrace } from "../../../gen/maestro/v1/credit_pb.ts";
 import type { CreditTrace } from "../../domain/credit/trace.ts";
 import { amountsToWire } from "./amounts.ts";
-import { idText, optionalIdText } from "./problems.ts";
-import { failureToWire } from "./step.ts";
+import { idText } from "./problems.ts";
+import { failureToWire, performerText } from "./step.ts";
 import { duration, optionalTimestamp } from "./time.ts";
 import { stepStates } from "./words.ts";
 
@@ -30,12 +30,12 @@ export function creditTraceToWire(trace: CreditTrace, names: ReadonlyMap<string,
       usage: amountsToWire(step.usage),
       critical: step.critical,
       finishedAt: optionalTimestamp(step.finishedMs),
-      executorId: optionalIdText("executor", step.executorId),
+      executorId: performerText(step.executorId),
       deviationMs: BigInt(Math.round(step.deviationMs)),
     })),
     executors: trace.executors.map((share) => ({
       $typeName: "maestro.v1.ExecutorShare",
-      executorId: idText("executor", share.executorId),
+      executorId: performerText(share.executorId),
       name: names.get(share.executorId) ?? "",
       attempts: share.attempts,
       succeeded: share.succeeded,
@@ -46,7 +46,7 @@ export function creditTraceToWire(trace: CreditTrace, names: ReadonlyMap<string,
       $typeName: "maestro.v1.RootCause",
       step: cause.step,
       failure: failureToWire(cause.failure),
-      executorId: optionalIdText("executor", cause.executorId),
+      executorId: performerText(cause.executorId),
       affected: [...cause.affected],
       affectedCount: cause.affectedCount,
     })),

@@ -9,6 +9,7 @@ import type {
   StepDefinition as WireDefinition,
 } from "../../../gen/maestro/v1/step_pb.ts";
 import type { Amounts } from "../../domain/amounts.ts";
+import type { ExecutorId } from "../../domain/id.ts";
 import type { Attempt, Failure } from "../../domain/outcome.ts";
 import type { Payload } from "../../domain/payload.ts";
 import { NOBODY } from "../../domain/plan/by-hand.ts";
@@ -189,13 +190,17 @@ export function stepToWire({ row, definition, input, last, usage }: StepParts): 
   };
 }
 
+/** Who performed something; empty for nobody, as when it was resolved by hand. */
+export function performerText(executorId: ExecutorId | null): string {
+  return optionalIdText("executor", executorId === NOBODY ? null : executorId);
+}
+
 export function attemptToWire(attempt: Attempt): WireAttempt {
   return {
     $typeName: "maestro.v1.Attempt",
     fencing: BigInt(attempt.fencing),
     attempt: attempt.attempt,
-    // What was resolved by hand was nobody's.
-    executorId: attempt.executorId === NOBODY ? "" : idText("executor", attempt.executorId),
+    executorId: performerText(attempt.executorId),
     state: attemptStates.number(attempt.state),
     leasedAt: timestamp(attempt.leasedMs),
     endedAt: timestamp(attempt.endedMs),
