@@ -2,10 +2,11 @@
 import type { Random } from "../support/random.ts";
 
 const FIRST_MS = 100;
-const LONGEST_MS = 10_000;
+/** A server that comes back after an outage gives its executors 6 s to list what they hold before it sweeps (SETTLE_MS in dispatch). */
+const LONGEST_MS = 2_000;
 
 /**
- * Exponential backoff with jitter: 100 ms, doubled each time up to 10 s, of which half is drawn at random, so that a fleet
+ * Exponential backoff with jitter: 100 ms, doubled each time up to 2 s, of which half is drawn at random, so that a fleet
  * does not come back in step. The first is short because leases outlive their stream by a short grace only.
  */
 export class Backoff {
