@@ -52,7 +52,6 @@ async function columnsOf(sql: postgres.Sql, table: string): Promise<readonly Col
     WHERE attrelid = ${`maestro.${table}`}::regclass AND attnum > 0 AND NOT attisdropped`;
 }
 
-
 /** One INSERT: given columns by SQL expression over `n`, nullable ones null, the rest whatever their type takes. */
 async function put(sql: postgres.Sql, table: string, values: Values, count = 1): Promise<void> {
   const columns = known.get(table) ?? (await columnsOf(sql, table));
@@ -85,6 +84,14 @@ export async function fill(
       await put(sql, "demands", org);
       await put(sql, "journal", org);
       await put(sql, "idempotency_keys", org);
+      const digest = "'sha256:' || repeat('0', 64)";
+      await put(sql, "artifact_accounts", org);
+      await put(sql, "artifacts", { ...org, digest, chunk_bytes: "65536" });
+      await put(sql, "artifact_uploads", { ...org, digest, chunk_bytes: "65536" });
+      await put(sql, "artifact_uses", { ...org, digest });
+      await put(sql, "artifact_waste", org);
+      // One of the largest rows that there are.
+      await put(sql, "artifact_chunks", { ...org, ...(o === 0 && { data: "decode(repeat('0a5c', 524288), 'hex')" }) });
       for (let p = 0; p < plansEach; p++) {
         const planId = idAt(p % 2 === 0 ? OLD_MS + p : Date.now());
         const plan = { ...org, plan_id: `'${planId}'` };

@@ -41,6 +41,9 @@ export async function tablesOf(link: Link): Promise<readonly Table[]> {
     if (next === undefined) throw new Error("tables refer to each other in a circle");
     const { name, columns, key, forced } = next;
     if (key === null) throw new Error(`the table ${name} has no primary key`);
+    // Rows are seen org by org, in the order of the key: those of such a table would be left out without a word.
+    if (columns.includes("org_id") && key[0] !== "org_id")
+      throw new Error(`the key of ${name} does not begin with its org`);
     left.delete(name);
     ordered.push({ name, columns, key, forced });
   }
