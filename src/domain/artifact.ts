@@ -45,7 +45,8 @@ export interface ArtifactLimits {
   readonly orgBytes: number;
 }
 
-export const USUAL_CHUNK_BYTES = 262_144;
+/** A call costs as much as some 400 KiB of its bytes; of a chunk twice that size every step takes less than 2 ms. */
+export const USUAL_CHUNK_BYTES = 524_288;
 export const USUAL_CONTENT_TYPE = "application/octet-stream";
 /** An upload that gets no chunk for this long is given up. */
 export const UPLOAD_LIFE_MS = 3_600_000;

@@ -93,11 +93,11 @@ test("an upload goes on where it was when its server was killed, twice", { timeo
     "SELECT count(*)::int AS n FROM maestro.artifact_chunks JOIN maestro.artifact_uploads ON content_id = upload_id";
   const before = await rowsOf(begun);
   const sent = artifacts.put(stream(12 * MIB, 3), { name: "survivor" }, quiet);
-  await until(async () => (await rowsOf(taken)) >= 10);
+  await until(async () => (await rowsOf(taken)) >= 5);
   await killAndRestart();
   const kept = await rowsOf(taken);
-  expect(kept).toBeGreaterThanOrEqual(10);
-  await until(async () => (await rowsOf(taken)) >= Math.min(kept + 10, 44));
+  expect(kept).toBeGreaterThanOrEqual(5);
+  await until(async () => (await rowsOf(taken)) >= Math.min(kept + 5, 20));
   await killAndRestart();
   const { uri, digest } = await sent;
   expect(digest).toBe(await digestOfStream(stream(12 * MIB, 3)));
@@ -119,7 +119,7 @@ test("a download goes on where it was when its server was killed", { timeout: 12
   expect(Buffer.concat(some).equals(content.subarray(1_000_000, 1_500_000))).toBe(true);
 });
 
-test("chunks that came in any order are verified when the upload is finished, by whichever server", async () => {
+test("chunks that another server took are verified when the upload is finished", async () => {
   const client = createClient(ArtifactService, createGrpcTransport({ baseUrl: `http://${server.target}` }));
   const content = contentOf(MIB + 17, 5);
   const request = { digest: digestOf(content), sizeBytes: BigInt(content.length) };

@@ -51,7 +51,7 @@ export type BeginUploadRequest = Message<"maestro.v1.BeginUploadRequest"> & {
   name: string;
 
   /**
-   * Size of every chunk but the last; 262,144 when zero. An upload under way keeps the one that it was begun with.
+   * Size of every chunk but the last; 524,288 when zero. An upload under way keeps the one that it was begun with.
    *
    * @generated from field: int32 chunk_bytes = 5;
    */

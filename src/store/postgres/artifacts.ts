@@ -43,10 +43,11 @@ export const ARTIFACTS = {
   endUpload: "DELETE FROM maestro.artifact_uploads WHERE org_id = $1 AND upload_id = $2",
   addWaste:
     "INSERT INTO maestro.artifact_waste (org_id, content_id, since_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+  /** The driver sends bytes as text in any case; in hexadecimal they would be half as long again. */
   addChunk:
-    "INSERT INTO maestro.artifact_chunks (org_id, content_id, place, data) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING RETURNING 1",
+    "INSERT INTO maestro.artifact_chunks (org_id, content_id, place, data) VALUES ($1, $2, $3, decode($4, 'base64')) ON CONFLICT DO NOTHING RETURNING 1",
   sameChunk:
-    "SELECT data = $4 AS same FROM maestro.artifact_chunks WHERE org_id = $1 AND content_id = $2 AND place = $3",
+    "SELECT data = decode($4, 'base64') AS same FROM maestro.artifact_chunks WHERE org_id = $1 AND content_id = $2 AND place = $3",
   chunk: "SELECT data FROM maestro.artifact_chunks WHERE org_id = $1 AND content_id = $2 AND place = $3",
   /** Of the bytes only their number is read. */
   received:
@@ -172,9 +173,10 @@ export function createArtifactRepository({ run, send }: Session): ArtifactReposi
       if (content === "dropped") send(ARTIFACTS.addWaste, [orgId, uploadId, nowMs]);
     },
     addChunk: async (orgId, contentId, place, data) => {
-      const added = await run(ARTIFACTS.addChunk, [orgId, contentId, place, data]);
+      const text = Buffer.from(data.buffer, data.byteOffset, data.length).toString("base64");
+      const added = await run(ARTIFACTS.addChunk, [orgId, contentId, place, text]);
       if (added.length === 1) return "added";
-      const [row] = await run<{ same: boolean }>(ARTIFACTS.sameChunk, [orgId, contentId, place, data]);
+      const [row] = await run<{ same: boolean }>(ARTIFACTS.sameChunk, [orgId, contentId, place, text]);
       return row?.same === true ? "same" : "other";
     },
     chunk: async (orgId, contentId, place) => {
