@@ -105,8 +105,9 @@ export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): 
     case "claim":
       return decideClaim(draft, item, sessionId);
     case "loss":
+      // Its executor may have carried it over to another server, whose it is now. One of a former session of ours is swept.
+      if (draft.step(item.ordinal).sessionId === sessionId) loseLease(draft, item.ordinal, item.fencing, item.failure);
       // Ended here or ended before: either way this server must not count it among its leases any longer.
-      loseLease(draft, item.ordinal, item.fencing, item.failure);
       return [{ kind: "ended", ordinal: item.ordinal, fencing: item.fencing }];
     case "sweep": {
       const row = draft.step(item.ordinal);

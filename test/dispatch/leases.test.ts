@@ -64,6 +64,18 @@ test("a server that goes down does not call leases lost", async () => {
   expect(row).toBe("unknown");
 });
 
+test("a lease that its executor carried over to another server is not taken by the one that it left", async () => {
+  const { planId, assignment } = await aLease();
+  const { lease, executorId } = assignment;
+  const other = await openRoom(bench);
+  expect(await other.renew(lease, executorId)).toBe("renewed");
+  room.keeper.lose(entryOf(room, lease), FAILURE);
+  await until(() => room.leases.size === 0);
+  const row = (await bench.rows(planId)).get("a");
+  expect(row).toMatchObject({ state: "LEASED", fencing: lease.fencing, sessionId: other.session.id });
+  await other.end();
+});
+
 test("of a plan that does not exist a lease is lost", async () => {
   const { assignment } = await aLease();
   const planId = bench.org.orgId as unknown as PlanId;

@@ -53,6 +53,7 @@ export const CHECKS: Readonly<Record<string, string>> = {
     SELECT p.plan_id FROM maestro.plans p LEFT JOIN (
       SELECT org_id, plan_id, ${DIMENSIONS.map((d) => `sum(usage_${d}) AS ${d}`).join(", ")} FROM maestro.attempts WHERE state <> 'LOST' OR late_digest IS NOT NULL GROUP BY 1, 2) a USING (org_id, plan_id)
     WHERE (${DIMENSIONS.map((d) => `p.spent_${d} + p.overrun_${d}`).join(", ")}) IS DISTINCT FROM (${DIMENSIONS.map((d) => `least(coalesce(a.${d}, 0), ${String(Number.MAX_SAFE_INTEGER)})`).join(", ")})`,
+  // Whoever has begun goes on when its predecessor runs again.
   "waiting counts": `
     SELECT s.plan_id FROM maestro.steps s JOIN maestro.plans p USING (org_id, plan_id) LEFT JOIN (
       SELECT e.org_id, e.plan_id, e.to_ordinal AS ordinal, count(*) AS waits FROM maestro.step_edges e
@@ -60,7 +61,7 @@ export const CHECKS: Readonly<Record<string, string>> = {
       WHERE f.state NOT IN ${ENDED} GROUP BY 1, 2, 3) w USING (org_id, plan_id, ordinal)
     WHERE p.state IN ('ACTIVE', 'COMPLETED') AND p.ending IS NULL AND s.current AND s.state NOT IN ('SKIPPED', 'CANCELLED')
       AND NOT EXISTS (SELECT 1 FROM maestro.cascades c WHERE c.org_id = s.org_id AND c.plan_id = s.plan_id)
-      AND s.waiting_on IS DISTINCT FROM coalesce(w.waits, 0)`,
+      AND s.waiting_on IS DISTINCT FROM CASE s.state WHEN 'PENDING' THEN coalesce(w.waits, 0) ELSE 0 END`,
   "record sequences": `
     SELECT p.plan_id FROM maestro.plans p LEFT JOIN (SELECT org_id, plan_id, count(*) AS n, max(seq) AS last FROM maestro.records GROUP BY 1, 2) r USING (org_id, plan_id)
     WHERE p.record_seq IS DISTINCT FROM coalesce(r.n, 0) OR p.record_seq IS DISTINCT FROM coalesce(r.last, 0)`,
