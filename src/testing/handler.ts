@@ -10,6 +10,7 @@ import { Attempt } from "../executor/attempt.ts";
 import { amounts, duration, jsonPayload, timestamp, valueOf } from "../executor/convert.ts";
 import type { Handler, RemainingBudget, Step, StepContext, Usage } from "../executor/step.ts";
 import { MovableClock } from "./clock.ts";
+import { Contents } from "./contents.ts";
 import { outcomeOf } from "./outcome.ts";
 import type { HandlerOutcome, Told } from "./outcome.ts";
 import { spanMs } from "./span.ts";
@@ -36,6 +37,8 @@ export interface HandlerCall<Input = JsonValue> {
   readonly remainingBudget?: Partial<RemainingBudget>;
   /** Checkpoint of an earlier attempt. */
   readonly lastCheckpoint?: JsonValue;
+  /** Content that `getArtifact` finds, by address; texts are UTF-8. */
+  readonly contents?: Readonly<Record<string, Uint8Array | string>>;
 }
 
 /** Performs one attempt and says what it came to. Never throws for what the handler does. */
@@ -57,6 +60,7 @@ export class HandlerRun {
   readonly ended: Promise<HandlerOutcome>;
   readonly #clock = new MovableClock();
   readonly #attempt: Attempt;
+  readonly #contents: Contents;
   readonly #told: { lines: Told["lines"][number][]; progress: Told["progress"][number][]; checkpoints: JsonValue[] } = {
     lines: [],
     progress: [],
@@ -69,7 +73,8 @@ export class HandlerRun {
   constructor(handler: Handler, call: HandlerCall) {
     const assignment = assignmentOf(call, this.#clock.nowMs());
     const lease = assignment.lease as Lease;
-    this.#attempt = new Attempt(assignment, lease, this.#clock);
+    this.#contents = new Contents(call.contents ?? {});
+    this.#attempt = new Attempt(assignment, lease, this.#clock, this.#contents);
     // At once: what the test does next finds the handler where it first waits.
     this.ended = this.#run(handler);
   }
@@ -111,7 +116,7 @@ export class HandlerRun {
     const outcome = await this.#attempt.run((step, context) => handler(step, this.#heard(step, context)));
     this.#over = true;
     this.#stir();
-    return outcomeOf(outcome, this.#attempt.lost, this.#told);
+    return outcomeOf(outcome, this.#attempt.lost, { ...this.#told, contents: this.#contents.kept });
   }
 
   /** Whatever the handler tells is taken as the message that would carry it: within the library's bounds, in its form. */

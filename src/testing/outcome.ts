@@ -36,9 +36,15 @@ export type HandlerResult =
 
 /** What would be reported of an attempt. */
 export type HandlerOutcome = HandlerResult &
-  Told & { readonly usage: Required<Usage>; readonly artifacts: readonly Artifact[] };
+  Kept & { readonly usage: Required<Usage>; readonly artifacts: readonly Artifact[] };
 
-export function outcomeOf({ result, usage, artifacts }: Outcome, lost: boolean, told: Told): HandlerOutcome {
+/** What is left of a handler besides its result. */
+export type Kept = Told & {
+  /** What it put with `putArtifact`, by address. */
+  readonly contents: ReadonlyMap<string, Uint8Array>;
+};
+
+export function outcomeOf({ result, usage, artifacts }: Outcome, lost: boolean, told: Kept): HandlerOutcome {
   const common = {
     ...told,
     usage: { tokens: 0, moneyMicros: 0, energyJoules: 0, wallMs: 0, ...usageOf(usage) },

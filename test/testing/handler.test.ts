@@ -10,6 +10,12 @@ async function interrupted(signal: AbortSignal): Promise<never> {
   throw signal.reason;
 }
 
+async function all(parts: AsyncIterable<Uint8Array>): Promise<Uint8Array[]> {
+  const found: Uint8Array[] = [];
+  for await (const part of parts) found.push(part);
+  return found;
+}
+
 test("what a handler returns and tells is what the executor would report", async () => {
   const outcome = await runHandler<{ image: string }>(
     (step, context) => {
@@ -97,6 +103,25 @@ test.each<[string, Handler, object]>([
 test("a checkpoint that is too large fails the attempt as it would at work", async () => {
   const outcome = await runHandler((_, context) => context.checkpoint("x".repeat(300_000)));
   expect(outcome).toMatchObject({ result: "failure", errorClass: "TRANSIENT", checkpoints: [] });
+});
+
+test("content that it puts is kept, named and addressed by digest; content that the test gives is there", async () => {
+  const outcome = await runHandler(
+    async (_, { putArtifact, getArtifact }) => {
+      const chunks = await all(getArtifact("max://artifact/one", { offset: 2 }));
+      const { uri } = await putArtifact(Buffer.concat(chunks), { name: "rest", contentType: "text/plain" });
+      const again = await all(getArtifact(uri));
+      return { uri, text: Buffer.concat(again).toString() };
+    },
+    { contents: { "max://artifact/one": "hello" } },
+  );
+  expect(outcome).toMatchObject({ result: "success", outputs: { text: "llo" } });
+  const [artifact] = outcome.artifacts;
+  expect(artifact).toMatchObject({ name: "rest", sizeBytes: 3, contentType: "text/plain" });
+  expect(artifact?.uri).toBe(`max://artifact/${artifact?.digest ?? ""}`);
+  expect(outcome.contents.get(artifact?.uri ?? "")).toEqual(new TextEncoder().encode("llo"));
+  const none = await runHandler(async (_, { getArtifact }) => void (await all(getArtifact("max://none"))));
+  expect(none).toMatchObject({ result: "failure", message: "NOT_FOUND: there is no artifact max://none" });
 });
 
 test("its time is up as soon as the test says so", async () => {
