@@ -113,6 +113,9 @@ test("a file that exists is not overwritten, a terminal gets none, and results a
   const { out } = await done(env, "--json", "export", "--out", "empty.export");
   expect(JSON.parse(out)).toMatchObject({ rows: 1, installation_id: expect.any(String) as string });
   expect(statSync(at("empty.export")).mode & 0o777).toBe(0o600);
+  const nowhere = await start(env, "export", "--data-dir", "nowhere", "--out", "none.export").ended;
+  expect(nowhere).toMatchObject({ code: 1, err: expect.stringMatching(/no database in \S+nowhere/) as string });
+  expect([existsSync(at("nowhere")), existsSync(at("none.export.unfinished"))]).toEqual([false, false]);
   const piped = await done(env, "--quiet", "export");
   expect(piped.out.startsWith("maestro-export\n")).toBe(true);
 });

@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { StoreUnavailableError } from "../../src/store/ports/store.ts";
+import { migrate, MIGRATIONS, readMigrations } from "../../src/store/postgres/migrate.ts";
 import { exportInstallation } from "../../src/store/postgres/move/export.ts";
 import type { ExportOptions, Moved } from "../../src/store/postgres/move/export.ts";
 import { importInstallation, inspectFor } from "../../src/store/postgres/move/import.ts";
@@ -261,11 +263,49 @@ test("an import that is called off leaves an empty installation, into which it g
   expect((await bring(target.url)).rows).toBeGreaterThan(1_000);
 });
 
+test("a connection that is lost ends the move at once, and nothing of it is kept", async () => {
+  const target = await database(home, true);
+  const cut = (of: TestDatabase) =>
+    sql(
+      of,
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'maestro move' AND datname = current_database()",
+    );
+  let ended: Promise<unknown> | undefined;
+  const onTable = (name: string): void => {
+    if (name === "plans") ended = cut(target);
+  };
+  await expect(bring(target.url, file, { onTable })).rejects.toThrow(StoreUnavailableError);
+  await ended;
+  expect(await sql(target, "SELECT 1 FROM maestro.orgs")).toEqual([]);
+
+  const sink = async (): Promise<void> => {
+    ended = ended === undefined ? cut(source) : ended;
+    await ended;
+  };
+  ended = undefined;
+  await expect(take(source.url, "unused", { sink })).rejects.toThrow(StoreUnavailableError);
+});
+
+test("a server that starts during an import waits for its end, and finds what was imported", async () => {
+  const target = await database();
+  let started: Promise<unknown> | undefined;
+  let late = false;
+  const onTable = (name: string): void => {
+    if (name !== "plans") return;
+    started = migrate({ url: target.url, log: () => undefined }).then(() => (late = true));
+  };
+  // Before its commit: the last table is told, and the rows of none can be seen.
+  const seen: boolean[] = [];
+  await bring(target.url, file, { onTable: (name) => (onTable(name), void seen.push(late)) });
+  await started;
+  expect(started).toBeDefined();
+  expect(seen).not.toContain(true);
+  expect(await sql(target, "SELECT count(*)::int AS n FROM maestro.plans")).toEqual([{ n: 206 }]);
+});
+
 test("rows of an older schema go through the migrations since then", async () => {
   const target = await database(home, true);
-  const migrations = new URL("../../src/store/postgres/migrations/", import.meta.url);
-  const { readMigrations } = await import("../../src/store/postgres/migrate.ts");
-  const own = await readMigrations(migrations);
+  const own = await readMigrations(MIGRATIONS);
   const newer = await mkdtemp(join(folder, "newer-"));
   for (const { version, name, text } of own)
     await writeFile(join(newer, `${String(version).padStart(4, "0")}_${name}.sql`), text);
@@ -280,7 +320,6 @@ test("rows of an older schema go through the migrations since then", async () =>
   expect(await sql(target, "SELECT DISTINCT more FROM maestro.orgs")).toEqual([{ more: "yes" }]);
   // A database that is further already has other tables.
   const further = await database(home, true);
-  const { migrate } = await import("../../src/store/postgres/migrate.ts");
   await migrate({ url: further.url, log: () => undefined, folder: folderUrl });
   await expect(
     importInstallation(manifest, { ...options, url: further.url, migrations: folderUrl }),

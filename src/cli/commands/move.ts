@@ -58,15 +58,11 @@ function placeOf({ config, ...flags }: PlaceFlags, io: CliIo): Place {
     ...(databaseUrl !== undefined && { databaseUrl }),
     ...(directUrl !== undefined && { directUrl }),
   };
-  // A folder that is named means the folder, whatever database the environment names.
-  const environment = dataDir === undefined || databaseUrl !== undefined ? io.env : without(io.env);
-  const read = readConfig({ flags: settings, environment, file: config });
+  const read = readConfig({ flags: settings, environment: io.env, file: config });
   if (!read.ok) throw new CommandEnd(MISUSED, read.mistakes.join("\n"));
-  return read.config;
-}
-
-function without(env: CliIo["env"]): CliIo["env"] {
-  return { ...env, DATABASE_URL: undefined, MAESTRO_DIRECT_URL: undefined };
+  // A folder that is named means the folder, whatever database the environment or the file names.
+  const folder = dataDir !== undefined && databaseUrl === undefined;
+  return folder ? { ...read.config, databaseUrl: null, directUrl: null } : read.config;
 }
 
 function optionsOf({ io, json, quiet }: Context): MoveOptions {
