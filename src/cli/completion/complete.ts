@@ -29,7 +29,7 @@ export interface Asked {
 /** Candidates that only a server knows; none when it does not answer soon. */
 export type Lookup = (wanted: Wanted, asked: Asked) => Promise<readonly Candidate[]>;
 
-const FILES: ReadonlySet<string> = new Set(["file", "folder", "from", "export"]);
+const FILES: ReadonlySet<string> = new Set(["file", "folder", "from", "export", "recording"]);
 
 /** `words` are those after the program's name; the last one is being typed. */
 export async function complete(program: Command, words: readonly string[], lookup: Lookup): Promise<Completion> {
