@@ -53,7 +53,13 @@ export type Item = ItemBase &
         /** It could not be carried out: the lease stands. */ readonly refused: (no: Refusal) => void;
       }
     /** A lease of a lapsed session: adopted when calls keep it alive, lost otherwise. */
-    | { readonly kind: "sweep"; readonly ordinal: number; readonly fencing: number; readonly done: () => void }
+    | {
+        readonly kind: "sweep";
+        readonly ordinal: number;
+        readonly fencing: number;
+        /** The session that lapsed. */ readonly lapsed: SessionId;
+        readonly done: () => void;
+      }
     | {
         readonly kind: "rehome";
         readonly lease: LeaseRef;
@@ -111,7 +117,8 @@ export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): 
       return [{ kind: "ended", ordinal: item.ordinal, fencing: item.fencing }];
     case "sweep": {
       const row = draft.step(item.ordinal);
-      if (isLive(row, item.fencing) && row.sessionId !== sessionId) {
+      // Whoever it was carried over to since it was listed keeps it.
+      if (isLive(row, item.fencing) && row.sessionId === item.lapsed) {
         if ((row.leaseUntilMs ?? 0) > draft.context.nowMs) {
           draft.patch(item.ordinal, { sessionId });
           return [

@@ -34,7 +34,7 @@ async function sweepOrgs(
   await Promise.all(
     leases.map(async ({ orgId, planId, ordinal, fencing }) => {
       await new Promise<void>((done) => {
-        batcher.push({ kind: "sweep", orgId, planId, deferrals: 0, ordinal, fencing, done });
+        batcher.push({ kind: "sweep", orgId, planId, deferrals: 0, ordinal, fencing, lapsed: sessionId, done });
       });
     }),
   );

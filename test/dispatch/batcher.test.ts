@@ -207,7 +207,17 @@ test("what comes after the end is refused at once, even when the store was away 
   await room.batcher.drain();
   expect(await report).toMatchObject({ ok: false, refusal: { reason: "DRAINING" } });
   await new Promise<void>((done) => {
-    room.batcher.push({ kind: "sweep", orgId: bench.org.orgId, planId, deferrals: 0, ordinal: 1, fencing: 1, done });
+    const lapsed = room.session.id;
+    room.batcher.push({
+      kind: "sweep",
+      orgId: bench.org.orgId,
+      planId,
+      deferrals: 0,
+      ordinal: 1,
+      fencing: 1,
+      lapsed,
+      done,
+    });
   });
 });
 

@@ -76,6 +76,22 @@ test("a lease that its executor carried over to another server is not taken by t
   await other.end();
 });
 
+test("a lease that was carried over since it was listed is not swept", async () => {
+  const { planId, assignment } = await aLease();
+  const { lease, executorId } = assignment;
+  const [sweeper, other] = [await openRoom(bench), await openRoom(bench)];
+  expect(await other.renew(lease, executorId)).toBe("renewed");
+  const lapsed = room.session.id;
+  const { ordinal, fencing } = lease;
+  await new Promise<void>((done) => {
+    const item = { orgId: bench.org.orgId, planId, deferrals: 0, ordinal, fencing, lapsed, done };
+    sweeper.batcher.push({ kind: "sweep", ...item });
+  });
+  const row = (await bench.rows(planId)).get("a");
+  expect(row).toMatchObject({ state: "LEASED", sessionId: other.session.id });
+  await Promise.all([sweeper.end(), other.end()]);
+});
+
 test("of a plan that does not exist a lease is lost", async () => {
   const { assignment } = await aLease();
   const planId = bench.org.orgId as unknown as PlanId;
@@ -140,7 +156,7 @@ test("a full queue refuses outcomes only; what a scan asks for again waits once"
     queue.push(loss),
     queue.push({ ...base, kind: "renew", lease, executorId, leaseMs: null, checkpoint: null, done: () => undefined }),
     queue.push({ ...base, kind: "rehome", lease, executorId, done: () => undefined }),
-    queue.push({ ...base, kind: "sweep", ordinal: 1, fencing: 1, done: () => undefined }),
+    queue.push({ ...base, kind: "sweep", ordinal: 1, fencing: 1, lapsed: room.session.id, done: () => undefined }),
     queue.push({ ...base, kind: "wake", ordinal: 1 }),
     queue.push({ ...base, kind: "wake", ordinal: 1 }),
     queue.push({ ...base, kind: "overdue" }),
