@@ -256,18 +256,23 @@ export class SimulatedLane {
     if (fate === "dies before COMMIT") return hooks.kill(process, fate);
     if (fate === "unknown, not done") return this.break();
     this.#queue.shift();
-    if (isCommit && wrote && hooks.commitsLate()) {
+    const real = this.#began ? this.#real : undefined;
+    const isLate = isCommit && wrote && hooks.commitsLate();
+    if (isLate) {
+      // Its borrower may give it back and take another one before this one is through.
+      this.#real = undefined;
       statement.resolve(Object.assign([], { command: "COMMIT" }));
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
     let trouble: unknown;
     let rows: unknown = Object.assign([], { command: statement.text });
-    if (this.#began) {
+    if (real !== undefined) {
       try {
-        rows = await this.#send(statement, statement.text);
+        rows = await real.sql.unsafe(statement.text);
       } catch (error) {
         trouble = error;
       }
+      if (isLate) this.#set.real.giveBack(real);
     }
     const done = (rows as { readonly command?: string }).command === "COMMIT";
     this.#ended();

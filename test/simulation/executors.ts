@@ -3,7 +3,7 @@
 import type { Acknowledgement, Attachment, StopOrder, StreamSink } from "../../src/dispatch/dispatcher.ts";
 import { digestOfText } from "../../src/domain/canonical.ts";
 import { NOTHING } from "../../src/domain/amounts.ts";
-import type { ExecutorId } from "../../src/domain/id.ts";
+import type { ExecutorId, SessionId } from "../../src/domain/id.ts";
 import { outcomeDigest } from "../../src/domain/outcome.ts";
 import type { Assignment, LeaseRef, Outcome, OutcomeResult } from "../../src/domain/outcome.ts";
 import type { Principal } from "../../src/domain/principal.ts";
@@ -83,6 +83,7 @@ export class SimulatedExecutor {
             this.#attachment = decision.value;
             this.#executorId = decision.value.executor.executorId;
             this.#o.ledger.stirred(this.#executorId, this.#server);
+            this.#o.ledger.keepers.set(this.#executorId, (key, sessionId) => this.#keeps(key, sessionId));
             for (const lease of decision.value.lost) this.#held.delete(leaseKey(lease));
           });
         },
@@ -123,6 +124,12 @@ export class SimulatedExecutor {
     this.#note("falls silent", String(ms));
     this.#silentUntilMs = this.#now + ms;
     if (this.#executorId !== undefined) this.#o.ledger.stirred(this.#executorId, this.#server);
+  }
+
+  /** It has the lease, and is on its stream with it. */
+  #keeps(key: string, sessionId: SessionId | null): boolean {
+    const isThere = this.#attachment !== undefined && this.#server?.session.id === sessionId;
+    return isThere && this.#silentUntilMs <= this.#now && this.#held.has(key);
   }
 
   #sink(mine: number, server: SimulatedServer): StreamSink {
@@ -185,7 +192,7 @@ export class SimulatedExecutor {
     this.#note("got", leaseKey(lease));
     const dice = this.#dice;
     if (!this.isGood && dice.chance(0.05)) return;
-    const ms = this.isGood ? 50 : dice.chance(0.05) ? 11_000 + dice.below(9_000) : 20 + dice.below(1_500);
+    const ms = this.isGood ? 50 : dice.chance(0.1) ? 2_000 + dice.below(6_000) : 20 + dice.below(1_500);
     this.#later(ms, () => {
       if (!this.#held.has(leaseKey(lease))) return;
       const outcome = this.#outcome(lease, this.#result());

@@ -1,6 +1,6 @@
 // What the clients of one seed know: which outcomes were sent, which were acknowledged, and whether what the database says can be
 // true. Not here: plans by themselves, see the invariants in test/support.
-import type { ExecutorId } from "../../src/domain/id.ts";
+import type { ExecutorId, SessionId } from "../../src/domain/id.ts";
 import type { Assignment, Attempt, LeaseRef, Outcome, Receipt } from "../../src/domain/outcome.ts";
 import { earlierKey } from "../../src/domain/plan/slice.ts";
 import { isLeased, must } from "../support/plan-invariants-terms.ts";
@@ -24,6 +24,9 @@ export class Ledger {
   readonly #acknowledged = new Map<string, string>();
   /** When an executor's stream last broke or was opened, and where it is now. */
   readonly #stirred = new Map<ExecutorId, { readonly atMs: number; readonly server: SimulatedServer | undefined }>();
+
+  /** Who says of a lease that it is kept alive on a stream of that session. */
+  readonly keepers = new Map<ExecutorId, (key: string, sessionId: SessionId | null) => boolean>();
 
   constructor(world: World, observer: Observer, servers: () => readonly SimulatedServer[]) {
     this.#world = world;
@@ -144,7 +147,7 @@ export class Ledger {
           ? row.state === "STOPPING"
           : message.includes("server was gone")
             ? holder?.session.isAlive !== true
-            : stirred;
+            : stirred && this.keepers.get(attempt.executorId)?.(leaseKey(attempt), row.sessionId) !== true;
     must(isRight, "a lease that is kept alive is not taken away", message, row, attempt);
   }
 }

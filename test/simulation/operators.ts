@@ -46,7 +46,10 @@ export class Operators {
     const { clients, heavy, observer } = this.#o;
     const { dice } = clients;
     this.open += 1;
-    const steps = variedSteps(dice, 2 + dice.below(7));
+    const steps = variedSteps(dice, 3 + dice.below(7)).map((step) => ({
+      ...step,
+      timeoutMs: 2_000 + dice.below(4_000),
+    }));
     const worst = steps.reduce((sum, step) => plus(sum, step.hold), NOTHING);
     const tokens = dice.chance(0.5) ? Math.ceil(worst.tokens * 1.2) + 40 : null;
     const terms = {
@@ -87,9 +90,22 @@ export class Operators {
     const rows = [...stored.steps.values()].filter((row) => row.current);
     if (rows.length === 0) return;
     const step = { planId, step: dice.pick(rows).key, reason: "chance" };
+    const failed = rows.filter((row) => row.state === "FAILED" || row.state === "BACKING_OFF");
     const asked = { planId, reason: "chance" };
     switch (
-      dice.pick(["suspend", "resume", "retry", "hold", "release", "skip", "replan", "replan", "cancel", "decide"])
+      dice.pick([
+        "suspend",
+        "resume",
+        "retry",
+        "retry",
+        "hold",
+        "release",
+        "skip",
+        "replan",
+        "replan",
+        "cancel",
+        "decide",
+      ])
     ) {
       case "suspend":
         this.#call(planSuspend, "plan.suspend", asked);
@@ -101,7 +117,7 @@ export class Operators {
         this.#call(planResume, "plan.resume", asked);
         break;
       case "retry":
-        this.#call(stepRetry, "step.retry", step);
+        this.#call(stepRetry, "step.retry", failed.length === 0 ? step : { ...step, step: dice.pick(failed).key });
         break;
       case "hold":
         this.#call(stepHold, "step.hold", step);

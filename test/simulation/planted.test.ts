@@ -1,7 +1,7 @@
 // Five faults are planted, one at a time; each is found within fifty seeds, or the simulation sees less than it says. They stand in
 // for the product's functions and ports here: the product has no branch for them. Not here: the product as it is, see seeds.test.ts.
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import type * as LeaseModule from "../../src/domain/plan/lease.ts";
+import type * as ItemsModule from "../../src/dispatch/items.ts";
 import type * as ReportModule from "../../src/domain/plan/report.ts";
 import type { Store } from "../../src/store/ports/store.ts";
 import { openGround } from "./ground.ts";
@@ -25,12 +25,15 @@ vi.mock("../../src/domain/plan/report.ts", async (original) => {
   return { ...real, report };
 });
 
-vi.mock("../../src/domain/plan/lease.ts", async (original) => {
-  const real = await original<typeof LeaseModule>();
-  const loseLease: typeof real.loseLease = (draft, ordinal, fencing, failure) =>
+vi.mock("../../src/dispatch/items.ts", async (original) => {
+  const real = await original<typeof ItemsModule>();
+  const decideItem: typeof real.decideItem = (draft, item, sessionId) => {
+    if (!planted.twice || item.kind !== "loss") return real.decideItem(draft, item, sessionId);
     // A lease that was returned before is returned once more: whoever has it now loses it.
-    real.loseLease(draft, ordinal, planted.twice ? draft.step(ordinal).fencing : fencing, failure);
-  return { ...real, loseLease };
+    const row = draft.step(item.ordinal);
+    return real.decideItem(draft, { ...item, fencing: row.fencing }, row.sessionId ?? sessionId);
+  };
+  return { ...real, decideItem };
 });
 
 /** What a batch would release stays held. */
@@ -66,10 +69,11 @@ beforeAll(async () => {
 });
 afterAll(() => ground.end());
 
-async function firstFound(fault: Fault): Promise<string> {
-  for (let seed = 1; seed <= SEEDS; seed++) {
-    const { violation, trace } = await simulate(ground, seed, fault);
-    console.log(seed, violation?.slice(0, 350), trace.slice(-60).join('\n'));
+/** What is found first. Where it was found before is looked first: all fifty seeds are there for whatever changes since. */
+async function firstFound(fault: Fault, likely = 1): Promise<string> {
+  for (let i = 0; i < SEEDS; i++) {
+    const seed = ((likely - 1 + i) % SEEDS) + 1;
+    const { violation } = await simulate(ground, seed, fault);
     if (violation !== null) return violation;
   }
   return "nothing in fifty seeds";
@@ -78,7 +82,7 @@ async function firstFound(fault: Fault): Promise<string> {
 describe("a planted fault is found:", { timeout: 300_000 }, () => {
   test("an outcome whose fencing number is not looked at", async () => {
     planted.noFencing = true;
-    const found = await firstFound({});
+    const found = await firstFound({}, 16);
     planted.noFencing = false;
     expect(found).toMatch(/what an attempt came to was reported for it|the holder reported it/);
   });
@@ -92,12 +96,12 @@ describe("a planted fault is found:", { timeout: 300_000 }, () => {
   });
 
   test("a lost wake-up", async () => {
-    expect(await firstFound({ tamper: neverWakes })).toMatch(/got stuck/);
+    expect(await firstFound({ tamper: neverWakes }, 4)).toMatch(/got stuck/);
   });
 
   test("a lease that is returned twice", async () => {
     planted.twice = true;
-    const found = await firstFound({});
+    const found = await firstFound({}, 34);
     planted.twice = false;
     expect(found).toMatch(/a lease that is kept alive is not taken away/);
   });

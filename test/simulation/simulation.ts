@@ -17,9 +17,9 @@ import type { Process, Turn } from "./world.ts";
 
 /** How long there is trouble, and how long it may then take until all is settled. */
 const TROUBLE_MS = 14_000;
-const SETTLE_MS = 120_000;
+const SETTLE_MS = 60_000;
 /** Against a seed that never ends. */
-const STEPS_LIMIT = 8_000;
+const STEPS_LIMIT = 20_000;
 
 export interface Ground {
   readonly real: RealConnections;
@@ -131,7 +131,7 @@ class Scene {
       this.#clients.timers.after(100 + dice.below(4_000), () => {
         this.#operators.commit(`plan-${String(i)}`);
       });
-    for (let atMs = 1_000; atMs < TROUBLE_MS; atMs += 700 + dice.below(1_500))
+    for (let atMs = 1_000; atMs < TROUBLE_MS; atMs += 400 + dice.below(1_200))
       this.#clients.timers.after(atMs, () => {
         this.#trouble();
       });
@@ -259,12 +259,12 @@ class Scene {
     if (chance < 0.5) this.#operators.disturb();
     else if (chance < 0.65) executor?.break(dice.below(4_000), dice.chance(0.4));
     else if (chance < 0.72) executor?.silence(5_000 + dice.below(9_000));
-    else if (chance < 0.84 && server !== undefined) {
+    else if (chance < 0.86 && server !== undefined) {
       const ms = dice.chance(0.5) ? dice.below(3_000) : 6_000 + dice.below(9_000);
       this.#world.note(server.process.name, "freezes", String(ms));
       this.#world.count("frozen");
       server.freeze(ms);
-    } else if (chance < 0.94 && server !== undefined) {
+    } else if (chance < 0.95 && server !== undefined) {
       const ms = dice.below(12_000);
       this.#world.note(server.process.name, "is cut off", String(ms));
       this.#world.count("cut off");
