@@ -26,8 +26,8 @@ import type { Span } from "./span.ts";
 export interface TestServerOptions {
   /**
    * Registers the server's end with the test runner, which must take hooks at that moment: `(end) => t.after(end)` in a test of
-   * node:test, `afterAll` or `onTestFinished` of Vitest, `afterAll` at the top of a module of Jest. Without it, call `close()`, or
-   * declare it with `await using`.
+   * node:test, `onTestFinished` in one of Vitest; at the top of a module, with `await`, `afterAll` or `after`. Within `beforeAll` no
+   * runner takes another hook: call `close()` in `afterAll`, or declare the server with `await using`.
    */
   readonly endWith?: (end: () => Promise<void>) => unknown;
   /** What the server logs to stderr, such as `info`; nothing unless given. */

@@ -18,10 +18,11 @@ const RUN_ELSEWHERE = ["release.yaml"];
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startTestServer({ endWith: afterAll });
+  server = await startTestServer();
   await server.shell({ slots: 4 });
 });
-afterAll(() => {
+afterAll(async () => {
+  await server.close();
   rmSync(folder, { recursive: true, force: true });
 });
 

@@ -9,8 +9,9 @@ import { planFileSchema } from "../../src/cli/plan-file/schema.ts";
 
 let server: TestServer;
 beforeAll(async () => {
-  server = await startTestServer({ endWith: afterAll });
+  server = await startTestServer();
 });
+afterAll(() => server.close());
 
 test("a plan runs to its end on handlers of the test", async () => {
   await server.executor({
@@ -205,6 +206,17 @@ test("it ends with the scope that declared it, and leaves no folder behind", asy
   }
   expect(own.length).toBeGreaterThan(0);
   expect(folders().filter((name) => own.includes(name))).toEqual([]);
+});
+
+test("it ends with the test that it was started in", async ({ onTestFinished }) => {
+  let end: (() => Promise<void>) | undefined;
+  const one = await startTestServer({ endWith: (ending) => onTestFinished((end = ending)) });
+  const { url } = one;
+  await expect(one.client.identity.whoAmI({})).resolves.toBeDefined();
+  onTestFinished(async () => {
+    await end?.();
+    await expect(fetch(url)).rejects.toThrow();
+  });
 });
 
 test("it ends at once when the runner takes no hook", async () => {
