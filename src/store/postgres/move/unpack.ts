@@ -12,6 +12,9 @@ export interface Manifest {
   readonly bytes: number;
 }
 
+/** As much as most frames have. */
+const READ_BYTES = 256 * 1024;
+
 interface Frame {
   readonly kind: string;
   readonly payload: Buffer;
@@ -83,7 +86,7 @@ export async function* contents(
 }
 
 async function* frames(file: string, signal?: AbortSignal): AsyncGenerator<Frame, undefined> {
-  const stream = createReadStream(file, { highWaterMark: MAX_FRAME, ...(signal !== undefined && { signal }) });
+  const stream = createReadStream(file, { highWaterMark: READ_BYTES, ...(signal !== undefined && { signal }) });
   let rest: Buffer = Buffer.alloc(0);
   let begun = false;
   for await (const chunk of stream as AsyncIterable<Buffer>) {
