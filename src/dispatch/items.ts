@@ -50,6 +50,7 @@ export type Item = ItemBase &
         readonly ordinal: number;
         readonly fencing: number;
         readonly failure: Failure;
+        /** The session of ours that it was in when it was last heard of. */ readonly under: SessionId | null;
         /** It could not be carried out: the lease stands. */ readonly refused: (no: Refusal) => void;
       }
     /** A lease of a lapsed session: adopted when calls keep it alive, lost otherwise. */
@@ -72,6 +73,8 @@ export type Item = ItemBase &
         readonly executorId: ExecutorId;
         readonly leaseMs: number | null;
         readonly checkpoint: string | null;
+        /** Of a lease in our table, the session of ours that it was in: one that another server has by now is lost to us. */
+        readonly under?: SessionId | null;
         readonly done: (state: RenewState, no?: Refusal) => void;
       }
     | { readonly kind: "wake"; readonly ordinal: number }
@@ -111,8 +114,9 @@ export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): 
     case "claim":
       return decideClaim(draft, item, sessionId);
     case "loss":
-      // Its executor may have carried it over to another server, whose it is now. One of a former session of ours is swept.
-      if (draft.step(item.ordinal).sessionId === sessionId) loseLease(draft, item.ordinal, item.fencing, item.failure);
+      // Its executor may have carried it over to another server, whose it is now.
+      if ([sessionId, item.under].includes(draft.step(item.ordinal).sessionId))
+        loseLease(draft, item.ordinal, item.fencing, item.failure);
       // Ended here or ended before: either way this server must not count it among its leases any longer.
       return [{ kind: "ended", ordinal: item.ordinal, fencing: item.fencing }];
     case "sweep": {
@@ -183,6 +187,7 @@ function decideClaim(
 function renew(draft: PlanDraft, item: Extract<Item, { kind: "renew" }>, sessionId: SessionId): RenewState {
   const row = draft.step(item.lease.ordinal);
   if (!isLive(row, item.lease.fencing) || row.executorId !== item.executorId) return "lost";
+  if (item.under !== undefined && row.sessionId !== sessionId && row.sessionId !== item.under) return "lost";
   if (item.leaseMs !== null || row.sessionId !== sessionId) {
     draft.patch(row.ordinal, {
       sessionId,

@@ -36,6 +36,7 @@ export class LeaseKeeper {
       ordinal,
       fencing,
       failure,
+      under: entry.sessionId,
       refused: (no) => {
         if (no.reason === "NOT_FOUND") this.#o.leases.remove(planId, ordinal, fencing);
         entry.ending = false;
@@ -89,6 +90,7 @@ export class LeaseKeeper {
       executorId,
       leaseMs: null,
       checkpoint,
+      under: entry.sessionId,
       done: (state) => {
         done(state !== "unknown", state === "lost");
       },

@@ -1,6 +1,6 @@
 // The lease table: leases that this server's session holds, with who is to be told and when their time is up. Memory only;
 // the rows are the truth. Not here: ending a lease, which is an item for a batch.
-import type { ExecutorId, OrgId, PlanId } from "../domain/id.ts";
+import type { ExecutorId, OrgId, PlanId, SessionId } from "../domain/id.ts";
 import type { Failure, LeaseRef } from "../domain/outcome.ts";
 import type { StepRow } from "../domain/step.ts";
 
@@ -9,6 +9,8 @@ export interface LeaseEntry {
   readonly lease: LeaseRef;
   readonly executorId: ExecutorId;
   readonly attempt: number;
+  /** The session that it began or arrived here under. */
+  readonly sessionId: SessionId | null;
   /** When its attempt's time is up, and when it lapses without a renewal (null: a stream keeps it). Epoch milliseconds. */
   readonly deadlineMs: number;
   leaseUntilMs: number | null;
@@ -41,6 +43,7 @@ export class LeaseTable {
       lease,
       executorId: row.executorId,
       attempt: row.attempt,
+      sessionId: row.sessionId,
       deadlineMs: row.deadlineMs ?? Number.POSITIVE_INFINITY,
       leaseUntilMs: row.leaseUntilMs,
       stopBeforeMs: null,

@@ -76,6 +76,31 @@ test("a lease that its executor carried over to another server is not taken by t
   await other.end();
 });
 
+test("a lease whose end waited until its server had another session ends all the same", async () => {
+  const { planId, assignment } = await aLease();
+  await bench.it.store.platform.endSession(room.session.id);
+  expect(await room.session.renew()).toBe(true);
+  room.keeper.lose(entryOf(room, assignment.lease), FAILURE);
+  room.keeper.sessionIsNew();
+  room.keeper.bringHome();
+  await until(() => room.leases.size === 0);
+  expect(await bench.states(planId)).not.toMatchObject({ a: "LEASED" });
+});
+
+test("a server that comes back with another session leaves a lease where it was carried over to meanwhile", async () => {
+  const { planId, assignment } = await aLease();
+  const { lease, executorId } = assignment;
+  const other = await openRoom(bench);
+  expect(await other.renew(lease, executorId)).toBe("renewed");
+  await bench.it.store.platform.endSession(room.session.id);
+  expect(await room.session.renew()).toBe(true);
+  room.keeper.sessionIsNew();
+  room.keeper.bringHome();
+  await until(() => room.leases.size === 0);
+  expect((await bench.rows(planId)).get("a")).toMatchObject({ state: "LEASED", sessionId: other.session.id });
+  await other.end();
+});
+
 test("a lease that was carried over since it was listed is not swept", async () => {
   const { planId, assignment } = await aLease();
   const { lease, executorId } = assignment;
@@ -151,7 +176,15 @@ test("a full queue refuses outcomes only; what a scan asks for again waits once"
   };
   for (let i = 0; i < ORG_LIMIT; i++) queue.push(outcome);
   expect(queue.push(outcome)).toBe(false);
-  const loss = { ...base, kind: "loss" as const, ordinal: 1, fencing: 1, failure: FAILURE, refused: () => undefined };
+  const loss = {
+    ...base,
+    kind: "loss" as const,
+    ordinal: 1,
+    fencing: 1,
+    failure: FAILURE,
+    under: null,
+    refused: () => undefined,
+  };
   const accepted = [
     queue.push(loss),
     queue.push({ ...base, kind: "renew", lease, executorId, leaseMs: null, checkpoint: null, done: () => undefined }),
