@@ -2,38 +2,11 @@
 // time. A lock that somebody holds is not waited for: the statement is tried again later. Not here: which turn is next (world.ts).
 import type postgres from "postgres";
 import type { Client, ClientOptions, Connection } from "../../src/store/postgres/connection.ts";
-import { openLane } from "../../src/store/postgres/lane.ts";
 import type { Lane } from "../../src/store/postgres/lane.ts";
 import { StoreUnavailableError } from "../../src/store/ports/store.ts";
+import { Sent } from "./statements.ts";
+import type { RealConnections, Statement } from "./statements.ts";
 import type { Process, Turn, TurnSource } from "./world.ts";
-
-/** Real connections, for all servers of all seeds. */
-export class RealConnections {
-  readonly #url: string;
-  readonly #free: Lane[] = [];
-  readonly #all: Lane[] = [];
-
-  constructor(url: string) {
-    this.#url = url;
-  }
-
-  take(): Lane {
-    const free = this.#free.pop();
-    if (free !== undefined) return free;
-    // A lock that is not free now is not free a millisecond later either: nothing else happens meanwhile.
-    const lane = openLane({ url: this.#url, lockMs: 1, applicationName: "maestro simulation" }, () => undefined);
-    this.#all.push(lane);
-    return lane;
-  }
-
-  giveBack(lane: Lane): void {
-    this.#free.push(lane);
-  }
-
-  async end(): Promise<void> {
-    await Promise.all(this.#all.map((lane) => lane.sql.end({ timeout: 1 })));
-  }
-}
 
 /** What becomes of a COMMIT, or of the process that sends it. */
 export type CommitFate =
@@ -47,15 +20,6 @@ export interface Hooks {
   readonly committed: () => Promise<void>;
   /** For planted faults: COMMIT is answered before it is carried out. */
   readonly commitsLate: () => boolean;
-}
-
-interface Statement {
-  readonly text: string;
-  readonly parameters: readonly unknown[];
-  readonly options: object;
-  readonly asValues: boolean;
-  readonly resolve: (rows: unknown) => void;
-  readonly reject: (trouble: unknown) => void;
 }
 
 const LOST = (): Error => Object.assign(new Error("the connection broke"), { code: "CONNECTION_CLOSED" });
@@ -382,52 +346,6 @@ export class SimulatedClient implements Client, TurnSource {
         void lane.break();
       },
     } as unknown as Connection;
-  }
-}
-
-/** A statement as the driver's: it goes out once somebody wants it, a turn later. */
-class Sent {
-  readonly #lane: SimulatedLane;
-  readonly #parts: readonly [string, readonly unknown[], object];
-  #asValues = false;
-  #answer: Promise<unknown> | undefined;
-
-  constructor(lane: SimulatedLane, text: string, parameters: readonly unknown[], options: object) {
-    this.#lane = lane;
-    this.#parts = [text, parameters, options];
-  }
-
-  execute(): this {
-    this.#begin().catch(() => undefined);
-    return this;
-  }
-
-  values(): this {
-    this.#asValues = true;
-    return this;
-  }
-
-  then(resolve?: (rows: unknown) => unknown, reject?: (trouble: unknown) => unknown): Promise<unknown> {
-    return this.#begin().then(resolve, reject);
-  }
-
-  catch(reject: (trouble: unknown) => unknown): Promise<unknown> {
-    return this.#begin().catch(reject);
-  }
-
-  finally(work: () => void): Promise<unknown> {
-    return this.#begin().finally(work);
-  }
-
-  #begin(): Promise<unknown> {
-    this.#answer ??= new Promise((resolve, reject) => {
-      const [text, parameters, options] = this.#parts;
-      const statement = { text, parameters, options, resolve, reject };
-      queueMicrotask(() => {
-        this.#lane.send({ ...statement, asValues: this.#asValues });
-      });
-    });
-    return this.#answer;
   }
 }
 

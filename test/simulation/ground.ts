@@ -2,7 +2,7 @@
 import { servers } from "../support/store.ts";
 import { asAdmin, makeDatabase } from "../support/database.ts";
 import { heavyWork } from "../../src/operations/heavy-work.ts";
-import { RealConnections } from "./connections.ts";
+import { RealConnections } from "./statements.ts";
 import { Observer } from "./observer.ts";
 import type { Ground } from "./simulation.ts";
 import { START_MS } from "./world.ts";

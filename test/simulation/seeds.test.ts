@@ -23,7 +23,7 @@ const MET = [
   "done: graph.replan",
   "done: plan.cancel",
   "done: plan.suspend",
-  "done: step.retry",
+  "done: step.hold",
   "lost: the executor went away",
   "lost: the attempt took longer than it may",
   "lost: the executor did not come back after its server was gone",

@@ -1,5 +1,5 @@
 // One simulated server: the product's store, session, dispatcher and pipeline on virtual connections, time and chance. It may be
-// killed, frozen, and cut off from its database. Not here: when that happens, see chaos.ts.
+// killed, frozen, and cut off from its database. Not here: when that happens, see simulation.ts.
 import { createDispatcher } from "../../src/dispatch/create.ts";
 import type { Dispatcher } from "../../src/dispatch/dispatcher.ts";
 import { ServerSession } from "../../src/dispatch/session.ts";
@@ -17,7 +17,8 @@ import { openPostgresStore } from "../../src/store/postgres/store.ts";
 import { digestOfText } from "../../src/domain/canonical.ts";
 import { uuidv7 } from "../../src/support/typeid.ts";
 import { SimulatedClient } from "./connections.ts";
-import type { Hooks, Locks, RealConnections } from "./connections.ts";
+import type { Hooks, Locks } from "./connections.ts";
+import type { RealConnections } from "./statements.ts";
 import type { Process } from "./world.ts";
 
 export interface ServerOptions {

@@ -1,5 +1,5 @@
 // The world of one seed: virtual time, what waits for it, and whose turn it is. Everything that happens is drawn here, and goes
-// into the digest. Not here: statements (connections.ts), and what the seed makes happen (chaos.ts).
+// into the digest. Not here: statements (connections.ts), and what the seed makes happen (simulation.ts).
 import { createHash } from "node:crypto";
 import type { Clock } from "../../src/support/clock.ts";
 import type { Random } from "../../src/support/random.ts";
