@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createBatchStore } from "../../src/store/postgres/batches.ts";
 import { openClient } from "../../src/store/postgres/connection.ts";
 import { createTurns } from "../../src/store/postgres/turns.ts";
+import { BatchContendedError } from "../../src/store/ports/batches.ts";
 import { StoreBusyError } from "../../src/store/ports/store.ts";
 import { aCharter, addOrg, aGoal, openStore, servers } from "../support/store.ts";
 import type { TestStore } from "../support/store.ts";
@@ -34,7 +35,9 @@ describe.each(servers())("on $name", (server) => {
     const client = openClient({ url: it.database.url, poolSize: 1, prepare: false });
     const batches = createBatchStore(client, { prepare: false, lockMs: 100 });
     const plan = { orgId, planId: goal.planId, ordinals: [], childrenOf: [] };
-    await expect(batches.run([plan], () => ({ kind: "nothing" }), { wait: true })).rejects.toThrow("55P03");
+    const late = batches.run([plan], () => ({ kind: "nothing" }), { wait: true });
+    await expect(late).rejects.toThrow(BatchContendedError);
+    await expect(late).rejects.toThrow("55P03");
     enough.resolve(undefined);
     await holder;
     await client.end();

@@ -73,6 +73,7 @@ export function toStoreTrouble(error: unknown): Error {
 export function toBatchTrouble(error: unknown): Error {
   const trouble = toStoreTrouble(error);
   if (!(trouble instanceof StatementError)) return trouble;
-  if (passing.has(trouble.code)) return new BatchContendedError(trouble.message);
+  // Whoever holds the plan is no fault of any item: the batch is put off, and nothing in it is taken for poison.
+  if (passing.has(trouble.code) || isLockTimeout(trouble)) return new BatchContendedError(trouble.message);
   return /^2[23]/.test(trouble.code) ? new BatchRejectedError(trouble.message) : trouble;
 }
