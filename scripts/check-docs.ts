@@ -3,6 +3,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { GUIDE, written } from "./docs/guide.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const MAX_LINES = 400;
@@ -16,6 +17,7 @@ const DOCUMENTS = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG
 
 const problems = [
   ...checkDocuments(),
+  ...checkGuide(),
   ...["src", "test", "scripts"]
     .flatMap(files)
     .flatMap((path) => [...checkOpening(path), ...checkMentions(path), ...checkLength(path)]),
@@ -29,6 +31,12 @@ function checkDocuments(): string[] {
   const missing = DOCUMENTS.filter((path) => !existsSync(join(root, path))).map((path) => `${path}: missing`);
   const present = [...DOCUMENTS, ...beside].filter((path) => existsSync(join(root, path)));
   return [...missing, ...present.flatMap(checkLinks)];
+}
+
+/** Its code is that of executors that the tests run. */
+function checkGuide(): string[] {
+  const guide = read(GUIDE);
+  return written(root, guide) === guide ? [] : [`${GUIDE}: not as its sources; \`npm run generate\` mends this`];
 }
 
 function checkLinks(document: string): string[] {

@@ -1,5 +1,8 @@
-// The command line of the contract's chores: `generate`, `check` and `release`. What they do is in proto/contract.ts.
+// The command line of the contract's chores, and of what is written from sources: `generate`, `check` and `release`. What they do is in proto/contract.ts.
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { GUIDE, written } from "./docs/guide.ts";
 import { check, generate, release } from "./proto/contract.ts";
 import type { Checkout } from "./proto/contract.ts";
 
@@ -9,6 +12,7 @@ const checkout: Checkout = { root, packages: fileURLToPath(new URL("../node_modu
 switch (process.argv[2]) {
   case "generate":
     generate(checkout);
+    writeFileSync(join(root, GUIDE), written(root, readFileSync(join(root, GUIDE), "utf8")));
     break;
   case "release":
     release(checkout);

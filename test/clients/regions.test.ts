@@ -3,7 +3,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
-import { regionsOf } from "./regions.ts";
+import { regionsOf } from "../../scripts/docs/regions.ts";
 
 const FOLDERS = { python: "python", go: "go", java: "java/src/main/java/executor" };
 const HERE = fileURLToPath(new URL(".", import.meta.url));
