@@ -244,7 +244,7 @@ _maestro
 describe.skipIf(!there("fish"))("in fish", () => {
   test("the script is taken, and completes what is typed", { timeout: 30_000 }, async () => {
     const script = `maestro completion fish | source\ncomplete -C "maestro cancel pac"\n`;
-    expect(await (await inShell(["fish", "--no-config"], script)).ended).toEqual({
+    expect(await (await inShell(["fish", "--no-config", "-c", script], "")).ended).toEqual({
       code: 0,
       out: "packing\tACTIVE\n",
       err: "",
