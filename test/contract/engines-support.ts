@@ -11,7 +11,20 @@ import { fileURLToPath } from "node:url";
 import { clusterName, clusterProcesses } from "../../src/store/postgres/engines/embedded-process.ts";
 
 export const asRoot = process.getuid?.() === 0;
+/** A number that no account of ours has. */
+const NOBODY = 65_534;
 export const onLinux = process.platform === "linux";
+
+/** Work without root's rights, which see no closed folder and no other owner; as whoever runs the tests when that is not root. */
+export async function unprivileged<T>(work: () => Promise<T>): Promise<T> {
+  if (!asRoot) return work();
+  process.seteuid?.(NOBODY);
+  try {
+    return await work();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
 
 /** A fresh folder that other accounts may pass through, so that root's tests resemble a normal place. */
 export async function scratchFolder(): Promise<string> {

@@ -19,7 +19,7 @@ const preferred = ["maestro", "postgres", "_postgres", "nobody"];
  * suitable account, an existing one keeps the account that owns it.
  */
 export async function accountFor(cluster: string): Promise<Account | undefined> {
-  const ownUid = process.getuid?.();
+  const ownUid = process.geteuid?.();
   if (ownUid === undefined) return undefined;
   const owner = await stat(cluster).catch(() => undefined);
   if (ownUid !== 0) {

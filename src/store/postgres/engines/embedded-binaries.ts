@@ -151,7 +151,7 @@ async function copyHome(account: Account | undefined, dataDir: string, cacheDir?
     try {
       await mkdir(home, { recursive: true, mode: 0o755 });
       const { uid, mode } = await lstat(home);
-      if (uid === (process.getuid?.() ?? uid) && (mode & 0o022) === 0 && (await reaches(account, home))) return home;
+      if (uid === (process.geteuid?.() ?? uid) && (mode & 0o022) === 0 && (await reaches(account, home))) return home;
     } catch {
       // Not writable here: the next candidate may be.
     }

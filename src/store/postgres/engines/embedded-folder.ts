@@ -10,7 +10,7 @@ import { EngineError, folderTrouble } from "./engine-error.ts";
 export async function openFolder(dataDir: string): Promise<string> {
   try {
     // As root, Postgres's account has to pass through; each file in it has its own, closed mode.
-    await mkdir(resolve(dataDir), { recursive: true, mode: process.getuid?.() === 0 ? 0o711 : 0o700 });
+    await mkdir(resolve(dataDir), { recursive: true, mode: process.geteuid?.() === 0 ? 0o711 : 0o700 });
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
     const folder = await realpath(dataDir);
     // SQLite, which takes the lock, stops at 512.
