@@ -18,7 +18,7 @@ import { makeDatabase } from "../support/database.ts";
 import type { TestDatabase } from "../support/database.ts";
 import { makeKey, startServer } from "../support/server-process.ts";
 import type { ServerProcess } from "../support/server-process.ts";
-import { Cable } from "./cable.ts";
+import { Cable } from "../support/cable.ts";
 import { testConversations } from "./conversation.ts";
 import { ExecutorProcess } from "./executor-process.ts";
 import { Workshop } from "./workshop.ts";

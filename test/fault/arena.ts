@@ -2,8 +2,6 @@
 // processes that write down what they see. Each can be killed and started again without the others. Not here: expectations.
 import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { connect, createServer } from "node:net";
-import type { Server, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,11 +9,14 @@ import postgres from "postgres";
 import { startEmbedded } from "../../src/store/postgres/engines/embedded.ts";
 import type { EngineHandle } from "../../src/store/postgres/engines/embedded.ts";
 import { seeingAll } from "../support/audit.ts";
+import { Cable } from "../support/cable.ts";
 import { startLoad } from "../support/load/remote.ts";
 import type { LoadProcess } from "../support/load/remote.ts";
 import { makeKey, startServer } from "../support/server-process.ts";
 import type { ServerProcess } from "../support/server-process.ts";
 import type { Judgement } from "./checker.ts";
+import { CommitGate } from "./commit-gate.ts";
+import type { HeldCommit } from "./commit-gate.ts";
 
 /** Waits until a condition holds; its own limit turns a hang into a reason. */
 export async function until(what: string, limitMs: number, holds: () => Promise<boolean> | boolean): Promise<void> {
@@ -26,40 +27,10 @@ export async function until(what: string, limitMs: number, holds: () => Promise<
   }
 }
 
-/** A door in front of Postgres that can be shut: then connections break and new ones are refused. */
-class Door {
-  port = 0;
-  targetPort = 0;
-  #server: Server | undefined;
-  readonly #sockets = new Set<Socket>();
-
-  async open(): Promise<void> {
-    const server = createServer((inner) => {
-      const outer = connect(this.targetPort, "127.0.0.1");
-      for (const [a, b] of [
-        [inner, outer],
-        [outer, inner],
-      ] as const) {
-        this.#sockets.add(a);
-        a.setNoDelay(true);
-        a.pipe(b);
-        a.on("error", () => b.destroy());
-        a.on("close", () => {
-          this.#sockets.delete(a);
-          b.destroy();
-        });
-      }
-    });
-    this.#server = server;
-    await new Promise<void>((resolve) => server.listen(this.port, "127.0.0.1", resolve));
-    const address = server.address();
-    if (typeof address === "object" && address !== null) this.port = address.port;
-  }
-
-  shut(): void {
-    this.#server?.close();
-    for (const socket of this.#sockets) socket.destroy();
-  }
+/** A COMMIT that the gate holds, with the transaction that it is to end. */
+export interface OpenCommit extends HeldCommit {
+  readonly xid: string;
+  readonly backend: number;
 }
 
 export class Arena {
@@ -67,7 +38,8 @@ export class Arena {
   readonly journals: string;
   server!: ServerProcess;
   key = "";
-  readonly #door = new Door();
+  readonly #gate = new CommitGate();
+  #door!: Cable;
   readonly #loads = new Set<LoadProcess>();
   #engine!: EngineHandle;
   #admin!: postgres.Sql;
@@ -82,11 +54,16 @@ export class Arena {
 
   static async open(): Promise<Arena> {
     const arena = new Arena();
-    await arena.startPostgres();
-    await arena.#door.open();
-    await arena.startServer();
-    arena.key = await makeKey(arena.server.target, "fault");
-    return arena;
+    try {
+      await arena.startPostgres();
+      arena.#door = await Cable.to(arena.#engine.port, arena.#gate.splice);
+      await arena.startServer();
+      arena.key = await makeKey(arena.server.target, "fault");
+      return arena;
+    } catch (error) {
+      await arena.close();
+      throw error;
+    }
   }
 
   /** For the store's own login, past the door. */
@@ -96,27 +73,26 @@ export class Arena {
 
   async startPostgres(): Promise<void> {
     this.#engine = await startEmbedded({ dataDir: join(this.folder, "data"), log: () => undefined });
-    this.#door.targetPort = Number(new URL(this.#engine.url).port);
+    if (this.#door !== undefined) this.#door.targetPort = this.#engine.port;
     this.#admin = postgres(this.#engine.adminUrl, { max: 1, onnotice: () => undefined });
   }
 
-  /** SIGKILL to the postmaster, and to the backend that is held inside its commit; waits until all of it is gone. */
-  async killPostgres(heldPid: number | undefined): Promise<void> {
+  /** SIGKILL to the postmaster; waits until all of it is gone. */
+  async killPostgres(): Promise<void> {
     process.kill(
       Number.parseInt(readFileSync(join(this.folder, "data", "cluster", "postmaster.pid"), "utf8"), 10),
       "SIGKILL",
     );
-    if (heldPid !== undefined) process.kill(heldPid, "SIGKILL");
     await this.#admin.end({ timeout: 1 });
     await this.#engine.exited;
   }
 
   shutDoor(): void {
-    this.#door.shut();
+    this.#door.remove();
   }
 
   async openDoor(): Promise<void> {
-    await this.#door.open();
+    await this.#door.lay();
   }
 
   async startServer(): Promise<void> {
@@ -135,9 +111,13 @@ export class Arena {
     await load.ask("connect", {
       target: this.server.target,
       keys: [this.key],
-      journal: join(this.journals, `${name}.ndjson`),
+      journal: this.journalOf(name),
     });
     return load;
+  }
+
+  journalOf(name: string): string {
+    return join(this.journals, `${name}.ndjson`);
   }
 
   async killLoad(load: LoadProcess): Promise<void> {
@@ -145,23 +125,84 @@ export class Arena {
     await load.kill();
   }
 
-  /** Stops a backend of the server in the midst of a commit, if one is met; its process id. It goes on with `resume`, or is killed. */
-  async holdCommit(): Promise<number | undefined> {
-    for (let i = 0; i < 300; i++) {
-      const [row] = await this.#committing();
-      if (row === undefined) continue;
-      process.kill(row.pid, "SIGSTOP");
-      const [same] = (await this.#committing()).filter(({ pid }) => pid === row.pid);
-      if (same?.begun === row.begun) return row.pid;
-      resume(row.pid);
+  /** Holds the next COMMIT of a batch that takes outcomes; all that it commits is written and waits. */
+  async openCommit(limitMs: number): Promise<OpenCommit> {
+    for (;;) {
+      const held = await this.#gate.next(limitMs);
+      const row = await this.#written(held.port);
+      if (row === undefined) {
+        held.release();
+        continue;
+      }
+      await this.#flushLog();
+      return { ...held, xid: row.xid, backend: row.pid };
     }
-    return undefined;
   }
 
-  async #committing(): Promise<readonly { readonly pid: number; readonly begun: string }[]> {
-    return await this.#admin<{ pid: number; begun: string }[]>`
-      SELECT pid, xact_start::text AS begun FROM pg_stat_activity
-      WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() AND state = 'active' AND xact_start IS NOT NULL AND query ~* '^commit'`;
+  /** The transaction of a connection, once its statements are through; undefined when one of them failed. */
+  async #written(port: number): Promise<{ readonly pid: number; readonly xid: string } | undefined> {
+    let found: { readonly pid: number; readonly xid: string } | undefined;
+    await until("the end of the statements before a COMMIT", 5_000, async () => {
+      const [row] = await this.#admin<{ pid: number; state: string; xid: string | null }[]>`
+        SELECT pid, state, backend_xid::text AS xid FROM pg_stat_activity WHERE client_port = ${port}`;
+      if (row?.state === "idle in transaction" && row.xid !== null) found = { pid: row.pid, xid: row.xid };
+      return found !== undefined || row === undefined || row.state === "idle in transaction (aborted)";
+    });
+    return found;
+  }
+
+  /** Else the number of a transaction that a crash undid could be given to another one after it. */
+  async #flushLog(): Promise<void> {
+    await this.#admin`SELECT pg_logical_emit_message(true, 'fault', '')`;
+  }
+
+  /** What became of a transaction, once something has. */
+  async fateOf(xid: string): Promise<string> {
+    let fate = "";
+    await until(`the end of transaction ${xid}`, 10_000, async () => {
+      const [row] = await this.#admin<{ fate: string }[]>`SELECT pg_xact_status(${xid}::xid8) AS fate`;
+      fate = row?.fate ?? "";
+      return fate !== "in progress";
+    });
+    return fate;
+  }
+
+  /** How many attempts a transaction that was committed has settled. */
+  async settledBy(xid: string): Promise<number> {
+    const [row] = await this.#admin<{ n: number }[]>`
+      SELECT count(*)::int AS n FROM maestro.attempts WHERE xmin = ${xid}::xid AND state = 'SUCCEEDED'`;
+    return row?.n ?? 0;
+  }
+
+  /**
+   * Makes Postgres wait within every commit, after it is in the log and before anybody is told: for a standby that there is not.
+   * Until Postgres is started again.
+   */
+  async stopWithinCommits(): Promise<void> {
+    await this.#admin`ALTER SYSTEM SET synchronous_standby_names = 'nobody'`;
+    await this.#admin`SELECT pg_reload_conf()`;
+    await this.#admin`ALTER SYSTEM RESET synchronous_standby_names`;
+    const probe = postgres(this.#engine.adminUrl, { max: 1, connection: { application_name: "probe" } });
+    // The postmaster passes the setting on in its own time: until then a commit is through at once.
+    let stopped = false;
+    const commits = (async () => {
+      while (!stopped) await probe`SELECT pg_logical_emit_message(true, 'fault', '')`;
+    })().catch(() => undefined);
+    await until("a wait within commits", 10_000, async () => (await this.#waiting("application_name = 'probe'")) > 0);
+    stopped = true;
+    void commits.then(() => probe.end({ timeout: 0 }));
+  }
+
+  /** Resolves when that backend waits within its commit. */
+  async withinCommit(backend: number): Promise<void> {
+    await until("a backend within its commit", 10_000, async () => (await this.#waiting(`pid = ${backend}`)) > 0);
+  }
+
+  async #waiting(who: string): Promise<number> {
+    const [row] = await this.#admin.unsafe<{ n: number }[]>(
+      `SELECT count(*)::int AS n FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND ${who}`,
+    );
+    return row?.n ?? 0;
   }
 
   /** Plans by state, in the store. */
@@ -199,20 +240,14 @@ export class Arena {
     return readFileSync(join(this.folder, "server.log"), "utf8");
   }
 
-  async close(): Promise<void> {
+  /** Ends everything. What is kept for whoever looks into a failure is what clients and server wrote down. */
+  async close({ keep = false } = {}): Promise<void> {
     for (const load of this.#loads) await load.kill();
-    await this.server.kill();
-    this.#door.shut();
-    await this.#admin.end({ timeout: 1 });
-    await this.#engine.stop();
-    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
-  }
-}
-
-export function resume(pid: number): void {
-  try {
-    process.kill(pid, "SIGCONT");
-  } catch {
-    // It is gone.
+    await this.server?.kill();
+    this.#door?.remove();
+    await this.#admin?.end({ timeout: 1 });
+    await this.#engine?.stop();
+    const gone = keep ? join(this.folder, "data") : this.folder;
+    rmSync(gone, { recursive: true, force: true, maxRetries: 5 });
   }
 }

@@ -37,14 +37,14 @@ export function openJournal(file: string | undefined): Journal | undefined {
   };
 }
 
-/** All entries of a folder's journals; a line that a kill cut off is passed over. */
+/** All entries of a folder's journals. */
 export function readJournals(folder: string): Entry[] {
-  const entries: Entry[] = [];
-  for (const name of readdirSync(folder)) {
-    if (!name.endsWith(".ndjson")) continue;
-    for (const line of readFileSync(join(folder, name), "utf8").split("\n")) {
-      if (line.endsWith("}")) entries.push(JSON.parse(line) as Entry);
-    }
-  }
-  return entries;
+  const names = readdirSync(folder).filter((name) => name.endsWith(".ndjson"));
+  return names.flatMap((name) => readJournal(join(folder, name)));
+}
+
+/** The entries of one; a line that a kill cut off is passed over. */
+export function readJournal(file: string): Entry[] {
+  const lines = readFileSync(file, "utf8").split("\n");
+  return lines.filter((line) => line.endsWith("}")).map((line) => JSON.parse(line) as Entry);
 }
