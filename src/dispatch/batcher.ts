@@ -24,6 +24,13 @@ import type { Windows } from "./windows.ts";
 
 /** Items of a batch: above this the event loop's delay breaks its bound. */
 export const BATCH_ITEMS = 128;
+/**
+ * Items that are worth a batch beside one that is under way: a batch costs as much as some ten items, so fewer of them wait for
+ * its end and go together.
+ */
+const BESIDE_ITEMS = 16;
+/** Nothing waits longer than this for another batch while a writer is free, ms. */
+const BESIDE_MS = 4;
 /** Deferrals after which an item's plan gets a batch of its own that waits for the lock. */
 const DEFERRALS = 2;
 
@@ -76,6 +83,10 @@ export class Batcher {
   #stopping = false;
   #drained = false;
   #pausedUntil: Timer | undefined;
+  /** When the last batch began, by the monotonic clock. */
+  #begunMs = 0;
+  /** Looks again once enough time has passed for a batch beside it. */
+  #beside: Timer | undefined;
   #outages = 0;
   #idle: (() => void)[] = [];
 
@@ -145,7 +156,7 @@ export class Batcher {
 
   #pump(): void {
     while (this.#running < this.#options.writers && this.#options.session.mayCommit()) {
-      const next = this.#nextOwn() ?? this.#nextMixed();
+      const next = this.#nextOwn() ?? (this.#isWorthIt() ? this.#nextMixed() : undefined);
       if (next === undefined) break;
       void this.#carryOut(next);
     }
@@ -171,6 +182,18 @@ export class Batcher {
     return undefined;
   }
 
+  /** At once where no other batch is under way; beside one, when many items have come together or some time has passed. */
+  #isWorthIt(): boolean {
+    if (this.#running === this.#waitingForLocks || this.#queue.size >= BESIDE_ITEMS) return true;
+    const leftMs = this.#begunMs + BESIDE_MS - this.#options.clock.monotonicMs();
+    if (leftMs <= 0) return true;
+    this.#beside ??= this.#timers.after(leftMs, () => {
+      this.#beside = undefined;
+      this.poke();
+    });
+    return false;
+  }
+
   #nextMixed(): OwnBatch | undefined {
     // Items of a plan keep their order: what came later stays behind its batch of its own.
     const busy =
@@ -186,6 +209,7 @@ export class Batcher {
     let { items } = own;
     for (const item of items) this.#busy.add(item.planId);
     this.#running += 1;
+    this.#begunMs = this.#options.clock.monotonicMs();
     if (own.wait) this.#waitingForLocks += 1;
     const results = new Map<PlanId, PlanResult>();
     try {

@@ -24,7 +24,7 @@ export class Calls {
 
   constructor(parts: Parts) {
     this.#parts = parts;
-    this.#keys = new KeyBook(parts.options.store, parts.timers);
+    this.#keys = new KeyBook(parts.options.store, parts.options.clock, parts.timers);
   }
 
   async next(call: NextCall, signal: AbortSignal): Promise<Decision<readonly Assignment[]>> {

@@ -3,6 +3,7 @@
 import type { OrgId } from "../domain/id.ts";
 import type { EarlierCall, IdempotentCall } from "../store/ports/idempotency.ts";
 import type { Store } from "../store/ports/store.ts";
+import type { Clock } from "../support/clock.ts";
 import type { Timers } from "../support/timers.ts";
 
 /** How long an answer is kept for repeats of its call, of operations too. */
@@ -16,12 +17,15 @@ interface Question {
 
 export class KeyBook {
   readonly #store: Store;
+  readonly #clock: Pick<Clock, "nowMs">;
   readonly #timers: Pick<Timers, "soon">;
   readonly #running = new Map<string, Promise<unknown>>();
   #questions: Question[] = [];
+  #asking = false;
 
-  constructor(store: Store, timers: Pick<Timers, "soon">) {
+  constructor(store: Store, clock: Pick<Clock, "nowMs">, timers: Pick<Timers, "soon">) {
     this.#store = store;
+    this.#clock = clock;
     this.#timers = timers;
   }
 
@@ -42,22 +46,34 @@ export class KeyBook {
   async #peek(call: IdempotentCall): Promise<EarlierCall> {
     return await new Promise((resolve, reject) => {
       this.#questions.push({ call, resolve, reject });
+      if (this.#asking) return;
+      this.#asking = true;
       // All calls that arrive in one turn of the event loop are asked for in one statement.
-      if (this.#questions.length === 1) this.#timers.soon(() => void this.#ask());
+      this.#timers.soon(() => void this.#askAll());
     });
   }
 
-  async #ask(): Promise<void> {
-    const questions = this.#questions;
-    this.#questions = [];
+  /** One look at a time, for all that came during the one before: together they cost little more than one of them. */
+  async #askAll(): Promise<void> {
+    while (this.#questions.length > 0) {
+      const questions = this.#questions;
+      this.#questions = [];
+      await this.#ask(questions);
+    }
+    this.#asking = false;
+  }
+
+  async #ask(questions: readonly Question[]): Promise<void> {
     const orgs: readonly OrgId[] = [...new Set(questions.map((q) => q.call.orgId))];
+    // A key's life is a matter of hours: the store's own clock would be a round trip of its own.
+    const nowMs = this.#clock.nowMs();
     try {
       const answers = await this.#store.transaction(
         orgs,
-        async (tx) =>
-          await tx.idempotency.peek(
+        (tx) =>
+          tx.idempotency.peek(
             questions.map((q) => q.call),
-            await tx.nowMs(),
+            nowMs,
           ),
         { readOnly: true },
       );

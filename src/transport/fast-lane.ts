@@ -216,13 +216,16 @@ function drained(call: ServerWritableStream<Buffer, Message> | ServerDuplexStrea
 
 function statusOf(error: unknown, method: DescMethod, { onBug }: FastLaneOptions): ServerErrorResponse {
   if (error instanceof RefusedError) return grpcStatus(error.refusal);
-  onBug(method.name, error);
+  if (error !== OVER) onBug(method.name, error);
   return internalGrpcStatus();
 }
 
+/** Why work for a call stops when its caller has gone. Made once: the signal fires after every call, answered ones too, and would make an error each time. */
+const OVER = new Error("the call is over");
+
 function infoOf(call: AnyCall): CallInfo {
   const gone = new AbortController();
-  (call as EventEmitter).on("cancelled", () => gone.abort());
+  (call as EventEmitter).on("cancelled", () => gone.abort(OVER));
   return callInfo((name) => first(call.metadata, name), addressOf(call.getPeer()), gone.signal);
 }
 

@@ -60,7 +60,10 @@ export interface Room {
   end(): Promise<void>;
 }
 
-export async function openRoom(bench: Bench, over: Partial<Pick<BatcherOptions, "writers">> = {}): Promise<Room> {
+export async function openRoom(
+  bench: Bench,
+  over: Partial<Pick<BatcherOptions, "writers" | "clock">> = {},
+): Promise<Room> {
   const { store } = bench.it;
   const { orgId } = bench.org;
   const windows = new Windows();
@@ -88,7 +91,7 @@ export async function openRoom(bench: Bench, over: Partial<Pick<BatcherOptions, 
     windows,
     takers,
     session,
-    clock,
+    clock: over.clock ?? clock,
     hungry: () => undefined,
     contextAt: (nowMs) => ({
       nowMs,
