@@ -11,6 +11,7 @@ if (major < needed || (major === needed && minor < neededMinor)) {
 }
 // Only now: an older Node fails while it loads what the command imports, and says why in words that help nobody.
 const { runCli } = await import("./cli/cli.ts");
+const { CLOSED_PIPE } = await import("./cli/io.ts");
 
 /** What keeps a process alive after its command is done is a bug, and gets no longer than this. */
 const LINGER_MS = 2_000;
@@ -23,10 +24,16 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     end.abort();
   });
 }
-// Whoever reads the output may stop reading, as `head` does.
-process.stdout.on("error", () => process.exit(process.exitCode ?? 0));
+// Whoever reads the output may stop reading, as `head` does: nobody is there for the rest of it.
+let unread = false;
+process.stdout.on("error", () => {
+  unread = true;
+  process.exitCode = CLOSED_PIPE;
+  end.abort();
+  setTimeout(() => process.exit(), LINGER_MS).unref();
+});
 
-process.exitCode = await runCli(process.argv.slice(2), {
+const code = await runCli(process.argv.slice(2), {
   out: (text) => void process.stdout.write(text),
   err: (text) => void process.stderr.write(text),
   terminal: process.stdout.isTTY,
@@ -34,4 +41,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   env: process.env,
   signal: end.signal,
 });
+process.exitCode = unread ? CLOSED_PIPE : code;
 setTimeout(() => process.exit(), LINGER_MS).unref();

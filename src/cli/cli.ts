@@ -14,11 +14,12 @@ import { looking } from "./groups/looking.ts";
 import { serving } from "./groups/serving.ts";
 import { tending } from "./groups/tending.ts";
 import { helpWidth, manualPage } from "./help.ts";
-import { CommandEnd, FAILED, INTERRUPTED, MISUSED } from "./io.ts";
+import { CommandEnd, INTERRUPTED, MISUSED } from "./io.ts";
 import type { CliIo } from "./io.ts";
 import { registrarOf } from "./registrar.ts";
 import type { Group } from "./registrar.ts";
 import { harmless } from "./table.ts";
+import { troubleLine, troubleOfEnd } from "./trouble.ts";
 
 const { version } = createRequire(import.meta.url)("maestro/package.json") as { readonly version: string };
 
@@ -26,52 +27,63 @@ const { version } = createRequire(import.meta.url)("maestro/package.json") as { 
 const GROUPS: readonly Group[] = [files, looking, changing, approvals, executors, access, serving, tending, completion];
 
 /**
- * Runs one command; `argv` is what follows the program's name. Never throws: what went wrong is told on `io.err`.
- * Exit codes: 0 done, 1 failed or refused, 2 a wrong command or file, 130 interrupted.
+ * Runs one command; `argv` is what follows the program's name. Never throws: what went wrong is told on `io.err`, with `--json`
+ * as an object. Exit codes are those of io.ts.
  */
 export async function runCli(argv: readonly string[], io: CliIo): Promise<number> {
-  const program = build(io);
+  const json = asksForJson(argv);
+  let pages = "";
+  const program = json ? build(io, (text) => (pages += text)) : build(io);
   try {
     await program.parseAsync([...argv], { from: "user" });
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSED;
+    if (error instanceof CommanderError) return endOfParsing(error, json ? pages : undefined, io);
     if (error instanceof CommandEnd) {
-      if (error.message !== "") io.err(`${error.message}\n`);
+      if (error.message !== "") io.err(json ? troubleLine(troubleOfEnd(error)) : `${error.message}\n`);
       return error.exitCode;
     }
     if (io.signal.aborted) return INTERRUPTED;
-    io.err(`maestro: ${await whatWentWrong(error, contextOf(io, program.opts<GlobalFlags>()).server)}\n`);
-    return FAILED;
+    // What can be thrown is loaded by now, or by nobody.
+    const { troubleOf } = await import("./refusal.ts");
+    const trouble = troubleOf(error, contextOf(io, program.opts<GlobalFlags>()).server);
+    io.err(json ? troubleLine(trouble) : `maestro: ${trouble.message}\n`);
+    return trouble.exitCode;
   }
 }
 
-/** What can be thrown is loaded by now, or by nobody. */
-async function whatWentWrong(error: unknown, server: string): Promise<string> {
-  const [{ RefusedByServer }, { describeError }] = await Promise.all([
-    import("../executor/executor.ts"),
-    import("./refusal.ts"),
-  ]);
-  if (!(error instanceof RefusedByServer)) return describeError(error, server);
-  const { message, remedy } = error;
-  return `the server refused this executor: ${message}${remedy === "" ? "" : `\n  what would help: ${remedy}`}`;
+/** Known before the line is read: it may be the line that is wrong. */
+function asksForJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf("--");
+  return argv.slice(0, end < 0 ? argv.length : end).includes("--json");
 }
 
-/** The program with all of its commands; completion reads them as well. */
-export function build(io: CliIo): Command {
+/** The parser has said by itself what is wrong, or shown a page, unless `pages` holds it for an object. */
+function endOfParsing({ code, exitCode, message }: CommanderError, pages: string | undefined, io: CliIo): number {
+  const end = exitCode === 0 ? 0 : MISUSED;
+  if (pages === undefined) return end;
+  if (end !== 0) {
+    const told = code === "commander.help" ? "name a command" : harmless(message.replace(/^error: /, ""));
+    io.err(troubleLine({ reason: "MISUSED", exitCode: end, message: told }));
+  } else io.out(`${JSON.stringify(code === "commander.version" ? { version: pages.trim() } : { help: pages })}\n`);
+  return end;
+}
+
+/** The program with all of its commands; completion reads them as well. `page` takes help, and what is wrong with a line. */
+export function build(io: CliIo, page?: (text: string) => void): Command {
   const program = new Command("maestro")
     .description("Plans, dispatches, governs and explains work for fleets of executors.")
     .version(version)
     .option("--server <url>", `the server's wide port (MAESTRO_URL; ${DEFAULT_SERVER})`)
     .option("--api-key <key>", "API key (MAESTRO_API_KEY)")
-    .option("--json", "results as JSON, one object a line")
+    .option("--json", "answers and errors as JSON, one object a line")
     .option("--quiet", "say only what was asked for and what went wrong")
     .exitOverride()
     .configureHelp({ formatHelp: manualPage, showGlobalOptions: true })
     .configureOutput({
-      writeOut: io.out,
+      writeOut: page ?? io.out,
       // What was typed is said again, whatever it holds.
-      writeErr: (text) => io.err(text.split("\n").map(harmless).join("\n")),
+      writeErr: (text) => (page ?? io.err)(text.split("\n").map(harmless).join("\n")),
       getOutHelpWidth: () => helpWidth(io.columns),
       getErrHelpWidth: () => helpWidth(io.columns),
     })

@@ -17,6 +17,8 @@ export interface Context {
   readonly quiet: boolean;
   readonly server: string;
   readonly apiKey: string | undefined;
+  /** Says something on the way, of which the answer holds nothing: a line for people, an object for programs. */
+  readonly notice: (text: string, more?: Readonly<Record<string, unknown>>) => void;
   /** Runs with a client, and closes its connection. */
   readonly withClient: <T>(use: (client: ServerClient) => Promise<T>) => Promise<T>;
 }
@@ -33,6 +35,8 @@ export function contextOf(io: CliIo, flags: GlobalFlags, server?: string): Conte
     quiet: flags.quiet ?? false,
     server: at,
     apiKey,
+    notice: (text, more) =>
+      io.err(flags.json === true ? `${JSON.stringify({ notice: text, ...more })}\n` : `${text}\n`),
     withClient: async (use) => {
       // Only who asks a server pays for loading what it takes.
       const { connectTo } = await import("./client.ts");

@@ -1,5 +1,6 @@
 // The help of a command as a manual page: name, synopsis, description, arguments, options, examples, exit codes.
 import type { Command, Help, Option } from "commander";
+import { EXIT_CODES } from "./io.ts";
 import type { Example } from "./registrar.ts";
 import { textOf } from "./registrar.ts";
 
@@ -11,12 +12,6 @@ const START: readonly Example[] = [
 ];
 /** Defaults that say nothing. */
 const NOTHING = / \(default: (""|\[\])\)$/;
-const EXIT_CODES = [
-  ["0", "done"],
-  ["1", "failed, or refused by the server"],
-  ["2", "a wrong command or file"],
-  ["130", "interrupted"],
-] as const;
 
 export function helpWidth(columns: number): number {
   return Math.min(columns, WIDEST);
@@ -53,7 +48,7 @@ export function manualPage(command: Command, helper: Help): string {
     ),
     ...section(
       "EXIT CODES",
-      EXIT_CODES.map(([code, what]) => item(code, what)),
+      EXIT_CODES.map(([code, what]) => item(String(code), what)),
     ),
   ].join("\n");
 }

@@ -14,18 +14,39 @@ export interface CliIo {
   readonly signal: AbortSignal;
 }
 
+/** What programs are told of an end besides its words. */
+export interface EndDetails {
+  /** Such as `NOT_FOUND`; else that of the exit code. */
+  readonly reason?: string;
+  /** Everything that is wrong with a file. */
+  readonly mistakes?: readonly object[];
+}
+
 /** Ends a command with that exit code; the message, if any, was meant for people. */
 export class CommandEnd extends Error {
   override readonly name = "CommandEnd";
   readonly exitCode: number;
-  constructor(exitCode: number, message = "") {
+  readonly details: EndDetails;
+  constructor(exitCode: number, message = "", details: EndDetails = {}) {
     super(message);
     this.exitCode = exitCode;
+    this.details = details;
   }
 }
 
-/** Exit codes: the work failed or was refused; the command or its file is wrong. */
 export const FAILED = 1;
 export const MISUSED = 2;
-/** As shells say it of a command that was ended by an interrupt. */
+export const UNREACHABLE = 3;
+/** As shells say it of a command that was ended by an interrupt, and of one whose reader went away. */
 export const INTERRUPTED = 130;
+export const CLOSED_PIPE = 141;
+
+/** Every exit code, and when it is: for help, and for the README. */
+export const EXIT_CODES = [
+  [0, "done"],
+  [FAILED, "failed, or refused by the server"],
+  [MISUSED, "a wrong command or file"],
+  [UNREACHABLE, "no server answers"],
+  [INTERRUPTED, "interrupted"],
+  [CLOSED_PIPE, "whoever read the output stopped reading"],
+] as const;

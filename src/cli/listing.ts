@@ -34,7 +34,7 @@ export function addLimit(command: Command): Command {
 export async function showList<D extends DescMessage>(
   { schema, page, head, row, none }: Listing<D>,
   { limit, all = false }: ListFlags,
-  { io, json, quiet }: Context,
+  { io, json, quiet, notice }: Context,
 ): Promise<void> {
   const most = all ? Infinity : limit;
   const rows: (readonly string[])[] = [];
@@ -52,5 +52,6 @@ export async function showList<D extends DescMessage>(
     pageToken = wanted.length < items.length ? pageToken || "more" : nextPageToken;
   } while (pageToken !== "" && count < most);
   if (!json) io.out(count === 0 ? `${none}\n` : `${table(head, rows, io.columns)}\n`);
-  if (pageToken !== "" && !quiet) io.err(`more follow after these ${count}: --limit or --all shows them\n`);
+  if (pageToken !== "" && !quiet)
+    notice(`more follow after these ${count}: --limit or --all shows them`, { more: true });
 }

@@ -1,5 +1,5 @@
-// A plan file as a patch of the plan that runs: what it would change, in words, and its commit. Not here: whether there is a
-// plan to patch, see commands/apply.ts and commands/replan.ts.
+// A plan file as a change of the plan that runs: what it would change, in words, and its commit. Not here: changes that are too
+// large for one call (staging.ts), and whether there is a plan to change, see commands/apply.ts and commands/replan.ts.
 import { create, equals } from "@bufbuild/protobuf";
 import { BudgetSchema } from "../../gen/maestro/v1/amounts_pb.ts";
 import { ConstraintsSchema } from "../../gen/maestro/v1/goal_pb.ts";
@@ -10,11 +10,20 @@ import type { ReplanGraphResponse } from "../../gen/maestro/v1/maestro_service_p
 import type { StepDefinition } from "../../gen/maestro/v1/step_pb.ts";
 import type { ServerClient } from "./client.ts";
 import type { Requests } from "./plan-file/requests.ts";
+import { pages } from "./refine.ts";
 import { reasonOf } from "./refusal.ts";
+import { sameStep } from "./same-step.ts";
+import { stage } from "./staging.ts";
+import type { NewLimits, Staged } from "./staging.ts";
 import { table } from "./table.ts";
 import { msOf, spanText, word } from "./words.ts";
 
-export interface Patch {
+/** The contract's bound of one call, on removed keys as well. */
+const MOST_STEPS = 2_000;
+/** Shown; the server tells no more than these either. */
+const MOST_ROWS = 1_000;
+
+interface Patch {
   readonly planId: string;
   readonly upsert: StepDefinition[];
   readonly remove: string[];
@@ -23,23 +32,52 @@ export interface Patch {
   readonly constraints?: Constraints;
 }
 
-/** The patch that makes the active version what the file says. */
-export async function patchOf(
+/** What a file would change, and how it is done. */
+export interface Trial extends Staged {
+  readonly limitsChanged: boolean;
+  /** Whether anything would change at all. */
+  readonly changes: boolean;
+}
+
+/** Asks the server what it would change to make the active version what the file says. Throws a refusal when the plan has ended. */
+export async function trialOf(
+  client: ServerClient,
+  goal: Goal,
+  requests: Requests,
+  reason: string,
+  signal: AbortSignal,
+): Promise<Trial> {
+  const { patch, limitsChanged } = await patchOf(client, goal, requests, reason, signal);
+  const small = pages(patch.upsert).length <= 1 && patch.remove.length <= MOST_STEPS;
+  const { seen, commit } = small
+    ? await tryPatch(client, patch, signal)
+    : await stage(client, goal, requests, limitsOf(patch), signal);
+  return { seen, commit, limitsChanged, changes: differs(seen.summary) || limitsChanged };
+}
+
+async function tryPatch(client: ServerClient, patch: Patch, signal: AbortSignal): Promise<Staged> {
+  const seen = await client.maestro.replanGraph({ ...patch, dryRun: true }, { signal });
+  return { seen, commit: () => commitPatch(client, patch, seen.plan?.revision ?? 0n, signal) };
+}
+
+/** All of the file's steps while one call takes them, so that a refusal counts as the file does; else those that are not as they were. */
+async function patchOf(
   client: ServerClient,
   { goalId, planId, activeVersion, spec }: Goal,
   { goal, steps }: Requests,
   reason: string,
   signal: AbortSignal,
 ): Promise<{ readonly patch: Patch; readonly limitsChanged: boolean }> {
+  const before = await definitions(client, goalId, activeVersion, signal);
   const kept = new Set(steps.map(({ key }) => key));
-  const remove = (await stepKeys(client, goalId, activeVersion, signal)).filter((key) => !kept.has(key));
+  const upsert = pages(steps).length <= 1 ? [...steps] : steps.filter((step) => !sameStep(before.get(step.key), step));
   const { version: active } = await client.graphs.getGraph({ goalId, version: activeVersion }, { signal });
   const limits = active?.constraints ?? spec?.constraints;
   const limitsChanged = !equals(ConstraintsSchema, plainLimits(goal.constraints), plainLimits(limits));
   const patch = {
     planId,
-    upsert: [...steps],
-    remove,
+    upsert,
+    remove: [...before.keys()].filter((key) => !kept.has(key)),
     expectedActiveVersion: activeVersion,
     reason,
     ...(limitsChanged && { constraints: goal.constraints ?? create(ConstraintsSchema) }),
@@ -47,8 +85,12 @@ export async function patchOf(
   return { patch, limitsChanged };
 }
 
+function limitsOf({ planId, expectedActiveVersion, reason, constraints }: Patch): NewLimits {
+  return { planId, expectedActiveVersion, reason, ...(constraints !== undefined && { constraints }) };
+}
+
 /** Commits what a dry run showed, or what it has become since. */
-export async function commitPatch(
+async function commitPatch(
   client: ServerClient,
   patch: Patch,
   expectedRevision: bigint,
@@ -75,13 +117,18 @@ function plainLimits(limits: Constraints | undefined): Constraints {
   });
 }
 
-async function stepKeys(client: ServerClient, goalId: string, version: number, signal: AbortSignal): Promise<string[]> {
-  const keys: string[] = [];
+async function definitions(
+  client: ServerClient,
+  goalId: string,
+  version: number,
+  signal: AbortSignal,
+): Promise<Map<string, StepDefinition>> {
+  const found = new Map<string, StepDefinition>();
   for (let pageToken = ""; ;) {
     const page = await client.graphs.listGraphSteps({ goalId, version, pageSize: 1000, pageToken }, { signal });
-    keys.push(...page.steps.flatMap(({ definition }) => definition?.key ?? []));
+    for (const { definition } of page.steps) if (definition !== undefined) found.set(definition.key, definition);
     pageToken = page.nextPageToken;
-    if (pageToken === "") return keys;
+    if (pageToken === "") return found;
   }
 }
 
@@ -92,11 +139,13 @@ export function differs(summary: DiffSummary | undefined): boolean {
 }
 
 export function diffText(summary: DiffSummary | undefined, steps: readonly StepDifference[], columns: number): string {
-  const rows = steps.map(({ key, fields, fate }) => [
-    key,
-    word(StepFateSchema, fate),
-    fields.map(({ path, beforeJson, afterJson }) => `${path}: ${beforeJson || "—"} → ${afterJson || "—"}`).join("; "),
-  ]);
+  const rows = steps
+    .slice(0, MOST_ROWS)
+    .map(({ key, fields, fate }) => [
+      key,
+      word(StepFateSchema, fate),
+      fields.map(({ path, beforeJson, afterJson }) => `${path}: ${beforeJson || "—"} → ${afterJson || "—"}`).join("; "),
+    ]);
   const span =
     summary === undefined
       ? ""
@@ -105,5 +154,8 @@ export function diffText(summary: DiffSummary | undefined, steps: readonly StepD
     summary === undefined
       ? ""
       : `${summary.reused} reused, ${summary.rerun} to run again, ${summary.stopped} to stop, ${summary.compensated} to undo`;
-  return `${table(["STEP", "BECOMES", "WHAT CHANGED"], rows, columns)}\n${span}; ${counts}`;
+  const { addedSteps = 0, removedSteps = 0, changedSteps = 0 } = summary ?? {};
+  const left = addedSteps + removedSteps + changedSteps - rows.length;
+  const more = left > 0 ? `… and ${left} more steps\n` : "";
+  return `${table(["STEP", "BECOMES", "WHAT CHANGED"], rows, columns)}\n${more}${span}; ${counts}`;
 }

@@ -19,31 +19,32 @@ export async function refine(
   client: ServerClient,
   goalId: string | undefined,
   requests: Requests,
+  signal?: AbortSignal,
 ): Promise<GraphVersion> {
+  const options = signal === undefined ? {} : { signal };
   const [first = [], ...rest] = pages(requests.steps);
-  const begun = await client.maestro.refineGoal({
-    target:
-      goalId === undefined
-        ? { case: "newGoal", value: { charter: requests.charterName, spec: requests.goal } }
-        : { case: "goalId", value: goalId },
-    steps: first,
-    open: rest.length > 0,
-    idempotencyKey: client.newKey(),
-  });
+  const target =
+    goalId === undefined
+      ? { case: "newGoal" as const, value: { charter: requests.charterName, spec: requests.goal } }
+      : { case: "goalId" as const, value: goalId };
+  const begun = await client.maestro.refineGoal(
+    { target, steps: first, open: rest.length > 0, idempotencyKey: client.newKey() },
+    options,
+  );
   if (begun.version === undefined) throw new Error("the server refined nothing");
   if (rest.length === 0) return begun.version;
   const { goalId: id, version } = begun.version;
   for (const steps of rest)
-    await client.graphs.addSteps({ goalId: id, version, steps, idempotencyKey: client.newKey() });
-  const done = await client.maestro.refineGoal({
-    target: { case: "goalId", value: id },
-    version,
-    idempotencyKey: client.newKey(),
-  });
+    await client.graphs.addSteps({ goalId: id, version, steps, idempotencyKey: client.newKey() }, options);
+  const done = await client.maestro.refineGoal(
+    { target: { case: "goalId", value: id }, version, idempotencyKey: client.newKey() },
+    options,
+  );
   return done.version ?? begun.version;
 }
 
-function pages(steps: readonly StepDefinition[]): StepDefinition[][] {
+/** Steps in as many calls as they need. */
+export function pages(steps: readonly StepDefinition[]): StepDefinition[][] {
   const result: StepDefinition[][] = [];
   let bytes = PAGE_BYTES;
   for (const step of steps) {

@@ -1,8 +1,12 @@
 // Refusals for people: why, what is wrong where, what would help, who can lift it, and where it is recorded.
+import { toJson } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { LifterSchema, RefusalReasonSchema, RefusalSchema, StageSchema } from "../../gen/maestro/v1/refusal_pb.ts";
 import type { Refusal } from "../../gen/maestro/v1/refusal_pb.ts";
+import { RefusedByServer } from "../executor/executor.ts";
+import { FAILED, UNREACHABLE } from "./io.ts";
 import { harmless } from "./table.ts";
+import type { Trouble } from "./trouble.ts";
 import { msOf, spanText, word } from "./words.ts";
 
 /** The refusal that a failed call carries, if it carries one. */
@@ -40,10 +44,39 @@ export function describeError(error: unknown, url: string): string {
   const refusal = refusalOf(error);
   if (refusal !== undefined) return describeRefusal(refusal);
   if (!(error instanceof ConnectError)) return error instanceof Error ? error.message : String(error);
-  if (error.code === Code.Unavailable || isConnectionTrouble(error)) {
+  if (isUnanswered(error)) {
     return `no server answers at ${url}: ${harmless(error.rawMessage)}\n  start one with \`maestro serve\`, or name another with --server or MAESTRO_URL`;
   }
   return `${Code[error.code]}: ${harmless(error.rawMessage)}`;
+}
+
+/** Anything that was thrown by a command that asked `url`. */
+export function troubleOf(error: unknown, url: string): Trouble {
+  if (error instanceof RefusedByServer) {
+    const { message, remedy, reason } = error;
+    const help = remedy === "" ? "" : `\n  what would help: ${remedy}`;
+    return { reason, exitCode: FAILED, message: `the server refused this executor: ${message}${help}` };
+  }
+  const message = describeError(error, url);
+  if (isUnanswered(error)) return { reason: "UNREACHABLE", exitCode: UNREACHABLE, message };
+  const found = refusalOf(error);
+  if (found === undefined) return { reason: wordOf(error), exitCode: FAILED, message };
+  const refusal = toJson(RefusalSchema, found, { useProtoFieldName: true });
+  return { reason: word(RefusalReasonSchema, found.reason), exitCode: FAILED, message, refusal };
+}
+
+/** Trouble of a store or an engine has a word of its own, and so has a call that no refusal came with. */
+function wordOf(error: unknown): string {
+  if (error instanceof ConnectError) return Code[error.code].replaceAll(/(?<=[a-z])(?=[A-Z])/g, "_").toUpperCase();
+  if (error instanceof Error && "reason" in error && typeof error.reason === "string")
+    return error.reason.replaceAll("-", "_").toUpperCase();
+  return "FAILED";
+}
+
+/** Whether no server answered at all. */
+function isUnanswered(error: unknown): boolean {
+  if (!(error instanceof ConnectError) || refusalOf(error) !== undefined) return false;
+  return error.code === Code.Unavailable || isConnectionTrouble(error);
 }
 
 function isConnectionTrouble(error: ConnectError): boolean {

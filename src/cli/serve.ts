@@ -10,6 +10,8 @@ import type { CliIo } from "./io.ts";
 export interface ServeFlags {
   readonly settings: ConfigSources["flags"];
   readonly configFile?: string;
+  /** The ready line as an object. */
+  readonly json?: boolean;
 }
 
 /** Serves until it is told to end, and drains; a database that ends by itself ends it as well. */
@@ -20,7 +22,9 @@ export async function serve(flags: ServeFlags, io: CliIo): Promise<void> {
     ? "an API key is needed"
     : "an API key is needed and there is none: set MAESTRO_BOOTSTRAP_KEY to make the first";
   const who = app.principal === "" ? needed : `org ${app.org}, caller ${app.principal}`;
-  io.out(`maestro ready on ${app.wideUrl} (gRPC ${app.grpcUrl}), ${who}, engine ${app.engine}\n`);
+  const { wideUrl: url, grpcUrl: grpc_url, org, principal, engine } = app;
+  if (flags.json === true) io.out(`${JSON.stringify({ ready: { url, grpc_url, engine, org, principal } })}\n`);
+  else io.out(`maestro ready on ${app.wideUrl} (gRPC ${app.grpcUrl}), ${who}, engine ${app.engine}\n`);
   const reason = await Promise.race([app.failed, toldToEnd(io.signal)]);
   await app.close();
   if (reason !== "") throw new CommandEnd(FAILED, reason);

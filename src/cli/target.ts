@@ -71,10 +71,12 @@ export async function keyOf(client: ServerClient, text: string, signal: AbortSig
 }
 
 function absent(message: string): CommandEnd {
-  return new CommandEnd(FAILED, `maestro: ${harmless(message)}`);
+  return new CommandEnd(FAILED, `maestro: ${harmless(message)}`, { reason: "NOT_FOUND" });
 }
 
 function ambiguous(message: string, lines: readonly string[], more: boolean): CommandEnd {
   const count = more ? `more than ${lines.length}` : String(lines.length);
-  return new CommandEnd(MISUSED, [`maestro: ${count} ${message}`, ...lines].map(harmless).join("\n"));
+  return new CommandEnd(MISUSED, [`maestro: ${count} ${message}`, ...lines].map(harmless).join("\n"), {
+    reason: "AMBIGUOUS",
+  });
 }

@@ -161,10 +161,10 @@ describe("the command", () => {
     expect(out).toBe("");
   });
 
-  test("says how to start a server when none answers: exit code 1", async () => {
+  test("says how to start a server when none answers: exit code 3", async () => {
     const { code, err } = await run(["--server", "127.0.0.1:1", "watch", "plan_x"]);
     expect(err).toMatch(/no server answers at 127\.0\.0\.1:1.*\n.*maestro serve/);
-    expect(code).toBe(1);
+    expect(code).toBe(3);
   });
 
   test("prints help and version on standard output: exit code 0", async () => {

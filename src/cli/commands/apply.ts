@@ -3,13 +3,15 @@
 import { create, equals } from "@bufbuild/protobuf";
 import { GoalSpecSchema, GoalState } from "../../../gen/maestro/v1/goal_pb.ts";
 import type { Goal, GoalSpec } from "../../../gen/maestro/v1/goal_pb.ts";
+import { GraphVersionSchema } from "../../../gen/maestro/v1/graph_pb.ts";
+import { CommitGraphResponseSchema, ReplanGraphResponseSchema } from "../../../gen/maestro/v1/maestro_service_pb.ts";
 import { PlanSchema, PlanState, PlanStateSchema } from "../../../gen/maestro/v1/plan_pb.ts";
 import type { Plan } from "../../../gen/maestro/v1/plan_pb.ts";
 import type { ServerClient } from "../client.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
 import { CommandEnd, FAILED, INTERRUPTED } from "../io.ts";
-import { commitPatch, differs, diffText, patchOf } from "../patch.ts";
+import { diffText, trialOf } from "../patch.ts";
 import type { Requests } from "../plan-file/requests.ts";
 import { howToAnswer } from "../questions.ts";
 import { planTable, refine } from "../refine.ts";
@@ -51,7 +53,12 @@ export async function applyRequests(
 ): Promise<Plan | undefined> {
   return await context.withClient(async (client) => {
     const applied = await converge(client, requests, flags, context);
-    if (applied === undefined || flags.detach === true) return undefined;
+    if (applied === undefined) return undefined;
+    if (flags.detach === true || flags.dryRun === true) {
+      const { plan } = await client.plans.getPlan({ planId: applied.planId }, { signal: context.io.signal });
+      if (context.json && plan !== undefined) context.io.out(jsonLine(PlanSchema, plan));
+      return undefined;
+    }
     return await awaitEnd(client, applied, flags, context);
   });
 }
@@ -134,17 +141,22 @@ async function begin(
 ): Promise<Applied | undefined> {
   const version = await refine(client, goal?.goalId, requests);
   if (!context.json && !context.quiet) context.io.out(`${await planTable(client, version, context.io)}\n`);
-  if (flags.dryRun === true) return undefined;
-  const { plan, approvalId } = await client.maestro.commitGraph({
+  if (flags.dryRun === true) {
+    if (context.json) context.io.out(jsonLine(GraphVersionSchema, version));
+    return undefined;
+  }
+  const committed = await client.maestro.commitGraph({
     goalId: version.goalId,
     version: version.version,
     expectedActiveVersion: 0,
     acceptLate: flags.acceptLate ?? false,
     idempotencyKey: client.newKey(),
   });
+  const { plan, approvalId } = committed;
   const planId = plan?.planId ?? version.planId;
   if (approvalId !== "") {
     // Until then there is nothing to watch.
+    if (context.json) context.io.out(jsonLine(CommitGraphResponseSchema, committed));
     say(context, `${planId} waits for ratification: ${approvalId}`);
     say(context, howToAnswer(approvalId, client.url));
     return undefined;
@@ -161,26 +173,31 @@ async function replan(
   context: Context,
 ): Promise<Applied | undefined> {
   const { planId } = goal;
-  const { patch, limitsChanged } = await patchOf(client, goal, requests, "the plan file changed", context.io.signal);
-  const trial = await client.maestro.replanGraph({ ...patch, dryRun: true }).catch((error: unknown) => {
-    // A plan that has ended cannot be re-planned: the changed file is a new goal.
-    if (reasonOf(error) === "STATE_CONFLICT") return undefined;
-    throw error;
-  });
+  const trial = await trialOf(client, goal, requests, "the plan file changed", context.io.signal).catch(
+    (error: unknown) => {
+      // A plan that has ended cannot be re-planned: the changed file is a new goal.
+      if (reasonOf(error) === "STATE_CONFLICT") return undefined;
+      throw error;
+    },
+  );
   if (trial === undefined) {
     say(context, `${planId} has ended; this is a new goal`);
     return begin(client, undefined, requests, flags, context);
   }
-  if (!differs(trial.summary) && !limitsChanged) {
+  if (!trial.changes) {
     const { plan } = await client.plans.getPlan({ planId });
     const failed = plan?.state === PlanState.FAILED || plan?.state === PlanState.CANCELLED;
     const again = failed ? `, ${word(PlanStateSchema, plan.state)}; --again begins a new goal` : "";
     say(context, `nothing changed: ${planId} stays as it is${again}`);
     return { planId, how: "found" };
   }
-  if (!context.json && !context.quiet) context.io.out(`${diffText(trial.summary, trial.steps, context.io.columns)}\n`);
-  if (flags.dryRun === true) return undefined;
-  const done = await commitPatch(client, patch, trial.plan?.revision ?? 0n, context.io.signal);
+  if (!context.json && !context.quiet)
+    context.io.out(`${diffText(trial.seen.summary, trial.seen.steps, context.io.columns)}\n`);
+  if (flags.dryRun === true) {
+    if (context.json) context.io.out(jsonLine(ReplanGraphResponseSchema, trial.seen));
+    return undefined;
+  }
+  const done = await trial.commit();
   const version = `version ${done.version?.version ?? 0}`;
   if (done.approvalId === "") say(context, `re-planned ${planId} to ${version}`);
   else
@@ -218,7 +235,9 @@ export async function reportEnd(client: ServerClient, plan: Plan, context: Conte
     return;
   }
   const told = await failures(client, plan.planId, io.signal);
-  throw new CommandEnd(FAILED, [...told, endLine(plan)].join("\n"));
+  throw new CommandEnd(FAILED, [...told, endLine(plan)].join("\n"), {
+    reason: `PLAN_${word(PlanStateSchema, plan.state)}`,
+  });
 }
 
 function say({ io, json, quiet }: Context, text: string): void {

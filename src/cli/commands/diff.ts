@@ -8,7 +8,7 @@ import type { ServerClient } from "../client.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
 import { CommandEnd, FAILED, MISUSED } from "../io.ts";
-import { differs, diffText, patchOf } from "../patch.ts";
+import { differs, diffText, trialOf } from "../patch.ts";
 import { harmless } from "../table.ts";
 import { goalOf } from "../target.ts";
 import { readRequests, warn } from "./validate.ts";
@@ -37,15 +37,13 @@ export async function diff(
     const goal = await goalOf(client, named, io.signal);
     if (file === undefined || read === undefined) return versions(client, goal, from, to, context);
     warn(file, read.warnings, context);
-    const { patch, limitsChanged } = await patchOf(client, goal, read.requests, "", io.signal);
-    const trial = await client.maestro.replanGraph({ ...patch, dryRun: true }, { signal: io.signal });
-    const changed = differs(trial.summary) || limitsChanged;
-    if (context.json) io.out(jsonLine(ReplanGraphResponseSchema, trial));
+    const { seen, changes, limitsChanged } = await trialOf(client, goal, read.requests, "", io.signal);
+    if (context.json) io.out(jsonLine(ReplanGraphResponseSchema, seen));
     else if (!context.quiet) {
-      const text = `${diffText(trial.summary, trial.steps, io.columns)}${limitsChanged ? "\nlimits change" : ""}`;
-      io.out(changed ? `${text}\n` : "no difference\n");
+      const text = `${diffText(seen.summary, seen.steps, io.columns)}${limitsChanged ? "\nlimits change" : ""}`;
+      io.out(changes ? `${text}\n` : "no difference\n");
     }
-    return changed;
+    return changes;
   });
   if (differ && flags.exitCode === true) throw new CommandEnd(FAILED);
 }

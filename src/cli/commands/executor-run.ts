@@ -57,7 +57,7 @@ function addressOf(server: string): Address {
 }
 
 /** Id of the credential's org, when it is among those named; a server that is away is waited for. */
-async function ownOrg(named: readonly string[], { withClient, io, server }: Context): Promise<string> {
+async function ownOrg(named: readonly string[], { withClient, io, server, notice }: Context): Promise<string> {
   const org = await withClient(async (client) => {
     for (let told = false; ;) {
       try {
@@ -66,7 +66,7 @@ async function ownOrg(named: readonly string[], { withClient, io, server }: Cont
         const away =
           error instanceof ConnectError && error.code === Code.Unavailable && refusalOf(error)?.retryable !== false;
         if (!away || io.signal.aborted) throw error;
-        if (!told) io.err(`waiting for ${server}\n`);
+        if (!told) notice(`waiting for ${server}`);
         told = true;
         await wait(500, undefined, { signal: io.signal });
       }

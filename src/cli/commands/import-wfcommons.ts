@@ -113,13 +113,17 @@ function contentOf(file: string): string {
 }
 
 function refused(file: string, mistakes: readonly string[]): CommandEnd {
-  return new CommandEnd(MISUSED, mistakes.map((mistake) => harmless(`${file}: ${mistake}`)).join("\n"));
+  return new CommandEnd(MISUSED, mistakes.map((mistake) => harmless(`${file}: ${mistake}`)).join("\n"), {
+    reason: "INVALID_FILE",
+    mistakes: mistakes.map((message) => ({ message })),
+  });
 }
 
-function writePlan(out: string, plan: ImportedPlan, file: string, { io }: Context): void {
-  const text = out.endsWith(".json")
-    ? `${JSON.stringify(plan, null, 2)}\n`
-    : stringify(plan, { lineWidth: 0, aliasDuplicateObjects: false });
+function writePlan(out: string, plan: ImportedPlan, file: string, { io, json }: Context): void {
+  const text =
+    out.endsWith(".json") || (json && out === "-")
+      ? `${JSON.stringify(plan, null, 2)}\n`
+      : stringify(plan, { lineWidth: 0, aliasDuplicateObjects: false });
   if (out === "-") return io.out(text);
   try {
     writeFileSync(out, text, { flag: "wx" });

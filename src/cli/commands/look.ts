@@ -72,14 +72,14 @@ export async function logs(
   named: string,
   step: string,
   follow: boolean,
-  { io, json, quiet, withClient }: Context,
+  { io, json, quiet, notice, withClient }: Context,
 ): Promise<void> {
   await withClient(async (client) => {
     const planId = await planIdOf(client, named, io.signal);
     try {
       for await (const told of followLines(client, planId, step, follow, io.signal)) {
-        if (told.broken !== undefined && !quiet) io.err(`the stream broke (${harmless(told.broken)}); resuming\n`);
-        if (told.dropped > 0n && !json) io.err(`… ${told.dropped} lines dropped\n`);
+        if (told.broken !== undefined && !quiet) notice(`the stream broke (${harmless(told.broken)}); resuming`);
+        if (told.dropped > 0n) notice(`… ${told.dropped} lines dropped`, { dropped: Number(told.dropped) });
         for (const line of told.lines) {
           if (json) io.out(jsonLine(LogLineSchema, line));
           else io.out(`${harmless(line.text)}\n`);

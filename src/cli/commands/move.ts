@@ -7,7 +7,7 @@ import { exportFrom, importInto } from "../../app-move.ts";
 import type { Moved, MoveOptions, Place, Sink } from "../../app-move.ts";
 import { readConfig } from "../../config.ts";
 import type { Context } from "../context.ts";
-import { CommandEnd, INTERRUPTED, MISUSED } from "../io.ts";
+import { CLOSED_PIPE, CommandEnd, INTERRUPTED, MISUSED } from "../io.ts";
 import type { CliIo } from "../io.ts";
 
 export interface PlaceFlags {
@@ -28,7 +28,11 @@ export async function exportInstallation(flags: ExportFlags, context: Context): 
   const place = placeOf(flags, io);
   if (flags.out === "-") {
     if (io.terminal) throw new CommandEnd(MISUSED, "an export is not for terminals; name a file with --out");
-    const moved = await exportFrom(place, toStandardOutput, flags.force ?? false, optionsOf(context));
+    const moved = await exportFrom(place, toStandardOutput, flags.force ?? false, optionsOf(context)).catch(
+      (error: unknown) => {
+        throw process.stdout.errored === null ? error : closedPipe();
+      },
+    );
     if (!context.quiet) io.err(summary("exported", moved, "to standard output", context.json));
     return;
   }
@@ -65,9 +69,9 @@ function placeOf({ config, ...flags }: PlaceFlags, io: CliIo): Place {
   return folder ? { ...read.config, databaseUrl: null, directUrl: null } : read.config;
 }
 
-function optionsOf({ io, json, quiet }: Context): MoveOptions {
+function optionsOf({ io, json, quiet, notice }: Context): MoveOptions {
   return {
-    onWarning: (text) => io.err(`warning: ${text}\n`),
+    onWarning: (text) => notice(`warning: ${text}`),
     onTable: (name, { rows, sha256 }) => {
       if (!quiet && !json && rows > 0) io.err(`${name}  ${rows} rows  ${sha256.slice(0, 12)}\n`);
     },
@@ -122,5 +126,18 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 async function toStandardOutput(bytes: Uint8Array): Promise<void> {
-  if (!process.stdout.write(bytes)) await once(process.stdout, "drain");
+  const { stdout } = process;
+  // What is written to a stream that broke is taken, and never drained.
+  if (stdout.destroyed || stdout.errored !== null) throw closedPipe();
+  if (stdout.write(bytes)) return;
+  await once(stdout, "drain").catch(() => {
+    throw closedPipe();
+  });
+}
+
+function closedPipe(): CommandEnd {
+  return new CommandEnd(
+    CLOSED_PIPE,
+    "the reader went away before the end: what it has of the export cannot be imported",
+  );
 }

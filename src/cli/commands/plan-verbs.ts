@@ -44,10 +44,24 @@ export const cancelPlan =
   ({ plans }, request, options) =>
     plans.cancelPlan({ ...request, compensate }, options);
 
-export const retryStep: StepCall = ({ steps }, request, options) => steps.retryStep(request, options);
-export const holdStep: StepCall = ({ steps }, request, options) => steps.holdStep(request, options);
-export const releaseStep: StepCall = ({ steps }, request, options) => steps.releaseStep(request, options);
-export const skipStep: StepCall = ({ steps }, request, options) => steps.skipStep(request, options);
+/** Calls by the number of the row that is meant; zero for none in particular. */
+type StepCallOfRow = (ordinal: number) => StepCall;
+export const retryStep: StepCallOfRow =
+  (ordinal) =>
+  ({ steps }, request, options) =>
+    steps.retryStep({ ...request, ordinal }, options);
+export const holdStep: StepCallOfRow =
+  () =>
+  ({ steps }, request, options) =>
+    steps.holdStep(request, options);
+export const releaseStep: StepCallOfRow =
+  () =>
+  ({ steps }, request, options) =>
+    steps.releaseStep(request, options);
+export const skipStep: StepCallOfRow =
+  () =>
+  ({ steps }, request, options) =>
+    steps.skipStep(request, options);
 
 export async function actOnPlan(
   call: PlanCall,

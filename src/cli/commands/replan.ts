@@ -3,7 +3,7 @@
 import { ReplanGraphResponseSchema } from "../../../gen/maestro/v1/maestro_service_pb.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
-import { commitPatch, differs, diffText, patchOf } from "../patch.ts";
+import { diffText, trialOf } from "../patch.ts";
 import { howToAnswer } from "../questions.ts";
 import { harmless } from "../table.ts";
 import { goalOf } from "../target.ts";
@@ -18,26 +18,24 @@ export interface ReplanFlags {
 export async function replan(named: string, file: string, flags: ReplanFlags, context: Context): Promise<void> {
   const { requests, warnings } = readRequests(file);
   warn(file, warnings, context);
-  const { io, json, quiet, withClient } = context;
+  const { io, json, quiet, notice, withClient } = context;
   const say = (text: string): void => {
     if (!json && !quiet) io.out(`${text}\n`);
   };
   await withClient(async (client) => {
     const goal = await goalOf(client, named, io.signal);
     if (!sameGoal(goal, requests.goal) && !quiet)
-      io.err(`${harmless(`${file}: the goal of ${goal.planId} stays as it is; steps and limits are taken`)}\n`);
-    const { patch, limitsChanged } = await patchOf(client, goal, requests, flags.reason, io.signal);
-    const trial = await client.maestro.replanGraph({ ...patch, dryRun: true }, { signal: io.signal });
-    const changes = differs(trial.summary) || limitsChanged;
-    if (changes) say(diffText(trial.summary, trial.steps, io.columns));
+      notice(harmless(`${file}: the goal of ${goal.planId} stays as it is; steps and limits are taken`));
+    const { seen, changes, commit } = await trialOf(client, goal, requests, flags.reason, io.signal);
+    if (changes) say(diffText(seen.summary, seen.steps, io.columns));
     else say(`nothing changed: ${goal.planId} stays as it is`);
-    if (changes && trial.staleSteps.length > 0)
-      say(harmless(`done, of what may become something else: ${trial.staleSteps.join(", ")}`));
+    if (changes && seen.staleSteps.length > 0)
+      say(harmless(`done, of what may become something else: ${seen.staleSteps.join(", ")}`));
     if (!changes || flags.dryRun === true) {
-      if (json) io.out(jsonLine(ReplanGraphResponseSchema, trial));
+      if (json) io.out(jsonLine(ReplanGraphResponseSchema, seen));
       return;
     }
-    const done = await commitPatch(client, patch, trial.plan?.revision ?? 0n, io.signal);
+    const done = await commit();
     if (json) io.out(jsonLine(ReplanGraphResponseSchema, done));
     const version = `version ${done.version?.version ?? 0}`;
     if (done.approvalId === "") return say(`re-planned ${goal.planId} to ${version}`);

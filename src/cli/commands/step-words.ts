@@ -5,7 +5,7 @@ import { create } from "@bufbuild/protobuf";
 import { SuccessSchema } from "../../../gen/maestro/v1/dispatch_pb.ts";
 import { PayloadSchema } from "../../../gen/maestro/v1/payload_pb.ts";
 import { ErrorClassSchema, FailureSchema, StepSchema, StepStateSchema } from "../../../gen/maestro/v1/step_pb.ts";
-import { RerunStepResponseSchema } from "../../../gen/maestro/v1/step_service_pb.ts";
+import { RerunOrder, RerunStepResponseSchema } from "../../../gen/maestro/v1/step_service_pb.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
 import { CommandEnd, MISUSED } from "../io.ts";
@@ -16,17 +16,19 @@ import { valueOf, word } from "../words.ts";
 export interface RerunFlags {
   readonly reason: string;
   readonly cascade?: boolean;
+  readonly atOnce?: boolean;
   readonly dryRun?: boolean;
 }
 
 export async function rerun(named: string, key: string, flags: RerunFlags, context: Context): Promise<void> {
   const { io, json, quiet, withClient } = context;
-  const { reason, cascade = false, dryRun = false } = flags;
+  const { reason, cascade = false, atOnce = false, dryRun = false } = flags;
+  const order = atOnce ? RerunOrder.AT_ONCE : RerunOrder.UNDO_FIRST;
   await withClient(async (client) => {
     const planId = await planIdOf(client, named, io.signal);
     const idempotencyKey = client.newKey();
     const told = await client.steps.rerunStep(
-      { planId, step: key, reason, cascade, dryRun, idempotencyKey },
+      { planId, step: key, reason, cascade, order, dryRun, idempotencyKey },
       { signal: io.signal },
     );
     if (json) return io.out(jsonLine(RerunStepResponseSchema, told));
@@ -36,7 +38,7 @@ export async function rerun(named: string, key: string, flags: RerunFlags, conte
     const lists = facts([
       ["runs again too", told.rerunSteps.join(", ")],
       ["stays, and is stale", told.staleSteps.join(", ")],
-      ["is undone", told.compensatedSteps.join(", ")],
+      [atOnce ? "is undone" : "is undone first", told.compensatedSteps.join(", ")],
       ["cannot be undone", told.notCompensableSteps.join(", ")],
       ["is told to stop", told.stoppedSteps.join(", ")],
     ]);
@@ -51,6 +53,7 @@ export interface ResolveFlags {
   readonly outputs?: string;
   readonly failure?: string;
   readonly class: string;
+  readonly row?: number;
 }
 
 export async function resolveStep(named: string, key: string, flags: ResolveFlags, context: Context): Promise<void> {
@@ -60,7 +63,8 @@ export async function resolveStep(named: string, key: string, flags: ResolveFlag
   const result = resultOf(flags);
   await withClient(async (client) => {
     const planId = await planIdOf(client, named, io.signal);
-    const request = { planId, step: key, reason, result, idempotencyKey: client.newKey() };
+    const ordinal = flags.row ?? 0;
+    const request = { planId, step: key, ordinal, reason, result, idempotencyKey: client.newKey() };
     const { step } = await client.steps.resolveStep(request, { signal: io.signal });
     if (step === undefined) throw new Error("the server does not say what became of the step");
     if (json) io.out(jsonLine(StepSchema, step));

@@ -39,16 +39,19 @@ export function readRequests(file: string): {
   if (!checked.ok) {
     const count = checked.mistakes.length;
     const summary = harmless(`${count} ${count === 1 ? "mistake" : "mistakes"} in ${file}`);
-    throw new CommandEnd(MISUSED, `${describeMistakes(file, checked.mistakes)}\n${summary}`);
+    throw new CommandEnd(MISUSED, `${describeMistakes(file, checked.mistakes)}\n${summary}`, {
+      reason: "INVALID_FILE",
+      mistakes: checked.mistakes,
+    });
   }
   return checked;
 }
 
 /** Told on the way, and no reason to stop. */
-export function warn(file: string, warnings: readonly Mistake[], { io, quiet }: Context): void {
+export function warn(file: string, warnings: readonly Mistake[], { quiet, notice }: Context): void {
   if (quiet || warnings.length === 0) return;
   const told = warnings.map((warning) => ({ ...warning, message: `warning: ${warning.message}` }));
-  io.err(`${describeMistakes(file, told)}\n`);
+  notice(describeMistakes(file, told), { warnings });
 }
 
 /** Devices and pipes may never end. */

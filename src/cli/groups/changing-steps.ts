@@ -13,7 +13,17 @@ const bulk = () => import("../commands/bulk.ts");
 const stepWords = () => import("../commands/step-words.ts");
 const STEPS = "key of a step of the plan, or a pattern of keys such as 'build-*'";
 
-type StepFlags = BulkFlags & { readonly state: readonly string[] };
+const RETRIES =
+  " A compensation that failed is undone again: that of an older row, which a re-plan or rerun dropped, when there is nothing else to retry " +
+  "under the key, or by its row's number; of many, with --state compensation_failed.";
+const ROW = ["--row <number>", "number of the row that is meant, of a step that has several", rowOf] as const;
+
+type StepFlags = BulkFlags & { readonly state: readonly string[]; readonly row?: number };
+
+function rowOf(typed: string): number {
+  if (!/^[1-9][0-9]{0,8}$/.test(typed)) throw new CommandEnd(MISUSED, "--row takes the number of a row");
+  return Number(typed);
+}
 
 export function addStepVerbs(registrar: Registrar): void {
   addPatternVerbs(registrar);
@@ -38,7 +48,8 @@ function addPatternVerbs({ add, context }: Registrar): void {
       arguments: { step: STEPS },
       summary,
       details:
-        "In a pattern * stands for any characters and ? for one; steps whose state does not allow it are passed over.",
+        "In a pattern * stands for any characters and ? for one; steps whose state does not allow it are passed over, and counted." +
+        (verb === "retry" ? RETRIES : ""),
       examples: [
         { line: `${verb} pack test`, what },
         { line: `${verb} pack 'build-*' --dry-run`, what: "which steps it would be" },
@@ -48,14 +59,16 @@ function addPatternVerbs({ add, context }: Registrar): void {
       .option(...REASON, "")
       .action(async (plan: string, step: string, flags: StepFlags) => {
         if (/[*?]/.test(step)) {
+          if (flags.row !== undefined) throw new CommandEnd(MISUSED, "--row is for one step");
           const { changeSteps, [many]: of } = await bulk();
           return changeSteps(of, plan, step, flags, context());
         }
         if (flags.dryRun === true || flags.state.length > 0)
           throw new CommandEnd(MISUSED, "--dry-run and --state are for a pattern of steps");
         const { actOnStep, [one]: call } = await verbs();
-        await actOnStep(call, plan, step, flags.reason, context());
+        await actOnStep(call(flags.row ?? 0), plan, step, flags.reason, context());
       });
+    if (verb === "retry") command.option(...ROW);
     addStates(command, StepStateSchema);
   }
 }
@@ -65,14 +78,16 @@ function addWords({ add, context }: Registrar): void {
     usage: "rerun <plan> <step>",
     summary: "do a step again that is done",
     details:
-      "What had not begun waits for it anew. Steps that consumed its outputs and are done, or run, stay and are named, unless they " +
-      "are to run again as well.",
+      "If it declared how its effect is undone, that comes first; should it fail, the step waits until the undoing is retried or " +
+      "resolved. What had not begun waits for the step anew. Steps that consumed its outputs and are done, or run, stay and are named, " +
+      "unless they are to run again as well.",
     examples: [
       { line: "rerun pack fetch --dry-run", what: "what would become of the other steps" },
       { line: `rerun pack fetch --cascade --reason "the mirror was stale"`, what: "with all that came of it" },
     ],
   })
     .option("--cascade", "run again as well what consumed its outputs")
+    .option("--at-once", "do not wait until the old effect is undone")
     .option("--dry-run", "only say what would become of the other steps")
     .option(...REASON, "")
     .action(async (plan: string, step: string, flags: RerunFlags) =>
@@ -83,7 +98,7 @@ function addWords({ add, context }: Registrar): void {
     summary: "say by hand what a step came to, where nobody else will",
     details:
       "For a step that waits, failed, or is leased to an executor that never answers; its lease ends. The word is final: a failure is " +
-      "not retried.",
+      "not retried. With --row, for an older row of the step that still runs or could not be undone.",
     examples: [
       {
         line: `resolve pack upload --success --outputs '{"url":"x"}' --reason "seen in the bucket"`,
@@ -103,6 +118,7 @@ function addWords({ add, context }: Registrar): void {
         .choices(wordsOf(ErrorClassSchema).map((one) => one.toLowerCase()))
         .default("permanent"),
     )
+    .option(...ROW)
     .option("--reason <text>", "why, and how it is known; needed, and kept with the record")
     .action(async (plan: string, step: string, flags: ResolveFlags) =>
       (await stepWords()).resolveStep(plan, step, flags, context()),

@@ -12,7 +12,7 @@ import { harmless } from "../table.ts";
 
 export const completion: Group = {
   heading: "SHELLS",
-  register: ({ add, io }) => {
+  register: ({ add, io, context }) => {
     add({
       usage: "completion",
       summary: "print a script that completes this command in a shell",
@@ -29,7 +29,10 @@ export const completion: Group = {
       ],
     })
       .addArgument(new Argument("<shell>", "the shell").choices(SHELLS))
-      .action((shell: Shell) => io.out(SCRIPTS[shell]));
+      .action((shell: Shell) => {
+        const script = SCRIPTS[shell];
+        io.out(context().json ? `${JSON.stringify({ shell, script })}\n` : script);
+      });
     add({
       usage: "__complete [words...]",
       summary: "say what could be typed next",

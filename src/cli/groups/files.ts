@@ -41,7 +41,7 @@ export const files: Group = {
       examples: [{ line: "schema > plan.schema.json", what: "keep it where an editor finds it" }],
     }).action(async () => {
       const { planFileSchema } = await import("../plan-file/schema.ts");
-      io.out(`${JSON.stringify(planFileSchema(), null, 2)}\n`);
+      io.out(`${JSON.stringify(planFileSchema(), null, context().json ? 0 : 2)}\n`);
     });
     addApply(registrar);
   },

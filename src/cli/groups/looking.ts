@@ -106,7 +106,8 @@ function addPlanLooks({ add, context }: Registrar): void {
     summary: "show how two versions differ, or a plan file and the active version",
     details:
       "Without versions: the active one and the one it was made from. With one: that and the active one. A plan file in place of " +
-      "`from` is compared with the active version, and what would become of each step is said. Changes nothing.",
+      "`from` is compared with the active version, and what would become of each step is said. Changes nothing of what runs; " +
+      "where more than 2,000 steps of the file differ, a version that is not committed is left behind.",
     examples: [
       { line: "diff pack", what: "what the newest re-plan changed" },
       { line: "diff pack 1 3", what: "between two versions" },

@@ -8,7 +8,7 @@ import type { Group } from "../registrar.ts";
 
 export const serving: Group = {
   heading: "SERVER",
-  register: ({ add, io }) => {
+  register: ({ add, io, context }) => {
     const serve = add({
       usage: "serve",
       summary: "run the server",
@@ -20,11 +20,11 @@ export const serving: Group = {
         { line: "serve --port 9001 --grpc-port 9002 --config maestro.yaml", what: "on others, with a settings file" },
       ],
     });
-    addSettings(serve, io);
+    addSettings(serve, io, () => context().json);
   },
 };
 
-function addSettings(command: Command, io: CliIo): void {
+function addSettings(command: Command, io: CliIo, json: () => boolean): void {
   for (const [name, { kind, env, help }] of Object.entries(SETTINGS)) {
     const flag = flagOf(name as SettingName);
     command.addOption(new Option(kind === "flag" ? flag : `${flag} <value>`, `${help} [${env}]`));
@@ -33,6 +33,6 @@ function addSettings(command: Command, io: CliIo): void {
   command.action(async ({ config, ...settings }: Record<string, unknown>) => {
     // Only who serves pays for loading the server.
     const { serve } = await import("../serve.ts");
-    await serve({ settings, ...(typeof config === "string" && { configFile: config }) }, io);
+    await serve({ settings, json: json(), ...(typeof config === "string" && { configFile: config }) }, io);
   });
 }
