@@ -8,7 +8,6 @@ import { artifactChunk } from "./operations/artifact-chunk.ts";
 import { artifactDelete } from "./operations/artifact-delete.ts";
 import { artifactFinish } from "./operations/artifact-finish.ts";
 import { artifactGet } from "./operations/artifact-get.ts";
-import { ArtifactHashes } from "./operations/artifact-hashes.ts";
 import { artifactList } from "./operations/artifact-list.ts";
 import { artifactUploadGet } from "./operations/artifact-upload-get.ts";
 import { charterDeclare } from "./operations/charter-declare.ts";
@@ -58,6 +57,7 @@ import type { ArtifactLimits } from "./domain/artifact.ts";
 import type { KeyId } from "./domain/id.ts";
 import type { HeavyWork } from "./operations/heavy-work.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
+import type { ContentStore } from "./store/ports/contents.ts";
 import type { Operations } from "./transport/handlers/operations.ts";
 
 export function allOperations(
@@ -65,17 +65,17 @@ export function allOperations(
   dispatcher: Dispatcher,
   keyEnded: (keyId: KeyId) => void,
   artifacts: ArtifactLimits,
+  contents: ContentStore,
 ): Operations {
-  const hashes = new ArtifactHashes();
   return {
     approvalDecide: approvalDecide(heavy),
     approvalGet,
     approvalList,
-    artifactAbort: artifactAbort(hashes),
+    artifactAbort: artifactAbort(contents),
     artifactBegin: artifactBegin(artifacts),
-    artifactChunk: artifactChunk(hashes),
+    artifactChunk: artifactChunk(contents),
     artifactDelete,
-    artifactFinish: artifactFinish(hashes),
+    artifactFinish: artifactFinish(contents),
     artifactGet,
     artifactList,
     artifactUploadGet,

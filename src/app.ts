@@ -14,6 +14,7 @@ import { createAccount } from "./engine/account.ts";
 import { createAdmissions } from "./engine/admissions.ts";
 import { createIdentify } from "./engine/identify.ts";
 import { createPipeline } from "./engine/pipeline.ts";
+import { createTransfers } from "./engine/transfers.ts";
 import { artifactUse } from "./operations/artifact-use.ts";
 import { sweepArtifacts } from "./operations/artifact-sweep.ts";
 import { ensureBootstrapKey } from "./operations/bootstrap-key.ts";
@@ -137,6 +138,7 @@ async function start(
     : { orgId: org.orgId, name: "local", grants: ["*"], keyId: null, untilMs: null };
   const identify = createIdentify({ platform: store.platform, clock, local });
   const admissions = createAdmissions(store, () => session.id, org.orgId);
+  const transfers = createTransfers();
   const pipeline = createPipeline({
     store,
     clock,
@@ -146,6 +148,7 @@ async function start(
     admissions,
     storeEpoch,
     account: createAccount(),
+    transfers,
     sessionId: () => session.id,
     keyLifeMs: KEY_LIFETIME_MS,
     committed: (news) => dispatcher.committed(news),
@@ -156,10 +159,8 @@ async function start(
     identify.end(keyId);
     dispatcher.keyEnded(keyId);
   };
-  const operations = allOperations(heavy, dispatcher, keyEnded, {
-    artifactBytes: config.artifactMaxBytes,
-    orgBytes: config.artifactOrgBytes,
-  });
+  const limits = { artifactBytes: config.artifactMaxBytes, orgBytes: config.artifactOrgBytes };
+  const operations = allOperations(heavy, dispatcher, keyEnded, limits, store.contents);
 
   const down = new AbortController();
   let reachable = true;
@@ -171,6 +172,7 @@ async function start(
       dispatcher,
       artifacts: artifactUse(store),
       keys: identify,
+      transfers,
       tokens: createPageTokens(installationId),
       clock,
       silenceMs: SILENCE_MS,

@@ -31,6 +31,8 @@ export interface EngineCall<Req, Res, Answer> extends AdmitCall<Req> {
   readonly operation: Operation<Req, Res>;
   readonly traceparent: string;
   readonly signal: AbortSignal;
+  /** Bytes of content that it brings; they count among those that are under way at once. */
+  readonly contentBytes?: number;
   /** A dry run stores neither its key nor its answer. */
   readonly dryRun: boolean;
   /** SHA-256 of the message without its idempotency key. */

@@ -4,6 +4,7 @@ import type { HandoverOfCall } from "../domain/plan/handover.ts";
 import type { Principal } from "../domain/principal.ts";
 import { refusal, refused } from "../domain/refusal.ts";
 import type { Decision, Refusal } from "../domain/refusal.ts";
+import type { PartPlace } from "../store/ports/contents.ts";
 import { CommitUnknownError, StoreBusyError, StoreFullError, StoreUnavailableError } from "../store/ports/store.ts";
 import type { Store, Tx } from "../store/ports/store.ts";
 import type { Clock } from "../support/clock.ts";
@@ -19,6 +20,8 @@ import { invoke } from "./invoke.ts";
 import { createLargeWorkPlaces } from "./large-work.ts";
 import type { News, OperationContext } from "./operation.ts";
 import { policy } from "./policy.ts";
+import { createTransfers } from "./transfers.ts";
+import type { Transfers } from "./transfers.ts";
 import { treaty } from "./treaty.ts";
 
 export interface PipelineOptions {
@@ -28,6 +31,8 @@ export interface PipelineOptions {
   readonly random: Random;
   readonly identify: Identify;
   readonly account: Account;
+  /** The usual bounds unless given. */
+  readonly transfers?: Transfers;
   readonly admissions: Admissions;
   /** This server's session; another one after a lapse. */
   readonly sessionId: () => SessionId;
@@ -49,10 +54,12 @@ export interface Pipeline {
   trouble<T>(work: () => Promise<Decision<T>>): Promise<Decision<T>>;
   /** A read in the caller's org, for streams that have been admitted. */
   read<T>(principal: Principal, work: (tx: Tx) => Promise<T>, signal: AbortSignal): Promise<Decision<T>>;
+  /** Bytes of content, for streams that have been admitted. */
+  content(at: PartPlace, signal: AbortSignal): Promise<Decision<Uint8Array | undefined>>;
 }
 
 export function createPipeline(options: PipelineOptions): Pipeline {
-  const { store, identify, account, admissions } = options;
+  const { store, identify, account, admissions, transfers = createTransfers() } = options;
   const placesForLargeWork = createLargeWorkPlaces();
 
   async function admit<Req>(call: AdmitCall<Req>): Promise<Decision<Admitted<Req>>> {
@@ -97,7 +104,16 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     }
     const handover = options.handover(principal.orgId);
     const largeWork = placesForLargeWork(principal.orgId, call.signal);
+    let share: (() => void) | undefined;
     try {
+      if (call.contentBytes !== undefined) {
+        const taken = await transfers.incoming(principal.orgId, call.contentBytes, call.signal);
+        if (!taken.ok) {
+          admissions.count(principal, call.method.parts[0]?.operation ?? call.method.method, taken.refusal);
+          return taken;
+        }
+        share = taken.value;
+      }
       const context: OperationContext = {
         principal,
         sessionId: options.sessionId(),
@@ -121,6 +137,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       }
       return decision;
     } finally {
+      share?.();
       largeWork.end();
       handover.end();
       place.value();
@@ -136,6 +153,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         ok: true,
         value: await store.transaction([principal.orgId], work, { signal, readOnly: true, inTurn: true }),
       })),
+    content: (at, signal) => answeringTrouble(async () => ({ ok: true, value: await store.contents.get(at, signal) })),
   };
 }
 

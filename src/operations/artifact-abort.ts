@@ -1,12 +1,12 @@
 // Gives an upload up; what was sent is swept.
 import type { Operation } from "../engine/operation.ts";
 import { dropUpload } from "./artifact-finish.ts";
-import type { ArtifactHashes } from "./artifact-hashes.ts";
 import type { ArtifactUploadRequest } from "./artifact-upload-get.ts";
 import { own } from "./artifact-view.ts";
+import type { ContentStore } from "../store/ports/contents.ts";
 import { journaled } from "./done.ts";
 
-export function artifactAbort(hashes: ArtifactHashes): Operation<ArtifactUploadRequest, null> {
+export function artifactAbort(contents: Pick<ContentStore, "forget">): Operation<ArtifactUploadRequest, null> {
   return async (tx, { uploadId }, context) => {
     const { orgId, name: actor } = context.principal;
     const account = await tx.artifacts.lockAccount(orgId);
@@ -14,7 +14,7 @@ export function artifactAbort(hashes: ArtifactHashes): Operation<ArtifactUploadR
     if (!upload.ok) return upload;
     await dropUpload(tx, upload.value, account);
     const afterCommit = (): void => {
-      hashes.forget(uploadId);
+      contents.forget(uploadId);
     };
     const body = { upload: uploadId, digest: upload.value.digest };
     return journaled(null, { kind: "artifact.abort_upload", actor, body }, { afterCommit });

@@ -2,13 +2,15 @@
 import type { Operation } from "../engine/operation.ts";
 import { chunkAt, otherChunk, UPLOAD_LIFE_MS } from "../domain/artifact.ts";
 import type { UploadId } from "../domain/id.ts";
-import { decided } from "../domain/refusal.ts";
-import type { ArtifactHashes } from "./artifact-hashes.ts";
+import { decided, notFound } from "../domain/refusal.ts";
+import type { ContentStore, Kept } from "../store/ports/contents.ts";
 import { own } from "./artifact-view.ts";
 
 export interface ArtifactChunkRequest {
   readonly uploadId: UploadId;
   readonly offset: number;
+  readonly sizeBytes: number;
+  /** Handed over to the store: gone once it was put. */
   readonly data: Uint8Array;
 }
 
@@ -16,24 +18,26 @@ export interface ArtifactChunkRequest {
 const EXTEND_MS = 60_000;
 
 export function artifactChunk(
-  hashes: ArtifactHashes,
+  contents: Pick<ContentStore, "put">,
 ): Operation<ArtifactChunkRequest, { readonly nextOffset: number }> {
-  return async (tx, { uploadId, offset, data }, context) => {
+  /** What became of the bytes of calls that are under way: a transaction that is tried again has them no more. */
+  const kept = new WeakMap<ArtifactChunkRequest, Promise<Kept>>();
+  return async (tx, request, context) => {
+    const { uploadId, offset, sizeBytes, data } = request;
     const { orgId, name } = context.principal;
-    const upload = own(await tx.artifacts.lockUpload(orgId, uploadId, "share"), name, uploadId);
+    const upload = own(await tx.artifacts.findUpload(orgId, uploadId), name, uploadId);
     if (!upload.ok) return upload;
-    const place = chunkAt(upload.value, offset, data.length);
+    const place = chunkAt(upload.value, offset, sizeBytes);
     if (!place.ok) return place;
-    const [kept, nowMs] = await Promise.all([tx.artifacts.addChunk(orgId, uploadId, place.value, data), tx.nowMs()]);
-    if (kept === "other") return otherChunk(offset);
-    const expiresMs = nowMs + UPLOAD_LIFE_MS;
+    // Durable from here on, whatever becomes of this transaction: who sends it again is told the same.
+    const at = { orgId, contentId: uploadId, place: place.value };
+    const putting = kept.get(request) ?? contents.put(at, data, context.signal);
+    kept.set(request, putting);
+    const what = await putting;
+    if (what === "gone") return notFound("upload", uploadId);
+    if (what === "other") return otherChunk(offset);
+    const expiresMs = (await tx.nowMs()) + UPLOAD_LIFE_MS;
     if (expiresMs > upload.value.expiresMs + EXTEND_MS) await tx.artifacts.extendUpload(orgId, uploadId, expiresMs);
-    return decided({
-      value: { nextOffset: offset + data.length },
-      recordId: null,
-      afterCommit: () => {
-        hashes.added(uploadId, place.value, data);
-      },
-    });
+    return decided({ value: { nextOffset: offset + sizeBytes }, recordId: null });
   };
 }

@@ -3,30 +3,37 @@ import type { Operation } from "../engine/operation.ts";
 import { chunkCount, incomplete, wrongDigest } from "../domain/artifact.ts";
 import type { ArtifactAccount, KeptArtifact, Upload } from "../domain/artifact.ts";
 import { notFound } from "../domain/refusal.ts";
+import type { ContentStore } from "../store/ports/contents.ts";
 import type { Tx } from "../store/ports/store.ts";
-import type { ArtifactHashes } from "./artifact-hashes.ts";
 import type { ArtifactUploadRequest } from "./artifact-upload-get.ts";
 import { own } from "./artifact-view.ts";
 import { journaled } from "./done.ts";
 
-export function artifactFinish(hashes: ArtifactHashes): Operation<ArtifactUploadRequest, KeptArtifact> {
+export function artifactFinish(
+  contents: Pick<ContentStore, "digest" | "forget">,
+): Operation<ArtifactUploadRequest, KeptArtifact> {
   return async (tx, { uploadId }, context) => {
     const { orgId, name: actor } = context.principal;
     const found = own(await tx.artifacts.findUpload(orgId, uploadId), actor, uploadId);
     if (!found.ok) return found;
     const upload = found.value;
     // Before anything is locked: it may take seconds. Content that the org got meanwhile needs no proof.
-    let digest = upload.digest;
+    let digest: string | undefined = upload.digest;
     if ((await tx.artifacts.find(orgId, upload.digest)) === undefined) {
       const { gaps } = await tx.artifacts.received(orgId, uploadId, chunkCount(upload));
       const [gap] = gaps;
       if (gap !== undefined) return incomplete(uploadId, gap.from * upload.chunkBytes);
-      digest = await hashes.digestOf(tx, upload);
+      digest = await contents.digest(upload, context.signal);
+      while (digest === undefined) {
+        // What takes long is asked for in parts: a transaction that says nothing for half a minute is ended by the database.
+        if ((await tx.artifacts.findUpload(orgId, uploadId)) === undefined) return notFound("upload", uploadId);
+        digest = await contents.digest(upload, context.signal);
+      }
     }
     const account = await tx.artifacts.lockAccount(orgId);
     if ((await tx.artifacts.lockUpload(orgId, uploadId, "change")) === undefined) return notFound("upload", uploadId);
     const afterCommit = (): void => {
-      hashes.forget(uploadId);
+      contents.forget(uploadId);
     };
     if (digest !== upload.digest) {
       // Kept, it could never be finished, and whoever begins anew would be told to send nothing. The refusal is its record.

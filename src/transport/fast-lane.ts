@@ -72,19 +72,23 @@ export function createFastLane(options: FastLaneOptions): FastLane {
 
 function definitionOf(routes: readonly Route[]): ServiceDefinition {
   return Object.fromEntries(
-    routes.map(({ kind, method }) => [
-      method.name,
-      {
-        path: `/${method.parent.typeName}/${method.name}`,
-        requestStream: kind === "bidi",
-        responseStream: kind !== "unary",
-        // Requests stay bytes until the handler reads them: only there can an unreadable one be refused by name.
-        requestSerialize: (bytes: Buffer) => bytes,
-        requestDeserialize: (bytes: Buffer) => bytes,
-        responseSerialize: (message: Message) => Buffer.from(toBinary(method.output, message)),
-        responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
-      },
-    ]),
+    routes.map((route) => {
+      const { kind, method } = route;
+      const encode = route.kind === "server" ? route.encode : undefined;
+      return [
+        method.name,
+        {
+          path: `/${method.parent.typeName}/${method.name}`,
+          requestStream: kind === "bidi",
+          responseStream: kind !== "unary",
+          // Requests stay bytes until the handler reads them: only there can an unreadable one be refused by name.
+          requestSerialize: (bytes: Buffer) => bytes,
+          requestDeserialize: (bytes: Buffer) => bytes,
+          responseSerialize: (message: Message) => asBuffer(encode?.(message) ?? toBinary(method.output, message)),
+          responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
+        },
+      ];
+    }),
   );
 }
 
@@ -118,7 +122,7 @@ function implementationOf(routes: readonly Route[], options: FastLaneOptions): U
               if (!request.ok) throw new RefusedError(request.refusal);
               yield* route.handle(request.value, info);
             };
-            void send(call, stream(), route.method, options);
+            void send(call, stream(), route.method, options, route.oneByOne);
           },
         ] as const;
       case "bidi":
@@ -185,13 +189,15 @@ async function send(
   messages: AsyncIterable<Message>,
   method: DescMethod,
   options: FastLaneOptions,
+  oneByOne = false,
 ): Promise<void> {
   // A stream that was cut emits an error besides its cancellation.
   call.on("error", () => undefined);
   try {
     for await (const message of messages) {
       if (call.cancelled) break;
-      if (!call.write(message)) await drained(call);
+      if (oneByOne) await written(call, message);
+      else if (!call.write(message)) await drained(call);
     }
     call.end();
   } catch (error) {
@@ -200,9 +206,20 @@ async function send(
   }
 }
 
+type Answering = ServerWritableStream<Buffer, Message> | ServerDuplexStream<Buffer, Message>;
+
 const ENDS = ["drain", "cancelled", "close", "error"] as const;
 
-function drained(call: ServerWritableStream<Buffer, Message> | ServerDuplexStream<Buffer, Message>): Promise<void> {
+function drained(call: Answering): Promise<void> {
+  return settled(call, () => undefined);
+}
+
+/** Until the reader's window has taken it: the library itself would let sixteen of them wait. */
+function written(call: Answering, message: Message): Promise<void> {
+  return settled(call, (done) => call.write(message, done));
+}
+
+function settled(call: Answering, begin: (done: () => void) => void): Promise<void> {
   const stream: EventEmitter = call;
   return new Promise((resolve) => {
     const done = (): void => {
@@ -211,7 +228,12 @@ function drained(call: ServerWritableStream<Buffer, Message> | ServerDuplexStrea
     };
     for (const event of ENDS) stream.on(event, done);
     if (call.cancelled) done();
+    else begin(done);
   });
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function statusOf(error: unknown, method: DescMethod, { onBug }: FastLaneOptions): ServerErrorResponse {

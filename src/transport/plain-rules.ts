@@ -161,6 +161,7 @@ function scalarTest(scalar: ScalarType, rules: FieldRules | undefined): Test | u
       return testBy(rulesOf(rules, "string"), STRING);
     case ScalarType.BYTES:
       return testBy(rulesOf(rules, "bytes"), {
+        minLen: (least: bigint) => (bytes) => (bytes as Uint8Array).length >= Number(least),
         maxLen: (most: bigint) => (bytes) => (bytes as Uint8Array).length <= Number(most),
       });
     case ScalarType.INT32:

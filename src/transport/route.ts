@@ -31,6 +31,10 @@ export type Route =
   | {
       readonly kind: "server";
       readonly method: DescMethodServerStreaming;
+      /** Its messages are large: the next one is asked for when the last one is on its way, so that none waits in memory. */
+      readonly oneByOne?: boolean;
+      /** Writes a message where the listener takes it from at once: until the next call. As the codec does unless given. */
+      readonly encode?: (message: Message) => Uint8Array;
       readonly handle: (request: Message, info: CallInfo) => AsyncIterable<Message>;
     }
   | {
@@ -51,6 +55,21 @@ export function server<I extends DescMessage, O extends DescMessage>(
   handle: (request: MessageShape<I>, info: CallInfo) => AsyncIterable<MessageShape<O>>,
 ): Route {
   return { kind: "server", method, handle: (request, info) => handle(request as MessageShape<I>, info) };
+}
+
+/** As `server`, for messages of a size of which no two are to wait in memory. */
+export function largeServer<I extends DescMessage, O extends DescMessage>(
+  method: DescMethodServerStreaming<I, O>,
+  handle: (request: MessageShape<I>, info: CallInfo) => AsyncIterable<MessageShape<O>>,
+  encode: (message: MessageShape<O>) => Uint8Array,
+): Route {
+  return {
+    kind: "server",
+    method,
+    oneByOne: true,
+    encode: (message) => encode(message as MessageShape<O>),
+    handle: (request, info) => handle(request as MessageShape<I>, info),
+  };
 }
 
 export function bidi<I extends DescMessage, O extends DescMessage>(

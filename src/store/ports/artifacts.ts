@@ -46,6 +46,14 @@ export interface ArtifactRepository {
   /** Adds a chunk unless there is one at its place; `other` when that has other bytes. The upload must be locked. */
   addChunk(orgId: OrgId, contentId: UploadId, place: number, data: Uint8Array): Promise<"added" | "same" | "other">;
   chunk(orgId: OrgId, contentId: UploadId, place: number): Promise<Uint8Array | undefined>;
+  /** At most `length` bytes of a chunk from `offset` on. */
+  part(
+    orgId: OrgId,
+    contentId: UploadId,
+    place: number,
+    offset: number,
+    length: number,
+  ): Promise<Uint8Array | undefined>;
   received(orgId: OrgId, contentId: UploadId, chunks: number): Promise<Received>;
   /** Deletes some chunks of content that was dropped, at most `limit`; whether that was all of it. */
   sweep(orgId: OrgId, contentId: UploadId, limit: number): Promise<boolean>;

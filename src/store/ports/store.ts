@@ -4,6 +4,7 @@ import type { ApprovalRepository } from "./approvals.ts";
 import type { ArtifactRepository } from "./artifacts.ts";
 import type { BatchStore } from "./batches.ts";
 import type { CharterRepository } from "./charters.ts";
+import type { ContentStore } from "./contents.ts";
 import type { ExecutorRepository } from "./executors.ts";
 import type { GoalRepository } from "./goals.ts";
 import type { GraphRepository } from "./graphs.ts";
@@ -48,6 +49,8 @@ export interface Store {
   readonly platform: PlatformStore;
   /** The hot path. */
   readonly batches: BatchStore;
+  /** The bytes of artifacts. */
+  readonly contents: ContentStore;
   /** Ends all connections; waits for running transactions. */
   close(): Promise<void>;
 }

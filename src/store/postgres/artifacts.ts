@@ -49,6 +49,8 @@ export const ARTIFACTS = {
   sameChunk:
     "SELECT data = decode($4, 'base64') AS same FROM maestro.artifact_chunks WHERE org_id = $1 AND content_id = $2 AND place = $3",
   chunk: "SELECT data FROM maestro.artifact_chunks WHERE org_id = $1 AND content_id = $2 AND place = $3",
+  /** Stored as it is, so that only the pages of the part are read. */
+  part: "SELECT substring(data FROM $4::integer + 1 FOR $5::integer) AS data FROM maestro.artifact_chunks WHERE org_id = $1 AND content_id = $2 AND place = $3",
   /** Of the bytes only their number is read. */
   received:
     "SELECT coalesce(sum(octet_length(data)), 0)::bigint AS bytes FROM maestro.artifact_chunks WHERE org_id = $1 AND content_id = $2",
@@ -181,6 +183,10 @@ export function createArtifactRepository({ run, send }: Session): ArtifactReposi
     },
     chunk: async (orgId, contentId, place) => {
       const [row] = await run<{ data: Uint8Array }>(ARTIFACTS.chunk, [orgId, contentId, place]);
+      return row?.data;
+    },
+    part: async (orgId, contentId, place, offset, length) => {
+      const [row] = await run<{ data: Uint8Array }>(ARTIFACTS.part, [orgId, contentId, place, offset, length]);
       return row?.data;
     },
     received: async (orgId, contentId, chunks) => {

@@ -8,6 +8,7 @@ import { AddedPlan } from "./added-plan.ts";
 import { createBatchStore } from "./batches.ts";
 import { createCharterRepository } from "./charters.ts";
 import { openClient } from "./connection.ts";
+import { openContentsApart } from "./contents-apart.ts";
 import { createExecutorRepository } from "./executors.ts";
 import { createGoalRepository } from "./goals.ts";
 import { createGraphRepository } from "./graphs.ts";
@@ -27,8 +28,8 @@ export interface StoreOptions {
   /** Straight to the server, for migrations, when `url` names a pooler. */
   readonly directUrl?: string;
   /**
-   * Most connections for operations. Batches have half as many of their own, the server's session has one and its standing
-   * scans two, so that none waits for another.
+   * Most connections for operations. Batches have half as many of their own, the server's session has one, its standing
+   * scans two and the bytes of artifacts three, so that none waits for another.
    */
   readonly poolSize?: number;
   /** False behind a pooler in transaction mode. */
@@ -44,6 +45,8 @@ export interface StoreOptions {
 const OPERATION_LOCK_MS = 3_000;
 /** How long a call may wait for its org's turn, ms. */
 const TURN_MS = 10_000;
+/** One chunk is on its way to the disk while others are read and written. */
+const CONTENT_CONNECTIONS = 3;
 
 /** Migrates the database and opens the store. Throws MigrationError or StoreUnavailableError. */
 export async function createPostgresStore(options: StoreOptions): Promise<Store> {
@@ -68,6 +71,10 @@ export function openPostgresStore(options: StoreOptions, connect = openClient): 
   const batchClient = connect({ url, poolSize: Math.max(2, half), prepare, applicationName: "maestro batches" });
   const cache = new PlanCache();
   const turns = createTurns({ each: half, waitMs: TURN_MS });
+  const contents = openContentsApart(
+    { url, poolSize: CONTENT_CONNECTIONS, prepare, lockMs: OPERATION_LOCK_MS, applicationName: "maestro contents" },
+    log,
+  );
   return {
     transaction: async (orgs, work, { signal, readOnly = false, inTurn = false } = {}) => {
       const [org] = orgs;
@@ -93,7 +100,9 @@ export function openPostgresStore(options: StoreOptions, connect = openClient): 
     },
     platform: createPlatformStore({ operations, session, scans }),
     batches: createBatchStore(batchClient, { prepare, cache, checkCache: options.checkCache ?? false }),
+    contents,
     close: async () => {
+      await contents.close();
       await Promise.all([operations, session, scans].map(({ client }) => client.end()).concat(batchClient.end()));
     },
   };

@@ -40,9 +40,11 @@ export function artifactRoutes(kit: Kit): readonly Route[] {
       request: (message, problems) => ({
         ...upload(message, problems),
         offset: Number(message.offset),
+        sizeBytes: message.data.length,
         data: message.data,
       }),
       answer: ({ nextOffset }) => ({ nextOffset: BigInt(nextOffset) }),
+      contentBytes: ({ data }) => data.length,
     }),
     operationRoute(kit, method.finishUpload, {
       operation: artifactFinish,

@@ -9,6 +9,7 @@ import type { ArtifactUse } from "../../operations/artifact-use.ts";
 import type { Identify } from "../../engine/identify.ts";
 import type { Operation } from "../../engine/operation.ts";
 import type { Pipeline } from "../../engine/pipeline.ts";
+import type { Transfers } from "../../engine/transfers.ts";
 import type { Clock } from "../../support/clock.ts";
 import { MESSAGE_LIMIT_BYTES } from "../limits.ts";
 import { noProblems } from "../mapping/problems.ts";
@@ -27,6 +28,7 @@ export interface Kit {
   readonly artifacts: ArtifactUse;
   /** Streams hold the key that they came with, and end with it. */
   readonly keys: Pick<Identify, "hold">;
+  readonly transfers: Pick<Transfers, "download" | "outgoing">;
   readonly tokens: PageTokens;
   /** Longest silence of an executor on a stream. */
   readonly silenceMs: number;
@@ -56,6 +58,8 @@ export interface UnaryParts<I extends DescMessage, O extends DescMessage, Req, R
   readonly request: (message: MessageShape<I>, problems: Problems, paging: Paging) => Req;
   readonly answer: (result: Res, message: MessageShape<I>, paging: Paging) => Fields<O>;
   readonly dryRun?: (message: MessageShape<I>) => boolean;
+  /** Bytes of content that a request brings. */
+  readonly contentBytes?: (message: MessageShape<I>) => number;
   /** What is kept of an answer for a repeat of the call; all of it unless given. */
   readonly keep?: (answer: MessageShape<O>) => MessageShape<O>;
 }
@@ -87,6 +91,7 @@ export function operationRoute<I extends DescMessage, O extends DescMessage, Req
       operation: parts.operation,
       traceparent: info.traceparent,
       signal: info.signal,
+      ...(parts.contentBytes === undefined ? {} : { contentBytes: parts.contentBytes(message) }),
       dryRun: parts.dryRun?.(message) ?? false,
       bodyDigest: () =>
         createHash("sha256")

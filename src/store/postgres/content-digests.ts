@@ -2,10 +2,7 @@
 // the store when the upload is finished. Not here: chunks.
 import { createHash } from "node:crypto";
 import type { Hash } from "node:crypto";
-import { chunkCount } from "../domain/artifact.ts";
-import type { Upload } from "../domain/artifact.ts";
-import type { UploadId } from "../domain/id.ts";
-import type { Tx } from "../store/ports/store.ts";
+import type { UploadId } from "../../domain/id.ts";
 
 /** Uploads that are kept in mind; of more, the one that has rested longest is read again. */
 const KEPT = 1_024;
@@ -16,7 +13,7 @@ interface Progress {
   chunks: number;
 }
 
-export class ArtifactHashes {
+export class ContentDigests {
   readonly #progress = new Map<UploadId, Progress>();
 
   /** A chunk is durable. One that comes out of order is left to be read later. */
@@ -33,18 +30,27 @@ export class ArtifactHashes {
     this.#progress.delete(uploadId);
   }
 
-  /** The digest of a complete upload. Chunks never change, so it need not be locked; a call that is cut off is gone on with by the next. */
-  async digestOf(tx: Tx, upload: Upload): Promise<string> {
-    const progress = this.#take(upload.uploadId);
+  /**
+   * The digest of so many chunks; undefined when `stop` said so before the last one. Chunks never change, so nothing need be locked;
+   * one that was cut off is gone on with by the next.
+   */
+  async of(
+    uploadId: UploadId,
+    chunks: number,
+    read: (place: number) => Promise<Uint8Array | undefined>,
+    stop: () => boolean,
+  ): Promise<string | undefined> {
+    const progress = this.#take(uploadId);
     try {
-      for (const all = chunkCount(upload); progress.chunks < all; progress.chunks += 1) {
-        const data = await tx.artifacts.chunk(upload.orgId, upload.uploadId, progress.chunks);
+      for (; progress.chunks < chunks; progress.chunks += 1) {
+        if (stop()) return undefined;
+        const data = await read(progress.chunks);
         if (data === undefined) throw new Error("a chunk of a complete upload is gone");
         progress.hash.update(data);
       }
       return `sha256:${progress.hash.copy().digest("hex")}`;
     } finally {
-      this.#keep(upload.uploadId, progress);
+      this.#keep(uploadId, progress);
     }
   }
 
