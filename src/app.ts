@@ -8,6 +8,7 @@ import { createDispatcher } from "./dispatch/create.ts";
 import { SILENCE_MS } from "./dispatch/connection.ts";
 import { KEY_LIFETIME_MS } from "./dispatch/keys.ts";
 import { ServerSession } from "./dispatch/session.ts";
+import type { Renewed } from "./dispatch/session.ts";
 import type { IdMaker, KeyId, OrgId } from "./domain/id.ts";
 import { DEFAULT_ORG } from "./domain/principal.ts";
 import { createAccount } from "./engine/account.ts";
@@ -49,7 +50,7 @@ export interface App {
   readonly org: string;
   /** Such as `embedded PostgreSQL 18`. */
   readonly engine: string;
-  /** Settles when the database ended by itself: nothing can be done any more. */
+  /** Settles when the database ended by itself, or was replaced by another installation: nothing can be done any more. */
   readonly failed: Promise<string>;
   /** Drains: no new work, goodbye to streams, answers to calls under way; then takes all apart. */
   close(): Promise<void>;
@@ -60,6 +61,8 @@ const RARE_MS = 60_000;
 /** How long open calls may take to end. */
 const GRACE_MS = 5_000;
 const PARTITION_MONTHS = 3;
+const REPLACED =
+  "another installation was put into the database, by an import or from a backup: start the server again";
 const { version: BUILD } = createRequire(import.meta.url)("maestro/package.json") as { readonly version: string };
 
 interface AppOptions {
@@ -108,7 +111,10 @@ async function start(
     checkCache,
   });
   undo.push(() => store.close());
-  const { installationId, storeEpoch } = await store.platform.installation();
+  // First of all: from here on no import takes the database for an idle one, and none was in between what is read below.
+  const session = new ServerSession(store.platform, clock, () => ids.uuid(), { address: config.host, build: BUILD });
+  const { installationId, storeEpoch } = await session.open();
+  undo.push(() => session.end());
   await store.platform.ensurePartitions(PARTITION_MONTHS);
   const org = await store.platform.ensureOrg({
     orgId: ids.uuid() as OrgId,
@@ -116,9 +122,15 @@ async function start(
     createdMs: clock.nowMs(),
   });
 
-  const session = new ServerSession(store.platform, clock, () => ids.uuid(), { address: config.host, build: BUILD });
-  await session.open();
-  const dispatcher = createDispatcher({ store, session, storeEpoch, clock, ids, random, log: say });
+  const local = config.requireAuth
+    ? null
+    : { orgId: org.orgId, name: "local", grants: ["*"], keyId: null, untilMs: null };
+  const identify = createIdentify({ platform: store.platform, clock, local });
+  const endKeys = (revoked: readonly KeyId[]): void => {
+    for (const keyId of identify.refresh(revoked)) dispatcher.keyEnded(keyId);
+  };
+  const renewed = ({ revoked }: Renewed): void => endKeys(revoked);
+  const dispatcher = createDispatcher({ store, session, storeEpoch, clock, ids, random, renewed, log: say });
   const heavy = heavyWork();
   undo.push(() => heavy.close());
   await dispatcher.start();
@@ -133,10 +145,6 @@ async function start(
     : await store.transaction([org.orgId], (tx) => tx.identity.listKeys(org.orgId, { limit: 1_000, after: null }), {
         readOnly: true,
       });
-  const local = config.requireAuth
-    ? null
-    : { orgId: org.orgId, name: "local", grants: ["*"], keyId: null, untilMs: null };
-  const identify = createIdentify({ platform: store.platform, clock, local });
   const admissions = createAdmissions(store, () => session.id, org.orgId);
   const transfers = createTransfers();
   const pipeline = createPipeline({
@@ -163,8 +171,8 @@ async function start(
   const operations = allOperations(heavy, dispatcher, keyEnded, limits, store.contents);
 
   const down = new AbortController();
-  let reachable = true;
-  const ready = (): boolean => !down.signal.aborted && reachable && session.isAlive && !dispatcher.storeIsAway();
+  const ready = (): boolean =>
+    !down.signal.aborted && session.isReached && session.isAlive && !dispatcher.storeIsAway();
   const routes = allRoutes(
     {
       pipeline,
@@ -195,13 +203,9 @@ async function start(
   const housekeeping = createLoop(
     HOUSEKEEPING_MS,
     async () => {
-      await store.platform.installation().then(
-        () => (reachable = true),
-        () => (reachable = false),
-      );
-      if (!reachable) return;
-      await admissions.flush();
-      for (const keyId of await identify.refresh()) dispatcher.keyEnded(keyId);
+      // Asks the store nothing: what other servers revoked comes with each renewal.
+      endKeys([]);
+      if (session.isReached) await admissions.flush();
     },
     onTrouble("housekeeping failed"),
   );
@@ -249,7 +253,7 @@ async function start(
     hasKeys: local !== null || keys.some((key) => key.revokedMs === null),
     org: org.name,
     engine: engine.name,
-    failed: engine.failed,
+    failed: Promise.race([engine.failed, session.replaced.then(() => REPLACED)]),
     close: () => (closing ??= close()),
   };
 }

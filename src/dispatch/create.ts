@@ -99,6 +99,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     leases,
     batcher,
     connections,
+    renewed: options.renewed,
     loseConnection: (connection, why) => {
       streams.lose(connection, why);
     },

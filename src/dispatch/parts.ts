@@ -13,7 +13,7 @@ import type { Batcher } from "./batcher.ts";
 import type { RenewalReport, Reporter } from "./dispatcher.ts";
 import type { LeaseTable } from "./leases.ts";
 import type { Listeners, Logs } from "./listeners.ts";
-import type { ServerSession } from "./session.ts";
+import type { Renewed, ServerSession } from "./session.ts";
 import type { Takers } from "./takers.ts";
 import type { DispatchUpkeep } from "./upkeep.ts";
 import type { WindowFeed } from "./window-feed.ts";
@@ -29,6 +29,8 @@ export interface DispatcherOptions {
   readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
   /** Batches under way at once. */
   readonly writers?: number;
+  /** Hears each renewal of the session. */
+  readonly renewed?: (news: Renewed) => void;
   /** The event loop's, unless given. */
   readonly timers?: Timers;
 }

@@ -2,27 +2,28 @@
 import type { OrgId, SessionId } from "../domain/id.ts";
 import type { Store } from "../store/ports/store.ts";
 import type { Batcher } from "./batcher.ts";
-import type { ServerSession } from "./session.ts";
 
 export interface SweepOptions {
   readonly store: Store;
-  readonly session: ServerSession;
   readonly batcher: Batcher;
 }
 
 /** Orgs that one scan sees: row-level security filters by the list. */
 const ORGS_EACH = 100;
 
-/** Sweeps every lapsed session but our own; one without leases is forgotten. Re-entrant: rows say what is left. */
-export async function sweepLapsed(options: SweepOptions, orgs: readonly OrgId[]): Promise<void> {
+/** Sweeps sessions that lapsed; one without leases is forgotten. Re-entrant: rows say what is left. True when something was left. */
+export async function sweepLapsed(options: SweepOptions, lapsed: readonly SessionId[]): Promise<boolean> {
   const { platform } = options.store;
-  for (const sessionId of await platform.lapsedSessions()) {
-    if (sessionId === options.session.id) continue;
+  const orgs = (await platform.orgs()).map((org) => org.orgId);
+  let remains = false;
+  for (const sessionId of lapsed) {
     let left = 0;
     for (let i = 0; i < orgs.length; i += ORGS_EACH)
       left += await sweepOrgs(options, orgs.slice(i, i + ORGS_EACH), sessionId);
     if (left === 0) await platform.forgetSession(sessionId);
+    else remains = true;
   }
+  return remains;
 }
 
 async function sweepOrgs(

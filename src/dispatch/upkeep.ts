@@ -1,7 +1,9 @@
 // The standing loops of dispatch: session, deadlines, silence, timers, sweeps of lapsed sessions. Each finds and moves
-// everything that can move, whatever event was lost. Not here: what they move (items.ts), and filling windows (window-feed.ts).
+// everything that can move, whatever event was lost; one that finds nothing is one statement. Not here: what they move (items.ts),
+// and filling windows (window-feed.ts).
 import type { ExecutorId, OrgId, SessionId } from "../domain/id.ts";
 import type { ErrorClass } from "../domain/outcome.ts";
+import type { Due } from "../store/ports/platform.ts";
 import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.ts";
 import type { Store } from "../store/ports/store.ts";
 import { alarmAt } from "../support/clock.ts";
@@ -14,7 +16,7 @@ import type { ExecutorConnection } from "./connection.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
 import type { LeaseEntry, LeaseTable } from "./leases.ts";
 import { RENEW_EVERY_MS } from "./session.ts";
-import type { ServerSession } from "./session.ts";
+import type { Renewed, ServerSession } from "./session.ts";
 import { sweepLapsed } from "./sweep.ts";
 import type { WindowFeed } from "./window-feed.ts";
 
@@ -32,6 +34,8 @@ export interface UpkeepOptions {
   readonly loseSlow: (connection: ExecutorConnection) => void;
   /** Tells the executor of a lease that is over. */
   readonly stopLease: (entry: LeaseEntry, reason: string) => void;
+  /** Hears each renewal's answer. */
+  readonly renewed?: ((news: Renewed) => void) | undefined;
   readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
@@ -39,7 +43,10 @@ export interface UpkeepOptions {
 const WATCH_MS = 250;
 /** How often the store is asked for what no event told. */
 const LOOK_MS = 5_000;
-/** A server sweeps lapsed sessions only after its executors had time to attach to it. */
+/**
+ * A server sweeps lapsed sessions only after executors had time to attach to it: when it starts, and when its own session lapsed,
+ * since whatever kept it from the store kept others from it too, and they come back as it does.
+ */
 export const SETTLE_MS = 6_000;
 /** Clocks drift apart by less between two settings of the wall clock. */
 const JUMP_MS = 1_000;
@@ -57,12 +64,15 @@ export class DispatchUpkeep {
   readonly #o: UpkeepOptions;
   readonly #keeper: LeaseKeeper;
   readonly #standing: Timer[] = [];
-  #startedMs = 0;
+  #settlesMs = 0;
   #watchedMs = 0;
   /** How far the wall clock is ahead of the monotonic one. */
   #aheadMs = 0;
   #beatMs = 0;
   #looking = false;
+  #sweeping = false;
+  /** Sessions of which the last sweep left something, and when that was. */
+  #swept: { readonly ids: ReadonlySet<SessionId>; readonly atMs: number } | undefined;
   #lookingSoon = false;
   #lookAgain = false;
   readonly #woken = new Set<OrgId>();
@@ -82,9 +92,9 @@ export class DispatchUpkeep {
 
   async start(): Promise<void> {
     const { clock, timers } = this.#o;
-    this.#startedMs = clock.monotonicMs();
-    this.#watchedMs = this.#startedMs;
-    this.#aheadMs = clock.nowMs() - this.#startedMs;
+    this.#watchedMs = clock.monotonicMs();
+    this.#settlesMs = this.#watchedMs + SETTLE_MS;
+    this.#aheadMs = clock.nowMs() - this.#watchedMs;
     this.#standing.push(
       timers.every(RENEW_EVERY_MS, () => void this.#renew()),
       timers.every(WATCH_MS, () => {
@@ -100,7 +110,7 @@ export class DispatchUpkeep {
     this.#o.feed.stop();
     for (const timer of this.#standing) timer.cancel();
     this.#forgetDue();
-    while (this.#looking || this.#renewing || this.#o.feed.isBusy) await pause(this.#o.timers, 5);
+    while (this.#looking || this.#sweeping || this.#renewing || this.#o.feed.isBusy) await pause(this.#o.timers, 5);
     await this.#o.session.end().catch(() => undefined);
   }
 
@@ -188,13 +198,16 @@ export class DispatchUpkeep {
     if (this.#renewing || this.#stopped) return;
     this.#renewing = true;
     try {
-      const anew = await this.#o.session.renew();
-      if (anew) {
+      const news = await this.#o.session.renew();
+      if (news.anew) {
         this.#o.log("session.renewed_anew", { session: this.#o.session.id });
         this.#keeper.sessionIsNew();
+        this.#settlesMs = this.#o.clock.monotonicMs() + SETTLE_MS;
       }
       this.#keeper.bringHome();
       this.#o.batcher.storeAnswers();
+      this.#o.renewed?.(news);
+      void this.#sweep(news.lapsed);
       await this.#sayGone();
     } catch (error) {
       // The session stops committing by itself, and the next tick tries again.
@@ -246,19 +259,34 @@ export class DispatchUpkeep {
     void this.look();
   }
 
+  /** Leases of servers that are gone; what a sweep left is not swept again at once, and a session that joins is. */
+  async #sweep(lapsed: readonly SessionId[]): Promise<void> {
+    const atMs = this.#o.clock.monotonicMs();
+    if (lapsed.length === 0 || atMs < this.#settlesMs || this.#sweeping || this.#stopped) return;
+    const swept = this.#swept;
+    if (swept !== undefined && atMs - swept.atMs < LOOK_MS && lapsed.every((id) => swept.ids.has(id))) return;
+    this.#sweeping = true;
+    try {
+      const remains = await sweepLapsed(this.#o, lapsed);
+      this.#swept = remains ? { ids: new Set(lapsed), atMs } : undefined;
+    } catch (error) {
+      this.#o.log("look.failed", { error: String(error) });
+    } finally {
+      this.#sweeping = false;
+    }
+  }
+
   /** Everything that waits in the store and that no event told of. */
   async look(): Promise<void> {
     if (this.#looking || this.#stopped) return;
     this.#looking = true;
     try {
-      await this.#o.feed.fillAll();
-      await this.#dueAndCascades();
-      const orgs = (await this.#o.store.platform.orgs()).map((org) => org.orgId);
-      for (let i = 0; i < orgs.length; i += 100) {
-        for (const { orgId, planId } of await this.#o.store.platform.overduePlans(orgs.slice(i, i + 100), 100))
-          this.#o.batcher.push({ kind: "overdue", orgId, planId, deferrals: 0 });
-      }
-      if (this.#o.clock.monotonicMs() - this.#startedMs >= SETTLE_MS) await sweepLapsed(this.#o, orgs);
+      const askedMs = this.#o.clock.monotonicMs();
+      const waiting = await this.#o.store.platform.waiting(this.#o.feed.orgs());
+      for (const { orgId, planId } of waiting.overdue)
+        this.#o.batcher.push({ kind: "overdue", orgId, planId, deferrals: 0 });
+      await this.#o.feed.fill(waiting.ready, askedMs);
+      await this.#bring(waiting);
     } catch (error) {
       this.#o.log("look.failed", { error: String(error) });
     } finally {
@@ -269,19 +297,25 @@ export class DispatchUpkeep {
   async #dueAndCascades(): Promise<void> {
     if (this.#stopped) return;
     try {
-      for (const { orgId, planId, ordinal } of await this.#o.store.platform.dueTimers(1_000))
-        this.#o.batcher.push({ kind: "wake", orgId, planId, deferrals: 0, ordinal });
-      for (const { orgId, planId } of await this.#o.store.platform.openCascades(100))
-        this.#o.batcher.push({ kind: "cascade", orgId, planId, deferrals: 0 });
-      const next = await this.#o.store.platform.nextTimerMs();
-      if (next === null) return;
-      // One that is due and stays due (its plan is locked, or it is set aside) is not asked for as fast as can be.
-      const nowMs = this.#o.clock.nowMs();
-      this.#pauseMs = next === this.#firstDueMs ? Math.min(this.#pauseMs * 2, LOOK_MS) : DUE_MS;
-      this.#firstDueMs = next;
-      this.expectTimer(Math.max(next, nowMs + this.#pauseMs));
+      await this.#bring(await this.#o.store.platform.due());
     } catch (error) {
       this.#o.log("look.failed", { error: String(error) });
     }
+  }
+
+  async #bring({ timerMs, nowMs: storeMs, cascades }: Due): Promise<void> {
+    const { platform } = this.#o.store;
+    if (timerMs !== null && timerMs <= storeMs)
+      for (const { orgId, planId, ordinal } of await platform.dueTimers(1_000))
+        this.#o.batcher.push({ kind: "wake", orgId, planId, deferrals: 0, ordinal });
+    if (cascades)
+      for (const { orgId, planId } of await platform.openCascades(100))
+        this.#o.batcher.push({ kind: "cascade", orgId, planId, deferrals: 0 });
+    if (timerMs === null) return;
+    // One that is due and stays due (its plan is locked, or it is set aside) is not asked for as fast as can be.
+    const nowMs = this.#o.clock.nowMs();
+    this.#pauseMs = timerMs === this.#firstDueMs ? Math.min(this.#pauseMs * 2, LOOK_MS) : DUE_MS;
+    this.#firstDueMs = timerMs;
+    this.expectTimer(Math.max(timerMs, nowMs + this.#pauseMs));
   }
 }

@@ -1,6 +1,6 @@
 // Fills windows from the store: demand classes, and ready steps that no event told of. The scan is the truth; wake-ups only
 // hurry it. Not here: when to look (upkeep.ts), and what is in a window (window.ts).
-import type { OrgId } from "../domain/id.ts";
+import type { DemandId, OrgId } from "../domain/id.ts";
 import type { Store } from "../store/ports/store.ts";
 import type { Clock } from "../support/clock.ts";
 import type { Taker, Takers } from "./takers.ts";
@@ -70,24 +70,43 @@ export class WindowFeed {
   async scan(orgs: readonly OrgId[]): Promise<void> {
     const { takers, windows, log } = this.#o;
     try {
-      for (const orgId of orgs) {
-        await this.#load(orgId);
-        windows.doubt(orgId);
-      }
+      for (const orgId of orgs) await this.#load(orgId);
     } catch (error) {
       log("look.failed", { error: String(error) });
     }
+    // In one turn: what is doubted is asked for before anything else is heard of it.
+    for (const orgId of orgs) windows.doubt(orgId);
     const wanted = new Set(orgs);
     for (const taker of takers.all()) if (wanted.has(taker.executor.orgId)) this.refillSoon(taker);
   }
 
-  /** All windows that somebody could take from, and classes that another server's commit brought or whose news was lost. */
-  async fillAll(): Promise<void> {
+  /** Whose windows somebody could take from. */
+  orgs(): readonly OrgId[] {
+    return this.#o.takers.orgs();
+  }
+
+  /**
+   * Fills the windows that somebody could take from. Only these demand classes had ready steps, by a look that began then; some
+   * may be of another server's making, and the news of others was lost.
+   */
+  async fill(ready: readonly { readonly orgId: OrgId; readonly demandId: DemandId }[], askedMs: number): Promise<void> {
     const { takers, windows } = this.#o;
-    for (const orgId of takers.orgs()) await this.#load(orgId);
-    for (const taker of takers.all())
-      if (taker.credit > 0) for (const window of taker.windows(windows)) this.#want(window);
+    const unknown = ready.filter(({ demandId }) => windows.demand(demandId) === undefined);
+    for (const orgId of new Set(unknown.map((one) => one.orgId))) await this.#load(orgId);
+    const wanted = new Set(ready.map(({ demandId }) => demandId));
+    for (const taker of takers.all()) {
+      for (const window of taker.windows(windows)) {
+        if (!wanted.has(window.demandId)) this.#nothingMore(window, askedMs);
+        else if (taker.credit > 0) this.#want(window);
+      }
+    }
     await this.#refill();
+  }
+
+  /** The store had nothing for an empty window, which so holds everything, unless it was asked for again meanwhile. */
+  #nothingMore(window: Window, askedMs: number): void {
+    const askedSince = this.#refilling || this.#hungry.has(window) || window.refilledMs >= askedMs;
+    if (window.size === 0 && !askedSince) window.incomplete = false;
   }
 
   #want(window: Window): void {

@@ -9,7 +9,7 @@ import type { Clock } from "../support/clock.ts";
 import type { Caller } from "./call.ts";
 
 export interface IdentifyOptions {
-  readonly platform: Pick<PlatformStore, "findKey" | "keysRevokedSince">;
+  readonly platform: Pick<PlatformStore, "findKey">;
   readonly clock: Clock;
   /** Who calls without a credential from this machine; null when everybody needs one. */
   readonly local: Principal | null;
@@ -21,8 +21,8 @@ export interface Identify {
   hold(principal: Principal): Held;
   /** Ends a key that was revoked here. */
   end(keyId: KeyId): void;
-  /** Ends keys that were revoked by other servers or expired; returns every one that ended since the last call. */
-  refresh(): Promise<readonly KeyId[]>;
+  /** Ends these keys, which other servers revoked, and those that expired by now; returns all that ended. */
+  refresh(revoked: readonly KeyId[]): readonly KeyId[];
 }
 
 export interface Held {
@@ -49,7 +49,6 @@ interface Remembered {
 export function createIdentify({ platform, clock, local }: IdentifyOptions): Identify {
   const remembered = new Map<string, Remembered>();
   const held = new Map<KeyId, Set<{ readonly untilMs: number; readonly control: AbortController }>>();
-  let refreshedMs = clock.nowMs();
 
   function remember(digest: string, key: ApiKey | undefined): Remembered {
     const [oldest] = remembered.keys();
@@ -121,12 +120,8 @@ export function createIdentify({ platform, clock, local }: IdentifyOptions): Ide
       };
     },
     end,
-    async refresh() {
-      const since = refreshedMs;
+    refresh(revoked) {
       const nowMs = clock.nowMs();
-      // Clocks of servers and store differ a little; seeing a revocation twice does no harm.
-      const revoked = await platform.keysRevokedSince(since - 10_000);
-      refreshedMs = nowMs;
       const expired = new Set(expiredHolds(nowMs));
       for (const [digest, { key, untilMs }] of remembered) {
         if (untilMs > nowMs) continue;

@@ -5,8 +5,10 @@ import { demandOf } from "../../src/domain/demand.ts";
 import type { OrgId } from "../../src/domain/id.ts";
 import { openClient } from "../../src/store/postgres/connection.ts";
 import { queryText } from "../../src/store/postgres/goals.ts";
+import { LOOKS } from "../../src/store/postgres/looks.ts";
 import { PLAN_LIST, STEP_VIEWS, UNFINISHED_BEFORE } from "../../src/store/postgres/plans.ts";
 import { READY_STEPS, SCANS } from "../../src/store/postgres/scans.ts";
+import { seeing } from "../../src/store/postgres/statement.ts";
 import { asAdmin } from "../support/database.ts";
 import { aStepRow } from "../support/plan.ts";
 import { aCharter, addOrg, aGoal, openStore, servers } from "../support/store.ts";
@@ -159,10 +161,27 @@ describe.each(servers())("on $name", (server) => {
     expect(nodes.some((node) => node["Node Type"] === "Sort")).toBe(false);
   });
 
-  test("overdue plans are looked for among the open ones", async () => {
-    const nodes = await planOf([orgId], SCANS.overdue, [literal(orgId), 50]);
-    expect(indexes(nodes)).toEqual(["plans_open"]);
-    expect(scanned(nodes)).toEqual([]);
+  const look = (of: keyof typeof LOOKS): string => `${seeing({ prepare: true, lockMs: 0 })}${LOOKS[of]}`;
+  const small = (names: readonly string[]): readonly string[] =>
+    names.filter((name) => !["orgs", "installation", "server_sessions"].includes(name));
+
+  test("a look at everything reads first rows, and of ready steps one for each demand class", async () => {
+    const nodes = await planOf([], look("waiting"), [literal(orgId), 50]);
+    const found = indexes(nodes);
+    for (const name of ["timers_due", "cascades_by_age", "plans_by_deadline", "steps_ready"])
+      expect(found).toContain(name);
+    expect(small(scanned(nodes))).toEqual([]);
+    expect(nodes.some((node) => node["Node Type"] === "Sort")).toBe(false);
+    const steps = nodes.filter((node) => node["Index Name"] === "steps_ready");
+    const read = steps.map((node) => Math.round((node["Actual Rows"] ?? 0) * (node["Actual Loops"] ?? 0)));
+    expect(read.reduce((sum, rows) => sum + rows, 0)).toBe(demands(orgId).length);
+    expect(small(scanned(await planOf([], look("due"), [])))).toEqual([]);
+  });
+
+  test("a renewal finds keys that were revoked by their index", async () => {
+    const nodes = await planOf([], look("renew"), [nobody, 1, 1], { dry: true });
+    expect(indexes(nodes)).toContain("api_keys_revoked");
+    expect(small(scanned(nodes))).toEqual([]);
   });
 
   test.each([

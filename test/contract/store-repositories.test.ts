@@ -112,8 +112,6 @@ describe.each(servers())("on $name", (server) => {
         ...second,
         revokedMs: 1_000,
       });
-      expect(await it.store.platform.keysRevokedSince(1_000)).toContain(second.keyId);
-      expect(await it.store.platform.keysRevokedSince(1_001)).not.toContain(second.keyId);
     });
   });
 
@@ -176,44 +174,6 @@ describe.each(servers())("on $name", (server) => {
       const found = await it.store.transaction([orgId], (tx) => tx.executors.demands(orgId));
       expect(found).toHaveLength(2);
       expect(found).toEqual(expect.arrayContaining(demands));
-    });
-  });
-
-  describe("sessions", () => {
-    const open = async (lifeMs: number): Promise<SessionId> => {
-      const session = newId() as SessionId;
-      expect(await it.store.platform.openSession(session, "host:1", "build", lifeMs)).toMatchObject({
-        sessionId: session,
-      });
-      return session;
-    };
-
-    test("a live session is renewed; one that lapsed or ended is not, and is listed until it is forgotten", async () => {
-      const [live, lapsed, ended] = [await open(60_000), await open(0), await open(60_000)];
-      await it.store.platform.endSession(ended);
-      const before = await it.store.platform.renewSession(live, 60_000);
-      const after = await it.store.platform.renewSession(live, 120_000);
-      expect(after?.expiresMs).toBeGreaterThan(before?.expiresMs ?? Infinity);
-      expect(await it.store.platform.renewSession(lapsed, 60_000)).toBeUndefined();
-      expect(await it.store.platform.renewSession(ended, 60_000)).toBeUndefined();
-      const listed = await it.store.platform.lapsedSessions();
-      expect(listed).toEqual(expect.arrayContaining([lapsed, ended]));
-      expect(listed).not.toContain(live);
-      const { orgId: own } = await addOrg(it.store);
-      const [left, stays] = [newId() as ExecutorId, newId() as ExecutorId];
-      const worker = { capabilities: [], labels: {}, slots: 1, buildId: "" };
-      await it.store.transaction([own], async (tx) => {
-        await tx.executors.register(own, left, { ...worker, name: "left" }, lapsed, 1);
-        await tx.executors.register(own, stays, { ...worker, name: "stays" }, live, 1);
-      });
-      await it.store.platform.forgetSession(lapsed);
-      await it.store.platform.forgetSession(live);
-      await it.store.transaction([own], async (tx) => {
-        expect(await tx.executors.find(own, left), "attached to nothing").toMatchObject({ sessionId: null });
-        expect(await tx.executors.find(own, stays)).toMatchObject({ sessionId: live });
-      });
-      expect(await it.store.platform.lapsedSessions()).not.toContain(lapsed);
-      expect(await it.store.platform.renewSession(live, 60_000)).toBeDefined();
     });
   });
 
@@ -360,7 +320,7 @@ describe.each(servers())("on $name", (server) => {
       expect(found[0]).toMatchObject({ ordinal: 1, fencing: 3 });
     });
 
-    test("leases, timers, cascades and overdue plans are found", async () => {
+    test("leases, timers and cascades are found", async () => {
       const { own, planId } = await fresh();
       const { orgId: stranger } = await addOrg(it.store);
       const ref = { orgId: own, planId };
@@ -369,10 +329,7 @@ describe.each(servers())("on $name", (server) => {
       const timers = await it.store.platform.dueTimers(100);
       expect(timers).toContainEqual({ ...ref, ordinal: 12, dueMs: 5 });
       expect(timers).not.toContainEqual(expect.objectContaining({ ...ref, ordinal: 13 }));
-      expect(await it.store.platform.nextTimerMs()).toBe(5);
       expect(await it.store.platform.openCascades(100)).toContainEqual(ref);
-      expect(await it.store.platform.overduePlans([own, stranger], 10)).toEqual([ref]);
-      expect(await it.store.platform.overduePlans([stranger], 10)).toEqual([]);
     });
 
     test("partitions are made ahead of time, once", async () => {

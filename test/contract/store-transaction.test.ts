@@ -9,7 +9,7 @@ import { inTransaction } from "../../src/store/postgres/transaction.ts";
 import { CommitUnknownError, StoreUnavailableError } from "../../src/store/ports/store.ts";
 import { systemRandom } from "../../src/support/random.ts";
 import { asAdmin } from "../support/database.ts";
-import { aCharter, addOrg, newId, openStore, servers } from "../support/store.ts";
+import { aCharter, addOrg, openStore, servers } from "../support/store.ts";
 import type { TestStore } from "../support/store.ts";
 
 describe.each(servers())("on $name", (server) => {
@@ -260,14 +260,6 @@ describe.each(servers())("on $name", (server) => {
     expect(discarded).toBe(1);
     await inTransaction(options, { orgs: [] }, ({ run }) => run("SELECT 1"));
     await client.end();
-  });
-
-  test("ids of the installation and its epoch are there from the start", async () => {
-    expect(await it.store.platform.installation()).toEqual({
-      installationId: expect.stringMatching(/^[0-9a-f-]{36}$/) as unknown,
-      storeEpoch: 1,
-    });
-    expect(newId()).toMatch(/^[0-9a-f-]{36}$/);
   });
 });
 

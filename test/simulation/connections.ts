@@ -133,7 +133,38 @@ export class SimulatedLane {
     }
     if (text.startsWith(SETTING)) this.#hold(statement);
     else if (text === "COMMIT" || text === "ROLLBACK") await this.#end(statement);
-    else await this.#carryOut(statement);
+    else if (this.isOpen) await this.#carryOut(statement);
+    else await this.#carryOutAlone(statement);
+  }
+
+  /** A statement that is a transaction: nothing comes between its beginning and its end, but its end has a fate like any other. */
+  async #carryOutAlone(statement: Statement): Promise<void> {
+    const settled: { answer?: unknown; trouble?: unknown } = {};
+    const inside: Statement = {
+      ...statement,
+      resolve: (answer) => (settled.answer = answer),
+      reject: (trouble) => (settled.trouble = trouble),
+    };
+    this.#queue[0] = inside;
+    const bare = { parameters: [], options: {}, asValues: false };
+    this.#prefix.push({ ...bare, text: "BEGIN", resolve: () => undefined, reject: () => undefined });
+    await this.#carryOut(inside);
+    if (this.#queue[0] === inside) {
+      // Its locks are taken: it begins again, like one that has not begun.
+      this.#queue[0] = statement;
+      await this.#real?.sql.unsafe("ROLLBACK");
+      this.#began = false;
+      return;
+    }
+    const isRefused = "trouble" in settled;
+    this.#queue.unshift({
+      ...bare,
+      text: isRefused ? "ROLLBACK" : "COMMIT",
+      resolve: () => (isRefused ? statement.reject(settled.trouble) : statement.resolve(settled.answer)),
+      reject: statement.reject,
+    });
+    const end = this.#queue[0];
+    if (end !== undefined) await this.#end(end);
   }
 
   #hold(statement: Statement): void {

@@ -81,7 +81,7 @@ export class SimulatedServer {
         identify: async ({ authorization: name }) => ({ ok: true, value: { ...principal, name } }),
         hold: () => ({ ended: new AbortController().signal, release: () => undefined }),
         end: () => undefined,
-        refresh: async () => [],
+        refresh: () => [],
       },
       admissions: createAdmissions(store, () => this.session.id, principal.orgId),
       storeEpoch: 1,

@@ -1,13 +1,13 @@
 // What the server asks of the store without an org: orgs, keys, sessions. Each call is a transaction of its own that may read
-// the platform's tables. Not here: standing scans (scans.ts), and what happens inside orgs, see the repositories.
-import { and, asc, eq, gte, isNotNull } from "drizzle-orm";
+// the platform's tables. Not here: standing looks (looks.ts) and scans (scans.ts), and what happens inside orgs, see the repositories.
+import { asc, eq } from "drizzle-orm";
 import type { OrgId, SessionId } from "../../domain/id.ts";
 import type { Org } from "../../domain/principal.ts";
-import type { PlatformStore, SessionInfo } from "../ports/platform.ts";
+import type { PlatformStore } from "../ports/platform.ts";
 import { arrayLiteral } from "./columns.ts";
 import { apiKeyOf } from "./identity.ts";
+import { createLooks } from "./looks.ts";
 import { apiKeys, orgs as orgTable } from "./schema/identity.ts";
-import { installation } from "./schema/installation.ts";
 import { createScans, ORGS_EACH } from "./scans.ts";
 import type { Platform, Within } from "./scans.ts";
 import { inTransaction } from "./transaction.ts";
@@ -33,12 +33,6 @@ export function createPlatformStore(connections: PlatformConnections): PlatformS
     inTransaction(connections.scans, { orgs: [...new Set(orgs)], readOnly: true }, work);
 
   return {
-    installation: () =>
-      on(connections.session)(async ({ db }) => {
-        const [row] = await db.select().from(installation);
-        if (row === undefined) throw new Error("the installation has no row");
-        return { installationId: row.installationId, storeEpoch: row.storeEpoch };
-      }),
     ensureOrg: (org) =>
       platform(async ({ db }) => {
         await db
@@ -55,15 +49,8 @@ export function createPlatformStore(connections: PlatformConnections): PlatformS
         const [row] = await db.select().from(apiKeys).where(eq(apiKeys.secretDigest, secretDigest));
         return row === undefined ? undefined : apiKeyOf(row);
       }),
-    keysRevokedSince: (ms) =>
-      platform(async ({ db }) => {
-        const rows = await db
-          .select({ keyId: apiKeys.keyId })
-          .from(apiKeys)
-          .where(and(isNotNull(apiKeys.revokedMs), gte(apiKeys.revokedMs, ms)));
-        return rows.map(({ keyId }) => keyId);
-      }),
-    ...sessions(on(connections.session), platform),
+    ...sessions(on(connections.session)),
+    ...createLooks(connections.session, connections.scans),
     forgetSession: async (sessionId) => {
       if (!(await isLapsed(platform, sessionId))) return;
       // Executors that were attached to it are attached to nothing; those that came back name another session.
@@ -79,37 +66,25 @@ export function createPlatformStore(connections: PlatformConnections): PlatformS
       }
       await platform(({ run }) => run("DELETE FROM maestro.server_sessions WHERE session_id = $1", [sessionId]));
     },
-    ...createScans(platform, within),
+    ...createScans(platform, within, connections.scans),
   };
 }
 
-/** Sessions live by the database's clock, so that servers need not agree on the time. */
-function sessions(
-  platform: Platform,
-  scans: Platform,
-): Pick<PlatformStore, "openSession" | "renewSession" | "endSession" | "lapsedSessions"> {
-  const info = (sessionId: SessionId, rows: readonly { readonly expires_ms: number }[]): SessionInfo | undefined =>
-    rows[0] === undefined ? undefined : { sessionId, expiresMs: rows[0].expires_ms };
+/** Sessions live by the database's clock, so that servers need not agree on the time. Their renewal is in looks.ts. */
+function sessions(platform: Platform): Pick<PlatformStore, "openSession" | "endSession"> {
   return {
     openSession: async (sessionId, address, build, lifeMs) => {
-      const rows = await platform(({ run }) =>
-        run<{ expires_ms: number }>(
-          "INSERT INTO maestro.server_sessions (session_id, address, build, started_ms, expires_ms) SELECT $1, $2, $3, t.ms, t.ms + $4 FROM maestro.clock_ms() AS t(ms) RETURNING expires_ms",
+      // In one statement with the row: an import holds both tables for itself.
+      const [raw] = await platform(({ run }) =>
+        run<{ expires_ms: number; now_ms: number; installation_id: string; store_epoch: number }>(
+          "WITH opened AS (INSERT INTO maestro.server_sessions (session_id, address, build, started_ms, expires_ms) SELECT $1, $2, $3, t.ms, t.ms + $4 FROM maestro.clock_ms() AS t(ms) " +
+            "RETURNING started_ms, expires_ms) SELECT o.expires_ms, o.started_ms AS now_ms, i.installation_id, i.store_epoch FROM opened o CROSS JOIN maestro.installation i",
           [sessionId, address, build, lifeMs],
         ),
       );
-      const opened = info(sessionId, rows);
-      if (opened === undefined) throw new Error("a session was not written");
-      return opened;
-    },
-    renewSession: async (sessionId, lifeMs) => {
-      const rows = await platform(({ run }) =>
-        run<{ expires_ms: number }>(
-          "UPDATE maestro.server_sessions SET expires_ms = t.ms + $2 FROM maestro.clock_ms() AS t(ms) WHERE session_id = $1 AND ended_ms IS NULL AND expires_ms > t.ms RETURNING expires_ms",
-          [sessionId, lifeMs],
-        ),
-      );
-      return info(sessionId, rows);
+      if (raw === undefined) throw new Error("a session was not written");
+      const installation = { installationId: raw.installation_id, storeEpoch: raw.store_epoch };
+      return { expiresMs: raw.expires_ms, nowMs: raw.now_ms, installation };
     },
     endSession: async (sessionId) => {
       await platform(({ run }) =>
@@ -118,14 +93,6 @@ function sessions(
           [sessionId],
         ),
       );
-    },
-    lapsedSessions: async () => {
-      const rows = await scans(({ run }) =>
-        run<{ session_id: string }>(
-          "SELECT session_id FROM maestro.server_sessions WHERE ended_ms IS NOT NULL OR expires_ms <= maestro.clock_ms() ORDER BY expires_ms",
-        ),
-      );
-      return rows.map((row) => row.session_id as SessionId);
     },
   };
 }

@@ -1,11 +1,10 @@
 // The standing scans: what is ready, due, overdue, or left behind by a server that is gone. Without locks; whatever they find
 // is decided on by batches. Not here: orgs, keys and sessions, see platform.ts.
-import { asc } from "drizzle-orm";
 import type { DemandId, OrgId, PlanId, PlanRef, ReadyStep, SessionId, UploadId } from "../../domain/id.ts";
 import type { ContentRef, PlatformStore } from "../ports/platform.ts";
 import { arrayLiteral } from "./columns.ts";
-import { timers } from "./schema/steps.ts";
-import type { Session } from "./transaction.ts";
+import { inOneStatement } from "./statement.ts";
+import type { Session, TransactionOptions } from "./transaction.ts";
 
 interface RawReady {
   readonly org_id: string;
@@ -39,14 +38,13 @@ export const SCANS = {
     "SELECT org_id, plan_id, ordinal, due_ms FROM maestro.timers WHERE due_ms <= (SELECT maestro.clock_ms()) ORDER BY due_ms LIMIT $1",
   /** Index: cascades_by_age, whose predicate is named. */
   cascades: "SELECT org_id, plan_id FROM maestro.cascades WHERE created_ms >= 0 ORDER BY created_ms, plan_id LIMIT $1",
-  /** Index: plans_open. */
-  overdue:
-    "SELECT org_id, plan_id FROM maestro.plans WHERE org_id = ANY($1::uuid[]) AND committed_ms IS NOT NULL AND finished_ms IS NULL AND deadline_ms <= (SELECT maestro.clock_ms()) ORDER BY deadline_ms LIMIT $2",
+  // These two go on from `seeing`, see statement.ts.
   /** Index: artifact_uploads_expiry. */
   expiredUploads:
-    "SELECT org_id, upload_id AS content_id FROM maestro.artifact_uploads WHERE expires_ms <= (SELECT maestro.clock_ms()) ORDER BY expires_ms LIMIT $1",
+    " SELECT u.org_id, u.content_id FROM see CROSS JOIN LATERAL (SELECT org_id, upload_id AS content_id FROM maestro.artifact_uploads WHERE see.platform = 'on' AND expires_ms <= (SELECT maestro.clock_ms()) ORDER BY expires_ms LIMIT $1) u",
   /** Index: artifact_waste_by_age. */
-  wastedContents: "SELECT org_id, content_id FROM maestro.artifact_waste ORDER BY since_ms LIMIT $1",
+  wastedContents:
+    " SELECT w.org_id, w.content_id FROM see CROSS JOIN LATERAL (SELECT org_id, content_id FROM maestro.artifact_waste WHERE see.platform = 'on' ORDER BY since_ms LIMIT $1) w",
 } as const;
 
 /** Orgs that one transaction sees: row-level security filters by the list. */
@@ -76,16 +74,15 @@ type Scans = Pick<
   | "readySteps"
   | "leasesOfSession"
   | "dueTimers"
-  | "nextTimerMs"
   | "openCascades"
-  | "overduePlans"
   | "dropExpiredKeys"
   | "expiredUploads"
   | "wastedContents"
   | "ensurePartitions"
 >;
 
-export function createScans(platform: Platform, within: Within): Scans {
+/** `alone` takes those that are one statement. */
+export function createScans(platform: Platform, within: Within, alone: TransactionOptions): Scans {
   const arrays = (plans: readonly { readonly orgId: OrgId; readonly planId: string }[]): [string, string] => [
     arrayLiteral(
       "uuid",
@@ -165,18 +162,8 @@ export function createScans(platform: Platform, within: Within): Scans {
       );
       return rows.map((raw) => ({ ...planRef(raw), ordinal: raw.ordinal, dueMs: raw.due_ms }));
     },
-    nextTimerMs: () =>
-      platform(async ({ db }) => {
-        const [row] = await db.select({ dueMs: timers.dueMs }).from(timers).orderBy(asc(timers.dueMs)).limit(1);
-        return row?.dueMs ?? null;
-      }),
     openCascades: async (limit) => {
       const rows = await platform(({ run }) => run<RawPlanRef>(SCANS.cascades, [limit]));
-      return rows.map(planRef);
-    },
-    overduePlans: async (orgs, limit) => {
-      if (orgs.length === 0) return [];
-      const rows = await within(orgs, ({ run }) => run<RawPlanRef>(SCANS.overdue, [arrayLiteral("uuid", orgs), limit]));
       return rows.map(planRef);
     },
     dropExpiredKeys: async (limit) => {
@@ -189,18 +176,20 @@ export function createScans(platform: Platform, within: Within): Scans {
       );
       return rows.length;
     },
-    expiredUploads: (limit) => contents(platform, SCANS.expiredUploads, limit),
-    wastedContents: (limit) => contents(platform, SCANS.wastedContents, limit),
+    expiredUploads: (limit) => contents(alone, SCANS.expiredUploads, limit),
+    wastedContents: (limit) => contents(alone, SCANS.wastedContents, limit),
     ensurePartitions: async (months) => {
-      const rows = await platform(({ run }) =>
-        run<{ made: number }>("SELECT maestro.ensure_partitions(maestro.clock_ms(), $1) AS made", [months]),
+      const rows = await inOneStatement<{ made: number }>(
+        alone,
+        " SELECT maestro.ensure_partitions(maestro.clock_ms(), $1) AS made FROM see",
+        [months],
       );
       return rows[0]?.made ?? 0;
     },
   };
 }
 
-async function contents(platform: Platform, text: string, limit: number): Promise<readonly ContentRef[]> {
-  const rows = await platform(({ run }) => run<{ org_id: string; content_id: string }>(text, [limit]));
+async function contents(alone: TransactionOptions, text: string, limit: number): Promise<readonly ContentRef[]> {
+  const rows = await inOneStatement<{ org_id: string; content_id: string }>(alone, text, [limit]);
   return rows.map((raw) => ({ orgId: raw.org_id as OrgId, contentId: raw.content_id as UploadId }));
 }

@@ -60,9 +60,18 @@ export async function inTransaction<T>(
   work: (session: Session) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T> {
+  return withTries(options, () => once(options, sight, work, signal), signal);
+}
+
+/** Meets passing trouble by trying again, and says everything else in the store's own errors. */
+export async function withTries<T>(
+  options: Pick<TransactionOptions, "log" | "random">,
+  work: () => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
   for (let tries = 0; ; tries++) {
     try {
-      return await once(options, sight, work, signal);
+      return await work();
     } catch (error) {
       if (signal?.aborted === true && !(error instanceof CommitUnknownError)) throw reasonOf(signal);
       const trouble = isLockTimeout(error)

@@ -115,11 +115,15 @@ function judgeTarget(target: readonly SchemaStep[], file: readonly SchemaStep[])
 async function load(link: Link, manifest: Manifest, options: ImportOptions): Promise<Moved> {
   const { header } = manifest;
   await see(link, []);
-  await keepServersOut(link, options);
+  await keepServersOut(link);
+  await judgeLive(link, options);
   const tables = await tablesOf(link);
   // COPY does not load tables under row-level security. It is lifted for the owner, for this transaction, and so for nobody else.
   for (const { name, forced } of tables)
     if (forced) await asOwner(link, `ALTER TABLE ${qualified(name)} NO FORCE ROW LEVEL SECURITY`);
+  // Now nobody else gets at any table. A server that began its session until then is seen here; one that does it later waits, and
+  // reads the epoch in the same statement.
+  await judgeLive(link, options);
   await judgeEmpty(link, tables);
   judgeTables(tables, manifest);
   for (const month of header.months) await makePartitions(link, month);
@@ -149,7 +153,7 @@ async function load(link: Link, manifest: Manifest, options: ImportOptions): Pro
 }
 
 /** A server that starts meanwhile waits for this lock in its migrations, and then finds what was imported. */
-async function keepServersOut(link: Link, { ignoreLive }: ImportOptions): Promise<void> {
+async function keepServersOut(link: Link): Promise<void> {
   // Our own migrations just before held it too, for as long as the server takes to notice that their connection has ended.
   for (let left = LOCK_WAIT_MS; ; left -= POLL_MS) {
     const [lock] = await link.run<{ taken: boolean }>(`SELECT pg_try_advisory_xact_lock(${MIGRATION_LOCK}) AS taken`);
@@ -161,6 +165,9 @@ async function keepServersOut(link: Link, { ignoreLive }: ImportOptions): Promis
       );
     await delay(POLL_MS);
   }
+}
+
+async function judgeLive(link: Link, { ignoreLive }: ImportOptions): Promise<void> {
   const servers = ignoreLive ? [] : await liveServers(link);
   if (servers.length > 0) {
     throw new MoveError(
