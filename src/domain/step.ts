@@ -85,14 +85,17 @@ const ENDED: ReadonlySet<StepState> = new Set([
   "COMPENSATED",
   "COMPENSATION_FAILED",
 ]);
+/** Of an effect that is to be undone: there is none, or none any more. */
+const ENDED_FOR_GOOD: ReadonlySet<StepState> = new Set(["FAILED", "REFUSED", "SKIPPED", "CANCELLED", "COMPENSATED"]);
 const NOT_BEGUN: ReadonlySet<StepState> = new Set(["PENDING", "WAITING", "AWAITING_APPROVAL", "READY", "BACKING_OFF"]);
 
 /** Ended, for the plan's count. A step that is being compensated has ended. */
 export function hasEnded(state: StepState): boolean {
   return ENDED.has(state) || state === "COMPENSATING";
 }
-/** Ended, for those that wait for it: an attempt that undoes it is none of theirs. */
+/** Ended, for those that wait for it: an attempt that undoes it is none of theirs, unless it is to be undone first. */
 export function isOver(row: StepRow): boolean {
+  if (has(row.flags, STEP_FLAGS.UNDO_FIRST)) return ENDED_FOR_GOOD.has(row.state);
   return row.undoing || hasEnded(row.state);
 }
 /** No attempt runs, and none has succeeded. */
@@ -178,6 +181,8 @@ export const STEP_FLAGS = {
   APPROVED: 32,
   /** Ready, and kept out of the ready set by the budget. */
   STARVED: 64,
+  /** Dropped, with an effect that must be undone before its successor runs, see plan/README.md. */
+  UNDO_FIRST: 128,
 } as const;
 
 export function has(flags: number, flag: number): boolean {

@@ -7,11 +7,15 @@ import type { PlanId } from "../domain/id.ts";
 import { planHasEnded } from "../domain/plan.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import type { PlanCommand } from "../domain/plan/decide.ts";
-import { decided, invalid, notFound, refused } from "../domain/refusal.ts";
+import { conflict } from "../domain/plan/verb.ts";
+import { decided, invalid, notFound } from "../domain/refusal.ts";
+import type { Refusal } from "../domain/refusal.ts";
 import type { PageRequest } from "../store/ports/paging.ts";
 import { read } from "./done.ts";
 import { oneMore, pageOf } from "./page.ts";
 import type { SortKey } from "./page.ts";
+import { PassedOverCount } from "./passed-over.ts";
+import type { PassedOver } from "./passed-over.ts";
 import { allNews, withPlan } from "./with-plan.ts";
 
 export type PlanVerb = "suspend" | "resume" | "cancel";
@@ -31,6 +35,8 @@ export interface PlanChangeResponse {
   readonly matched: number;
   /** At most 100. */
   readonly planIds: readonly PlanId[];
+  /** Those that were looked at and not changed; examples are plan ids. */
+  readonly passedOver: readonly PassedOver[];
   readonly next: SortKey | null;
 }
 
@@ -54,33 +60,43 @@ export const planChange: Operation<PlanChangeRequest, PlanChangeResponse> = asyn
   const { items, next } = pageOf(found, page, (goal) => [goal.createdMs, goal.planId]);
   // Plan rows are locked in the order of their ids, by everybody.
   const planIds = items.map(({ planId }) => planId).sort();
+  const passedOver = new PassedOverCount();
   if (dryRun) {
     const plans = await Promise.all(planIds.map((planId) => tx.plans.find(orgId, planId)));
-    const wanted = plans.flatMap((plan) => (plan !== undefined && allows(plan, verb) ? [plan.planId] : []));
-    return read({ matched: wanted.length, planIds: wanted.slice(0, SHOWN), next });
+    const wanted: PlanId[] = [];
+    for (const plan of plans) {
+      if (plan === undefined) continue;
+      const no = notMeant(plan, verb);
+      if (no === undefined) wanted.push(plan.planId);
+      else passedOver.add(no, [plan.planId]);
+    }
+    return read({
+      matched: wanted.length,
+      planIds: wanted.slice(0, SHOWN),
+      passedOver: passedOver.list(),
+      next,
+    });
   }
   const changed: PlanId[] = [];
   const news: News[] = [];
   for (const planId of planIds) {
-    const done = await withPlan(tx, context, planId, (plan) =>
-      allows(plan, verb) ? decided(commandOf(request)) : NOT_MEANT,
-    );
-    // What moved on since it was found is not among those that are meant.
-    if (!done.ok) continue;
+    const done = await withPlan(tx, context, planId, (plan) => {
+      const no = notMeant(plan, verb);
+      return no === undefined ? decided(commandOf(request)) : { ok: false, refusal: no };
+    });
+    if (!done.ok) {
+      passedOver.add(done.refusal, [planId]);
+      continue;
+    }
     changed.push(planId);
     news.push(done.value);
   }
   return decided({
-    value: { matched: changed.length, planIds: changed, next },
+    value: { matched: changed.length, planIds: changed, passedOver: passedOver.list(), next },
     recordId: null,
     ...(changed.length > 0 ? allNews(news) : {}),
   });
 };
-
-/** Never told: whoever is not meant is passed over. */
-const NOT_MEANT = refused("STATE_CONFLICT", "The plan's state does not allow the verb.", {
-  metadata: { kind: "plan", id: "", state: "" },
-});
 
 /** A plan is on its way, or suspended, only while its goal is active; one that waits for ratification may have a goal that is not yet. */
 const GOAL_STATES: Readonly<Record<PlanVerb, readonly GoalState[]>> = {
@@ -98,11 +114,24 @@ function among(states: readonly GoalState[], filter: Filter | null): Filter {
   return filter === null ? inStates : { kind: "and", terms: [inStates, filter] };
 }
 
-function allows(plan: PlanRow, verb: PlanVerb): boolean {
-  if (plan.ending !== null) return false;
-  if (verb === "suspend") return plan.state === "ACTIVE";
-  if (verb === "resume") return plan.state === "SUSPENDED";
-  return plan.state !== "UNCOMMITTED" && !planHasEnded(plan.state);
+const DONE: Readonly<Record<PlanVerb, string>> = { suspend: "suspended", resume: "resumed", cancel: "cancelled" };
+
+/** Why a plan is passed over; undefined when it is not. */
+function notMeant(plan: PlanRow, verb: PlanVerb): Refusal | undefined {
+  const may =
+    verb === "suspend"
+      ? plan.state === "ACTIVE"
+      : verb === "resume"
+        ? plan.state === "SUSPENDED"
+        : plan.state !== "UNCOMMITTED" && !planHasEnded(plan.state);
+  if (may && plan.ending === null) return undefined;
+  const explanation =
+    plan.ending !== null && !planHasEnded(plan.state)
+      ? `A plan that is ending cannot be ${DONE[verb]}.`
+      : plan.state === "UNCOMMITTED"
+        ? "Nothing was committed of it."
+        : `A plan that is ${plan.state} cannot be ${DONE[verb]}.`;
+  return conflict("plan", plan.planId, plan.state, explanation);
 }
 
 function commandOf({ verb, reason, compensate }: PlanChangeRequest): PlanCommand {

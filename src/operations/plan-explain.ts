@@ -75,13 +75,19 @@ async function surroundings(
 
 const NAMED = 3;
 
-/** What could not be undone waits for nobody, and yet somebody must look. Only a plan that is undone, or was, has any. */
+/** What could not be undone may wait for nobody, and yet somebody must look. Of current steps, only a plan that is undone, or was, has any. */
 async function notUndone(tx: Tx, { orgId, planId, state, compensate }: PlanRow): Promise<string> {
-  if (!compensate || (state !== "COMPENSATING" && !planHasEnded(state))) return "";
   const query = { states: ["COMPENSATION_FAILED" as const] };
-  const left = await tx.plans.listSteps(orgId, planId, query, { limit: NAMED + 1, after: null });
+  const some = { limit: NAMED + 1, after: null };
+  const isUndone = compensate && (state === "COMPENSATING" || planHasEnded(state));
+  const left = [
+    ...(isUndone ? await tx.plans.listSteps(orgId, planId, query, some) : []),
+    ...(await tx.plans.listDropped(orgId, planId, query, some)),
+  ];
   if (left.length === 0) return "";
-  const keys = left.slice(0, NAMED).map((view) => view.row.key);
+  const keys = left
+    .slice(0, NAMED)
+    .map(({ row }) => (row.current ? row.key : `${row.key} (row ${String(row.ordinal)})`));
   const more = left.length > NAMED ? " and more" : "";
   return `Not undone: ${keys.join(", ")}${more}; retry the compensation, or resolve it by hand.`;
 }

@@ -3,6 +3,7 @@ import type { News, Operation, OperationContext } from "../engine/operation.ts";
 import type { PlanId } from "../domain/id.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { advanced } from "../domain/plan/slice.ts";
+import { conflict } from "../domain/plan/verb.ts";
 import { decided } from "../domain/refusal.ts";
 import type { Refusal } from "../domain/refusal.ts";
 import type { StepRow, StepState } from "../domain/step.ts";
@@ -10,6 +11,8 @@ import type { PageRequest } from "../store/ports/paging.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { read } from "./done.ts";
 import type { SortKey } from "./page.ts";
+import { PassedOverCount } from "./passed-over.ts";
+import type { PassedOver } from "./passed-over.ts";
 import { keyPattern } from "./step-glob.ts";
 import { allNews, decideContext, decideIn, lockPlan, newsOf } from "./with-plan.ts";
 
@@ -26,10 +29,17 @@ export interface StepChangeRequest {
   readonly dryRun: boolean;
   readonly page: PageRequest;
 }
+export interface StepRefused {
+  readonly step: string;
+  readonly ordinal: number;
+  readonly refusal: Refusal;
+}
 export interface StepChangeResponse {
   readonly matched: number;
   readonly steps: readonly string[];
-  readonly refused: readonly { readonly step: string; readonly refusal: Refusal }[];
+  readonly refused: readonly StepRefused[];
+  /** Those that the filter named and whose state did not allow the verb; examples are keys. */
+  readonly passedOver: readonly PassedOver[];
   readonly next: SortKey | null;
 }
 
@@ -37,6 +47,7 @@ export interface StepChangeResponse {
 const LOOKED_AT = 5_000;
 const CHUNK = 500;
 const SHOWN = 100;
+const LAST_ORDINAL = 2 ** 31 - 1;
 /** A retry looks at every step of its plan: of a large one, a call tries fewer. */
 const RETRIES_TIMES_STEPS = 200_000;
 
@@ -48,9 +59,11 @@ export const stepChange: Operation<StepChangeRequest, StepChangeResponse> = asyn
   const locked = await lockPlan(tx, context, planId);
   if (!locked.ok) return locked;
   const { found, next } = await find(tx, context, request, locked.value);
-  if (dryRun) return read({ matched: found.length, steps: keysOf(found.slice(0, SHOWN)), refused: [], next });
+  const passedOver = await passOver(tx, context, request, next);
+  if (dryRun)
+    return read({ matched: found.length, steps: keysOf(found.slice(0, SHOWN)), refused: [], passedOver, next });
   const steps: string[] = [];
-  const refused: { readonly step: string; readonly refusal: Refusal }[] = [];
+  const refused: StepRefused[] = [];
   const news: News[] = [];
   const decide = await decideContext(tx, context);
   let slice = tx.plans.slice(locked.value);
@@ -67,7 +80,7 @@ export const stepChange: Operation<StepChangeRequest, StepChangeResponse> = asyn
       steps.push(key);
       news.push(newsOf(decision.value));
     } else {
-      refused.push({ step: key, refusal: decision.refusal });
+      refused.push({ step: key, ordinal, refusal: decision.refusal });
     }
   }
   await recordRefusals(
@@ -76,7 +89,7 @@ export const stepChange: Operation<StepChangeRequest, StepChangeResponse> = asyn
     verb,
     refused.map((one) => one.refusal),
   );
-  const value = { matched: steps.length + refused.length, steps, refused, next };
+  const value = { matched: steps.length + refused.length, steps, refused, passedOver, next };
   return decided({ value, recordId: null, ...(steps.length > 0 ? allNews(news) : {}) });
 };
 
@@ -95,24 +108,78 @@ async function find(
   if (states.length === 0) return { found, next: null };
   let after = request.page.after ?? (pattern.after === null ? null : [pattern.after]);
   for (let looked = 0; looked < LOOKED_AT;) {
-    const views = await tx.plans.listSteps(
-      context.principal.orgId,
-      request.planId,
-      { states },
-      { limit: CHUNK, after },
-    );
-    for (const { row } of views) {
+    const { rows, isLast } = await chunk(tx, context, request, after);
+    for (const row of rows) {
       if (pattern.isPast(row.key)) return { found, next: null };
+      // Rows under one key stay together: the token names keys.
+      if (found.length >= most && row.key !== found.at(-1)?.key) return { found, next: after };
       after = [row.key];
-      if (!pattern.matches(row.key) || !allows(row, request)) continue;
-      found.push(row);
-      if (found.length === most) return { found, next: after };
+      if (pattern.matches(row.key) && allows(row, request)) found.push(row);
     }
-    if (views.length < CHUNK) return { found, next: null };
-    looked += views.length;
+    if (isLast) return { found, next: null };
+    looked += rows.length;
   }
   return { found, next: after };
 }
+
+/** The next rows by key, all of those under a key: the current steps, and dropped rows where their compensations are asked for. */
+async function chunk(
+  tx: Tx,
+  context: OperationContext,
+  request: StepChangeRequest,
+  after: PageRequest["after"],
+): Promise<{ readonly rows: readonly StepRow[]; readonly isLast: boolean }> {
+  const { orgId } = context.principal;
+  const { planId } = request;
+  const states = statesOf(request);
+  const views = await tx.plans.listSteps(orgId, planId, { states }, { limit: CHUNK, after });
+  const rows = views.map(({ row }) => row);
+  if (!states.includes("COMPENSATION_FAILED")) return { rows, isLast: rows.length < CHUNK };
+  const query = { states: ["COMPENSATION_FAILED" as const] };
+  // After a key means after all rows under it.
+  const beyond = after === null ? null : [after[0] ?? "", LAST_ORDINAL];
+  const dropped = (await tx.plans.listDropped(orgId, planId, query, { limit: CHUNK, after: beyond })).map(
+    ({ row }) => row,
+  );
+  const ends = [rows, dropped].flatMap((list) => (list.length < CHUNK ? [] : [list.at(-1)?.key ?? ""])).sort();
+  const [end] = ends;
+  const both = [...rows, ...dropped].sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.ordinal - b.ordinal));
+  if (end === undefined) return { rows: both, isLast: true };
+  return { rows: both.filter((row) => row.key <= end), isLast: false };
+}
+
+/** Counts the steps of this page that the filter named and whose state does not allow the verb. */
+async function passOver(
+  tx: Tx,
+  context: OperationContext,
+  request: StepChangeRequest,
+  next: SortKey | null,
+): Promise<readonly PassedOver[]> {
+  const { planId, verb, states, keys, page } = request;
+  const text = (key: SortKey | null | undefined, without: string): string =>
+    typeof key?.[0] === "string" ? key[0] : without;
+  const alike = await tx.plans.countAlike(context.principal.orgId, planId, {
+    after: text(page.after, ""),
+    // Keys are letters, digits, `_` and `-`: `~` sorts after them all.
+    upTo: text(next, "~"),
+    keys,
+  });
+  const counts = new PassedOverCount();
+  for (const { state, undoing, heldBack, count, keys: examples } of alike) {
+    if ((states.length > 0 && !states.includes(state)) || allows({ state, undoing, heldBack }, request)) continue;
+    const held = verb === "hold" && heldBack ? " and held already" : verb === "release" ? " and not held" : "";
+    const why = `A step that is ${state}${held} cannot be ${DONE[verb]}.`;
+    counts.add(conflict("step", examples[0] ?? "", state, why), examples, count);
+  }
+  return counts.list();
+}
+
+const DONE: Readonly<Record<StepVerb, string>> = {
+  retry: "retried",
+  skip: "skipped",
+  hold: "held back",
+  release: "released",
+};
 
 const NOT_BEGUN: readonly StepState[] = ["PENDING", "WAITING", "AWAITING_APPROVAL", "READY", "BACKING_OFF"];
 const STATES: Readonly<Record<StepVerb, readonly StepState[]>> = {
@@ -129,7 +196,7 @@ function statesOf({ verb, states }: StepChangeRequest): readonly StepState[] {
   return may.filter((state) => states.includes(state));
 }
 
-function allows(row: StepRow, request: StepChangeRequest): boolean {
+function allows(row: Pick<StepRow, "state" | "undoing" | "heldBack">, request: StepChangeRequest): boolean {
   if (!statesOf(request).includes(row.state)) return false;
   if (request.verb === "retry") return true;
   return !row.undoing && (request.verb === "skip" || row.heldBack === (request.verb === "release"));

@@ -6,7 +6,7 @@ import type { PlanId } from "../domain/id.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import type { Replacement } from "../domain/plan/activation.ts";
 import { mayRerun, mustNotWaitInVain } from "../domain/plan/rerun.ts";
-import type { Before, RerunStory } from "../domain/plan/rerun.ts";
+import type { Before, RerunOrder, RerunStory } from "../domain/plan/rerun.ts";
 import type { PlanSlice } from "../domain/plan/slice.ts";
 import { decided, notFound, RefusedError } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
@@ -27,6 +27,7 @@ export interface StepRerunRequest {
   readonly reason: string;
   /** Runs again what consumed its outputs, and so on. */
   readonly cascade: boolean;
+  readonly order: RerunOrder;
   readonly dryRun: boolean;
 }
 export interface StepRerunResponse extends RerunStory {
@@ -75,7 +76,7 @@ async function transitionOf(
   tx: Tx,
   context: OperationContext,
   slice: PlanSlice,
-  { step, cascade }: StepRerunRequest,
+  { step, cascade, order }: StepRerunRequest,
 ): Promise<Transition> {
   const { plan } = slice;
   const graph: ComparedGraph = await loadGraph(tx, plan, plan.activeVersion);
@@ -89,6 +90,7 @@ async function transitionOf(
       nextOrdinal: plan.nextOrdinal,
       minTrust: plan.minTrust,
       staleRule: cascade ? "RERUN" : "KEEP",
+      undoFirst: order === "UNDO_FIRST",
       nowMs: await tx.nowMs(),
       before: graph,
       after: graph,
@@ -104,7 +106,7 @@ async function carryOut(
   tx: Tx,
   context: OperationContext,
   plan: PlanRow,
-  { planId, step, reason, cascade }: StepRerunRequest,
+  { planId, step, reason, cascade, order }: StepRerunRequest,
   succession: Succession,
   story: RerunStory,
 ): Promise<Decision<Done<StepRerunResponse>>> {
@@ -116,18 +118,19 @@ async function carryOut(
   const claims = plan.state === "SUSPENDED" ? [] : context.handover.reserve(readyAtOnce(plan, added));
   const wanted = new Set(claims.map(({ ordinal }) => ordinal));
   const ordinal = added.find(({ row }) => row.key === step)?.row.ordinal ?? 0;
-  const { arrivals, settled, removed, rewired } = succession;
+  const { arrivals, settled, removed, undoFirst, rewired } = succession;
   const replacement: Replacement = {
     added: added.length,
     arrivals,
     settled,
     removed,
+    undoFirst,
     rewired,
     readyAtOnce: succession.readyAtOnce,
     claims,
   };
   const known = added.map(({ row }) => row).filter((row) => wanted.has(row.ordinal) || row.ordinal === ordinal);
-  const command = { kind: "rerun" as const, ordinal, reason, cascade, replacement, story };
+  const command = { kind: "rerun" as const, ordinal, reason, cascade, order, replacement, story };
   const decision = await decideOn(tx, plan, command, await decideContext(tx, context), known);
   // Rows are written by now: a refusal here must undo them.
   if (!decision.ok) throw new RefusedError(decision.refusal);

@@ -7,7 +7,7 @@ import type { StepFate } from "../domain/graph/fate.ts";
 import type { OrgId, PlanId } from "../domain/id.ts";
 import { buildRows } from "../domain/plan/rows.ts";
 import type { BuiltEdge, BuiltStep } from "../domain/plan/rows.ts";
-import { hasEnded, hasNotBegun, isOver } from "../domain/step.ts";
+import { has, hasEnded, hasNotBegun, isOver, STEP_FLAGS } from "../domain/step.ts";
 import type { StepDefinition, StepRow } from "../domain/step.ts";
 import { judge } from "./step-fate.ts";
 import type { JudgeInput } from "./step-fate.ts";
@@ -25,6 +25,8 @@ export interface SuccessionInput extends JudgeInput {
   readonly committedMs: number | null;
   /** Every row of the plan, those of dropped steps included. */
   readonly rows: readonly StepRow[];
+  /** New rows wait until the effects of older ones under their keys are undone. */
+  readonly undoFirst?: boolean;
 }
 
 export interface Succession {
@@ -34,6 +36,8 @@ export interface Succession {
   readonly arrivals: readonly number[];
   readonly settled: readonly number[];
   readonly removed: readonly number[];
+  /** Rows whose effects must be undone before their successors run. */
+  readonly undoFirst: readonly number[];
   readonly rewired: readonly { readonly ordinal: number; readonly waitingOn: number }[];
   readonly readyAtOnce: number;
   readonly demands: readonly Demand[];
@@ -50,6 +54,7 @@ export function succeed(input: SuccessionInput): Succession {
   const byOrdinal = new Map(input.rows.map((row) => [row.ordinal, row]));
   const removed = [...current.values()].filter((row) => !judged.staying.has(row.key));
   const fresh = input.steps.filter((step) => !judged.staying.has(step.definition.key));
+  const before = predecessorsOf(fresh, input.rows, input.undoFirst ?? false);
   const built = buildRows(fresh, input.edges, {
     planId: input.planId,
     version: input.version,
@@ -59,7 +64,7 @@ export function succeed(input: SuccessionInput): Succession {
     staying: new Map(
       [...judged.staying].map(([key, row]) => [key, { ordinal: row.ordinal, ended: hasEnded(row.state) }]),
     ),
-    predecessors: predecessorsOf(fresh, input.rows),
+    predecessors: new Map([...before].map(([key, rows]) => [key, rows.map((row) => row.ordinal)])),
     open: input.planState !== "SUSPENDED",
     committedMs: input.committedMs,
   });
@@ -78,6 +83,10 @@ export function succeed(input: SuccessionInput): Succession {
     arrivals: built.arrivals,
     settled: wiring.settled,
     removed: removed.map((row) => row.ordinal),
+    undoFirst:
+      input.undoFirst === true
+        ? [...before.values()].flat().flatMap((row) => (leavesEffect(row) ? [row.ordinal] : []))
+        : [],
     rewired: wiring.rewired,
     readyAtOnce: held.filter(({ row }) => row.state === "READY").length,
     demands: demandFor.all(fresh),
@@ -120,15 +129,31 @@ function demandsOf({ orgId, minTrust }: SuccessionInput): DemandsOf {
   };
 }
 
-/** Rows under the keys of new rows whose attempts still run: the new ones wait for them. */
-function predecessorsOf(fresh: readonly GraphStep[], rows: readonly StepRow[]): ReadonlyMap<string, number> {
+/** Rows under the keys of new rows that the new ones wait for: their attempts still run, or their effects are to be undone first. */
+function predecessorsOf(
+  fresh: readonly GraphStep[],
+  rows: readonly StepRow[],
+  undoFirst: boolean,
+): ReadonlyMap<string, readonly StepRow[]> {
   const keys = new Set(fresh.map((step) => step.definition.key));
-  const found = new Map<string, number>();
+  const found = new Map<string, StepRow[]>();
   for (const row of rows) {
-    if (keys.has(row.key) && !row.undoing && (row.state === "LEASED" || row.state === "STOPPING"))
-      found.set(row.key, row.ordinal);
+    if (!keys.has(row.key)) continue;
+    const stops = !row.undoing && (row.state === "LEASED" || row.state === "STOPPING");
+    const isAwaited = has(row.flags, STEP_FLAGS.UNDO_FIRST) && !isOver(row);
+    if (!stops && !isAwaited && !(undoFirst && leavesEffect(row))) continue;
+    const list = found.get(row.key);
+    if (list === undefined) found.set(row.key, [row]);
+    else list.push(row);
   }
   return found;
+}
+
+/** Once it has no place any more, there is or may be an effect to undo. What could not be undone before waits for nobody's rerun. */
+function leavesEffect(row: StepRow): boolean {
+  if (!has(row.flags, STEP_FLAGS.COMPENSABLE)) return false;
+  if (row.undoing) return row.state === "COMPENSATING" || row.state === "LEASED" || row.state === "BACKING_OFF";
+  return row.state === "SUCCEEDED" || row.state === "LEASED" || row.state === "STOPPING";
 }
 
 /** A step that an operator holds stays held when its row is replaced. */

@@ -43,7 +43,7 @@ export interface Surroundings {
   readonly freeSlots: ReadonlyMap<string, number>;
   /** Pending ones, by ordinal. */
   readonly approvals: ReadonlyMap<number, Approval>;
-  /** Unfinished steps that a step depends on, and whether an older step under the same key still stops. */
+  /** Unfinished steps that a step depends on, and what becomes of an older one under the same key. */
   readonly before: ReadonlyMap<number, UnfinishedBefore>;
   readonly nowMs: number;
 }
@@ -119,6 +119,12 @@ function failureWord({ last }: StepView): string {
   return failure === null ? "" : ` (${failure.errorClass})`;
 }
 
+const BEFORE: Readonly<Record<NonNullable<UnfinishedBefore["predecessor"]>, string>> = {
+  STOPS: "The older step under the same key is still stopping.",
+  IS_UNDONE: "What it did before is undone first.",
+  NOT_UNDONE: "What it did before could not be undone: retry the compensation, or resolve it by hand.",
+};
+
 function pending({ row }: StepView, around: Surroundings): Cause {
   const before = around.before.get(row.ordinal);
   const { count, keys } = before ?? { count: 0, keys: [] };
@@ -130,12 +136,8 @@ function pending({ row }: StepView, around: Surroundings): Cause {
       steps: keys,
     };
   }
-  if (before?.predecessor === true)
-    return {
-      cause: "PREDECESSOR",
-      explanation: "The older step under the same key is still stopping.",
-      steps: [row.key],
-    };
+  const predecessor = before?.predecessor ?? null;
+  if (predecessor !== null) return { cause: "PREDECESSOR", explanation: BEFORE[predecessor], steps: [row.key] };
   return { cause: "DEPENDENCY", explanation: "What it waited for has ended; it moves on in a moment." };
 }
 

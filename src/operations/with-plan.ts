@@ -123,6 +123,18 @@ export async function findStep(
   return view === undefined ? notFound("step", key) : decided(view);
 }
 
+/** A row by its number, current or dropped, under the key that it should have. */
+export async function findRow(
+  tx: Tx,
+  context: OperationContext,
+  planId: PlanId,
+  key: string,
+  ordinal: number,
+): Promise<Decision<StepView>> {
+  const view = await tx.plans.findRow(context.principal.orgId, planId, ordinal);
+  return view?.row.key === key ? decided(view) : notFound("step", `${key}, row ${String(ordinal)}`);
+}
+
 export interface StepVerbRequest {
   readonly planId: PlanId;
   readonly step: string;
@@ -139,20 +151,24 @@ export async function withStep(
   return changeStep(tx, context, planId, step, (ordinal) => ({ kind, ordinal, reason }));
 }
 
-/** A command about one step, by key; answers with the step as it stands afterwards. */
+/** A command about one row of a step, the current one unless `which` finds another; answers with it as it stands afterwards. */
 export async function changeStep(
   tx: Tx,
   context: OperationContext,
   planId: PlanId,
   step: string,
   commandOf: (ordinal: number) => PlanCommand,
+  which: () => Promise<Decision<StepView>> = () => findStep(tx, context, planId, step),
 ): Promise<Decision<Done<StepView>>> {
+  let ordinal = 0;
   const done = await withPlan(tx, context, planId, async () => {
-    const view = await findStep(tx, context, planId, step);
-    return view.ok ? decided(commandOf(view.value.row.ordinal)) : view;
+    const view = await which();
+    if (!view.ok) return view;
+    ({ ordinal } = view.value.row);
+    return decided(commandOf(ordinal));
   });
   if (!done.ok) return done;
-  const after = await findStep(tx, context, planId, step);
+  const after = await findRow(tx, context, planId, step, ordinal);
   if (!after.ok) throw new Error(`step ${step} is gone after a verb on it`);
   return decided({ ...done.value, value: after.value });
 }

@@ -41,6 +41,9 @@ test("plans of the goals that flags name are counted, suspended, resumed and can
     PlanState.SUSPENDED,
     PlanState.ACTIVE,
   ]);
+  expect((await stage.here("suspend", "--label", "team=core")).out).toMatch(
+    /^suspend: 0 plans\npassed over: 2 \(plan_\w+, plan_\w+\) — A plan that is SUSPENDED cannot be suspended\.\n$/,
+  );
   const resumed = await stage.here("--json", "resume", "--filter", 'name == "one"', "--charter", "bulk");
   expect(JSON.parse(resumed.out)).toMatchObject({ matched: 1, plan_ids: [mine[0]] });
   expect(await stage.here("--quiet", "cancel", "--charter", "bulk")).toEqual({ code: 0, out: "", err: "" });
@@ -56,6 +59,9 @@ test("steps are held, released and skipped by a pattern and their state", async 
     "build-a\nbuild-b\nhold: 2 steps, had it not been a dry run\n",
   );
   expect((await stage.here("hold", "pattern", "build-?")).out).toBe("build-a\nbuild-b\nhold: 2 steps\n");
+  expect((await stage.here("hold", "pattern", "build-?")).out).toBe(
+    "hold: 0 steps\npassed over: 2 (build-a, build-b) — A step that is WAITING and held already cannot be held back.\n",
+  );
   const released = await stage.here("--json", "release", planId, "*", "--state", "waiting");
   expect(JSON.parse(released.out)).toMatchObject({ matched: 2, steps: ["build-a", "build-b"] });
   expect((await stage.here("skip", planId, "*-a")).out).toBe("build-a\ntest-a\nskip: 2 steps\n");
@@ -81,6 +87,34 @@ test("a step that is done is done again, alone or with what came of it", async (
   expect((await stage.here("rerun", "again", "absent")).err).toMatch(/^maestro: refused: NOT_FOUND — /);
 });
 
+test("a step is undone before it is done again, at once if so wanted, and what could not be undone is tried again or resolved by its row", async () => {
+  const undo = "compensation: { capability: shell, input: { run: ./undo } }";
+  const planId = await stage.begin(
+    "undone",
+    `  made: { capability: shell, input: { run: echo one }, ${undo} }\n  last: { capability: smelting, needs: [made] }\n`,
+  );
+  await expect.poll(async () => (await step(planId, "made"))?.state, { timeout: 15_000 }).toBe(StepState.SUCCEEDED);
+  const first = (await step(planId, "made"))?.ordinal ?? 0;
+  expect((await stage.here("rerun", "undone", "made")).out).toMatch(/^made of \w+ is PENDING\nis undone first +made\n/);
+  const why = async () => (await stage.client.plans.explainPlan({ planId, step: "made" })).waiting[0]?.explanation;
+  const failed = "What it did before could not be undone: retry the compensation, or resolve it by hand.";
+  await expect.poll(why, { timeout: 15_000 }).toBe(failed);
+  expect((await stage.here("retry", planId, "made")).out).toBe(`made of ${planId} is COMPENSATING\n`);
+  await expect.poll(why, { timeout: 15_000 }).toBe(failed);
+  expect((await stage.here("retry", planId, "*", "--state", "compensation_failed")).out).toMatch(
+    /^made\nretry: 1 step\n/,
+  );
+  await expect.poll(why, { timeout: 15_000 }).toBe(failed);
+  const row = ["--row", String(first)];
+  expect((await stage.here("retry", planId, "last", ...row)).err).toMatch(/^maestro: refused: NOT_FOUND — /);
+  expect((await stage.here("resolve", planId, "made", ...row, "--success", "--reason", "seen to")).out).toBe(
+    `made of ${planId} is COMPENSATED\n`,
+  );
+  await expect.poll(async () => (await step(planId, "made"))?.state, { timeout: 15_000 }).toBe(StepState.SUCCEEDED);
+  expect((await stage.here("rerun", "undone", "made", "--at-once")).out).toMatch(/is undone +made\n/);
+  await expect.poll(async () => (await step(planId, "made"))?.state, { timeout: 15_000 }).toBe(StepState.SUCCEEDED);
+});
+
 test("a step that nobody performs is resolved by hand, with outputs or as a failure", async () => {
   const planId = await stage.begin("byhand", "  up: { capability: smelting }\n  down: { capability: smelting }\n");
   const file = join(stage.folder, "outputs.json");
@@ -99,6 +133,8 @@ test.each([
   [["cancel", "x", "--label", "a=b"], /^name a plan, or say which by flags; not both\n$/],
   [["resume", "--dry-run"], /^name a plan, or say which/],
   [["hold", "x", "y", "--dry-run"], /^--dry-run and --state are for a pattern of steps\n$/],
+  [["retry", "x", "y", "--row", "none"], /--row takes the number of a row\n$/],
+  [["retry", "x", "y*", "--row", "1"], /^--row is for one step\n$/],
   [["resolve", "x", "y", "--success"], /^say why, and how it is known, with --reason\n$/],
   [["resolve", "x", "y", "--reason", "z"], /^say either --success/],
   [["resolve", "x", "y", "--reason", "z", "--success", "--failure", "f"], /^say either --success/],

@@ -6,7 +6,7 @@ import type { Goal } from "../../src/domain/goal.ts";
 import type { OrgId } from "../../src/domain/id.ts";
 import { createApprovalRepository } from "../../src/store/postgres/approvals.ts";
 import { openClient } from "../../src/store/postgres/connection.ts";
-import { PLAN_LIST, STEP_ATTEMPTS, STEP_VIEWS, UNFINISHED_BEFORE } from "../../src/store/postgres/plans.ts";
+import { ALIKE, PLAN_LIST, STEP_ATTEMPTS, STEP_VIEWS, UNFINISHED_BEFORE } from "../../src/store/postgres/plans.ts";
 import { NEEDS } from "../../src/store/postgres/slice.ts";
 import { inTransaction } from "../../src/store/postgres/transaction.ts";
 import { systemRandom } from "../../src/support/random.ts";
@@ -84,6 +84,18 @@ describe.each(servers())("on $name", (server) => {
     for (const after of ["", "step-002000"]) expect(await work(STEP_VIEWS.all, page(after))).toBeLessThanOrEqual(51);
     expect(await work(STEP_VIEWS.byKey, [...page(""), "step-003000"])).toBeLessThanOrEqual(2);
     expect(await work(STEP_ATTEMPTS, [orgId, large.planId, "step-003000", 0, 0, 50])).toBeLessThanOrEqual(2);
+  });
+
+  test("dropped rows, single rows and what they consumed are looked up", async () => {
+    const at = [orgId, large.planId];
+    expect(await work(STEP_VIEWS.byOrdinal, [...at, 3_000])).toBeLessThanOrEqual(3);
+    for (const [text, rest] of [
+      [STEP_VIEWS.dropped, ["step-001000", 0, "{COMPENSATION_FAILED}", 50]],
+      [STEP_VIEWS.droppedByKey, ["step-001000", "{COMPENSATION_FAILED}", 50]],
+      [NEEDS.consumed, [keys, 1, 1]],
+    ] as const)
+      expect(await work(text, [...at, ...rest])).toBeLessThanOrEqual(4);
+    expect(await work(ALIKE, [...at, "step-001000", "step-001050", "step-0010%"])).toBeLessThanOrEqual(51);
   });
 
   test.each([

@@ -60,12 +60,12 @@ describe("a rerun", () => {
     }
   });
 
-  it("undoes the old effect of a step that declared how, and keeps the new one", () => {
+  it("at once, undoes the old effect of a step that declared how beside the new run", () => {
     const world = committed([workStep("a", { compensation: UNDO }), workStep("b", after("a"))]);
     world.perform("a");
     const old = world.row("a").ordinal;
-    expect(world.rerun("a")).toMatchObject({ value: { compensated: ["a"], notCompensable: [] } });
-    expect(world.steps.get(old)?.state).toBe("COMPENSATING");
+    expect(world.rerun("a", false, "AT_ONCE")).toMatchObject({ value: { compensated: ["a"], notCompensable: [] } });
+    expect([world.steps.get(old)?.state, world.row("a").state]).toEqual(["COMPENSATING", "READY"]);
     world.performRow(old);
     world.perform("a");
     world.perform("b");

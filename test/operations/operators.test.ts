@@ -114,12 +114,14 @@ test("steps are held, released, skipped and tried again by hand", async () => {
     reason: "STATE_CONFLICT",
     metadata: { kind: "step", id: "a" },
   });
-  expect(await bench.refusal(stepRetry, at(planId, "a"))).toMatchObject({ reason: "STATE_CONFLICT" });
+  expect(await bench.refusal(stepRetry, { ...at(planId, "a"), ordinal: 0 })).toMatchObject({
+    reason: "STATE_CONFLICT",
+  });
   await bench.lease(planId, "a");
   expect(await bench.refusal(stepSkip, at(planId, "a"))).toMatchObject({ reason: "STATE_CONFLICT" });
   await bench.finish(planId, "a", failure("no luck"));
   expect(await bench.value(planGet, { planId })).toMatchObject({ state: "FAILED" });
-  expect(await bench.value(stepRetry, at(planId, "a"))).toMatchObject({ row: { state: "READY" } });
+  expect(await bench.value(stepRetry, { ...at(planId, "a"), ordinal: 0 })).toMatchObject({ row: { state: "READY" } });
   await bench.perform(planId, "a", "b");
   expect(await bench.value(planGet, { planId })).toMatchObject({ state: "COMPLETED" });
   expect(await bench.refusal(stepHold, at(planId, "nobody"))).toMatchObject({

@@ -11,12 +11,10 @@ import type { StepDefinition } from "../../src/domain/step.ts";
 import { charterDeclare } from "../../src/operations/charter-declare.ts";
 import { creditTrace } from "../../src/operations/credit-trace.ts";
 import { maestroPlan } from "../../src/operations/maestro-plan.ts";
+import { planExplain } from "../../src/operations/plan-explain.ts";
 import { planCancel } from "../../src/operations/plan-cancel.ts";
-import { planChange } from "../../src/operations/plan-change.ts";
-import type { PlanChangeRequest, PlanChangeResponse } from "../../src/operations/plan-change.ts";
 import { planGet } from "../../src/operations/plan-get.ts";
 import { stepChange } from "../../src/operations/step-change.ts";
-import type { StepChangeRequest, StepChangeResponse } from "../../src/operations/step-change.ts";
 import { stepGet } from "../../src/operations/step-get.ts";
 import { stepListAttempts } from "../../src/operations/step-list-attempts.ts";
 import { stepRerun } from "../../src/operations/step-rerun.ts";
@@ -41,6 +39,12 @@ async function planned(
   const target = { kind: "new" as const, charter: "release", spec: spec({ labels }) };
   return (await bench.value(maestroPlan(bench.heavy), { target, steps, acceptLate: false })).plan.planId;
 }
+const explain = () => planExplain({ connectedExecutors: () => [] });
+/** The bench performs what is being undone first. */
+async function undoingFails(planId: PlanId, key: string): Promise<void> {
+  await bench.lease(planId, key);
+  await bench.finish(planId, key, failure("cannot"));
+}
 const at = (planId: PlanId, name: string) => ({ planId, step: name, reason: "because" });
 const consumer = (key: string, of: string): StepDefinition =>
   step(key, [], { run: `\${{ steps.${of}.outputs.made }}` });
@@ -64,16 +68,19 @@ async function kinds(planId: PlanId): Promise<readonly string[]> {
 test("a dry run says what a rerun would do and changes nothing; the rerun does it, with one record", async () => {
   const planId = await planned([step("a", [], { compensation: UNDO }), consumer("b", "a"), step("c", ["b"])]);
   await bench.perform(planId, "a", "b");
-  const wish = { ...at(planId, "a"), cascade: true, dryRun: true };
+  const wish = { ...at(planId, "a"), cascade: true, order: "UNDO_FIRST" as const, dryRun: true };
   const told = await bench.value(stepRerun(bench.heavy), wish);
   expect(told).toMatchObject({ rerun: ["b"], stale: [], compensated: ["a"], notCompensable: ["b"] });
   expect(await bench.states(planId)).toEqual({ a: "SUCCEEDED", b: "SUCCEEDED", c: "READY" });
   const before = (await kinds(planId)).length;
   expect(await bench.value(stepRerun(bench.heavy), { ...wish, dryRun: false })).toMatchObject({
-    step: { row: { key: "a", state: "READY" } },
+    step: { row: { key: "a", state: "PENDING", waitingOn: 1 } },
     rerun: ["b"],
   });
-  expect(await bench.states(planId)).toEqual({ a: "READY", b: "PENDING", c: "PENDING" });
+  expect(await bench.states(planId)).toEqual({ a: "PENDING", b: "PENDING", c: "PENDING" });
+  expect(await bench.value(explain(), { planId, step: "a", page: FIRST })).toMatchObject({
+    waiting: [{ cause: "PREDECESSOR", explanation: "What it did before is undone first." }],
+  });
   expect((await kinds(planId)).slice(before)).toEqual(["step.rerun"]);
   expect(await rowCount(planId, "a")).toBe(2);
   // The bench performs what is being undone first.
@@ -98,6 +105,7 @@ test("a step of a large plan runs again as well: what becomes of the others is w
   const { stale, rerun } = await bench.value(stepRerun(bench.heavy), {
     ...at(planId, "a"),
     cascade: true,
+    order: "UNDO_FIRST" as const,
     dryRun: false,
   });
   expect([stale, rerun]).toEqual([[], []]);
@@ -111,7 +119,7 @@ test("a stale step stays without a cascade, and a failed plan is taken up again"
   await bench.perform(planId, "a", "b");
   await bench.lease(planId, "c");
   await bench.finish(planId, "c", failure("no luck"));
-  const wish = { ...at(planId, "a"), cascade: false, dryRun: false };
+  const wish = { ...at(planId, "a"), cascade: false, order: "UNDO_FIRST" as const, dryRun: false };
   expect(await bench.value(stepRerun(bench.heavy), wish)).toMatchObject({ rerun: ["c"], stale: ["b"] });
   expect(await bench.value(planGet, { planId })).toMatchObject({ state: "ACTIVE" });
   await bench.perform(planId, "a", "c");
@@ -125,6 +133,7 @@ const by = (result: OutcomeResult, over: Partial<ByHand> = {}) => ({
   result: result as ByHand["result"],
   usage: null,
   fencing: 0,
+  ordinal: 0,
   ...over,
 });
 
@@ -164,19 +173,15 @@ test("of several who resolve a step at once, one does, and what its executor say
   expect(await bench.value(planGet, { planId })).toMatchObject({ state: "COMPLETED", stepsSucceeded: 1 });
 });
 
-test("pages of several callers over the same plans pass each other, and each plan is changed once", async () => {
-  const mine: PlanId[] = [];
-  for (let i = 0; i < 6; i++) mine.push(await planned([step("a")], { team: "contested" }));
-  const filter = 'labels.team == "contested"';
-  const wish = { charter: "", filter, reason: "", compensate: false, dryRun: false, page: FIRST };
-  const answers = await Promise.all([1, 2, 3].map(() => bench.value(planChange, { ...wish, verb: "cancel" as const })));
-  expect(answers.flatMap(({ planIds }) => planIds).sort()).toEqual([...mine].sort());
-});
-
 test("credit of a plan with steps that ran again or were resolved by hand goes by what happened to their last rows", async () => {
   const planId = await planned([step("a"), consumer("b", "a"), step("c", ["b"])]);
   await bench.perform(planId, "a");
-  await bench.value(stepRerun(bench.heavy), { ...at(planId, "a"), cascade: false, dryRun: false });
+  await bench.value(stepRerun(bench.heavy), {
+    ...at(planId, "a"),
+    cascade: false,
+    order: "UNDO_FIRST" as const,
+    dryRun: false,
+  });
   await bench.perform(planId, "a", "b");
   await bench.value(stepResolve, { ...at(planId, "c"), ...by(success("{}")) });
   const { trace } = await bench.value(creditTrace(bench.heavy), { planId, step: "" });
@@ -200,9 +205,14 @@ test("a compensation that failed is tried again, or resolved by hand, after the 
     await bench.finish(planId, key, failure("cannot"));
   }
   expect(await bench.value(planGet, { planId })).toMatchObject({ state: "CANCELLED", stepsFailed: 3 });
-  expect(await bench.value(stepRetry, at(planId, "a"))).toMatchObject({ row: { state: "COMPENSATING" } });
+  expect(await bench.value(stepRetry, { ...at(planId, "a"), ordinal: 0 })).toMatchObject({
+    row: { state: "COMPENSATING" },
+  });
   expect(await bench.value(planGet, { planId })).toMatchObject({ state: "COMPENSATING", ending: "CANCELLED" });
-  expect(await bench.refusal(stepRetry, at(planId, "b"))).toMatchObject({ reason: "STATE_CONFLICT", retryable: true });
+  expect(await bench.refusal(stepRetry, { ...at(planId, "b"), ordinal: 0 })).toMatchObject({
+    reason: "STATE_CONFLICT",
+    retryable: true,
+  });
   await bench.perform(planId, "a");
   const usage = { ...NOTHING, tokens: 2 };
   await bench.value(stepResolve, { ...at(planId, "b"), ...by(success("{}"), { usage }) });
@@ -210,100 +220,57 @@ test("a compensation that failed is tried again, or resolved by hand, after the 
   expect(await bench.value(planGet, { planId })).toMatchObject({ state: "CANCELLED", stepsFailed: 1 });
 });
 
-test("many steps are held, released and skipped by a pattern of their keys, page by page", async () => {
-  const keys = Array.from({ length: 25 }, (_, i) => `build-${String(i).padStart(2, "0")}`);
-  const planId = await planned([...keys.map((key) => step(key)), step("build"), step("builder"), step("test-0")]);
-  const wish = (over: Partial<StepChangeRequest>): StepChangeRequest => ({
-    planId,
-    verb: "hold",
-    states: [],
-    keys: "build-*",
-    reason: "",
-    dryRun: false,
-    page: { limit: 10, after: null },
-    ...over,
+test("a rerun waits for an undoing that failed until that is tried again by the step's key, its row's number, or many at once", async () => {
+  const made = { ...UNDO, input: { kind: "json" as const, text: '{"undo":"${{ steps.a.outputs.made }}"}' } };
+  const planId = await planned([step("a", [], { compensation: made }), step("b", ["a"])]);
+  const rerun = { ...at(planId, "a"), cascade: false, order: "UNDO_FIRST" as const, dryRun: false };
+  const cannot = async (): Promise<number> => {
+    const { row } = await bench.value(stepRetry, { ...at(planId, "a"), ordinal: 0 });
+    await undoingFails(planId, "a");
+    return row.ordinal;
+  };
+  await bench.perform(planId, "a");
+  const before = await bench.value(stepGet, { planId, step: "a" });
+  await bench.value(stepRerun(bench.heavy), rerun);
+  const { ordinal } = before.row;
+  await undoingFails(planId, "a");
+  expect(await bench.states(planId)).toEqual({ a: "PENDING", b: "PENDING" });
+  expect(await bench.value(explain(), { planId, step: "", page: FIRST })).toMatchObject({
+    summary: expect.stringContaining(`Not undone: a (row ${String(ordinal)})`) as string,
+    waiting: [{ cause: "PREDECESSOR", explanation: expect.stringContaining("could not be undone") as string }, {}],
   });
-  expect(await bench.value(stepChange, wish({ dryRun: true }))).toMatchObject({ matched: 25, next: null });
-  const held: string[] = [];
-  for (let after: StepChangeRequest["page"]["after"] = null, more = true; more;) {
-    const { steps, refused, next }: StepChangeResponse = await bench.value(
-      stepChange,
-      wish({ page: { limit: 10, after } }),
-    );
-    expect(refused).toEqual([]);
-    held.push(...steps);
-    after = next;
-    more = next !== null;
-  }
-  expect(held).toEqual(keys);
-  // The same again finds nothing left to do.
-  expect(await bench.value(stepChange, wish({}))).toMatchObject({ matched: 0, next: null });
-  const some = await bench.value(stepChange, wish({ verb: "release", keys: "build-?5" }));
-  expect(some).toMatchObject({ steps: ["build-05", "build-15"], next: null });
-  expect(await bench.value(stepChange, wish({ verb: "skip", states: ["WAITING"], keys: "" }))).toMatchObject({
-    matched: 10,
-  });
-  expect((await kinds(planId)).filter((kind) => kind.startsWith("step."))).toHaveLength(25 + 2 + 10);
+  // By the key, as there is nothing else to retry under it.
+  expect(await cannot()).toBe(ordinal);
+  const { last, input } = await bench.value(stepRetry, { ...at(planId, "a"), ordinal });
+  expect([last?.undoing, input]).toEqual([true, { kind: "json", text: '{"undo":"a"}' }]);
+  await undoingFails(planId, "a");
+  expect(await bench.refusal(stepRetry, { ...at(planId, "b"), ordinal })).toMatchObject({ reason: "NOT_FOUND" });
+  const many = { planId, verb: "retry" as const, states: ["COMPENSATION_FAILED" as const], reason: "", page: FIRST };
+  expect(await bench.value(stepChange, { ...many, keys: "b*", dryRun: false })).toMatchObject({ matched: 0 });
+  expect(await bench.value(stepChange, { ...many, keys: "", dryRun: true })).toMatchObject({ steps: ["a"] });
+  expect(await bench.value(stepChange, { ...many, keys: "", dryRun: false })).toMatchObject({ steps: ["a"] });
+  await undoingFails(planId, "a");
+  await bench.value(stepResolve, { ...at(planId, "a"), ...by(success("{}"), {}), ordinal });
+  expect(await bench.states(planId)).toEqual({ a: "READY", b: "PENDING" });
+  await bench.perform(planId, "a", "b");
+  expect(await bench.value(planGet, { planId })).toMatchObject({ state: "COMPLETED" });
 });
 
-test("many failed steps are tried again; what one brings back with it is no trouble, and a no is recorded", async () => {
-  const skips = { onFailure: "SKIP_DEPENDENTS" as const };
-  const planId = await planned([
-    step("x"),
-    step("a", [], skips),
-    step("b", [], skips),
-    step("z", [], { requiresApproval: true }),
-  ]);
-  for (const key of ["a", "b", "x"]) await bench.lease(planId, key);
-  for (const key of ["a", "b", "x"]) await bench.finish(planId, key, failure("no luck"));
-  expect(await bench.value(planGet, { planId })).toMatchObject({ state: "FAILED" });
-  const wish = { planId, verb: "retry" as const, states: [], keys: "", reason: "", dryRun: false, page: FIRST };
-  expect(await bench.value(stepChange, wish)).toMatchObject({ steps: ["a", "b"], refused: [], next: null });
-  expect(await bench.states(planId)).toEqual({ a: "READY", b: "READY", x: "READY", z: "AWAITING_APPROVAL" });
-  const ended = await planned([step("a", [], skips)]);
-  await bench.lease(ended, "a");
-  await bench.finish(ended, "a", failure("no luck"));
-  expect(await bench.value(stepChange, { ...wish, planId: ended })).toMatchObject({
-    matched: 1,
-    steps: [],
-    refused: [{ step: "a", refusal: { reason: "STATE_CONFLICT", metadata: { kind: "plan", state: "COMPLETED" } } }],
-  });
-  const missing = { ...wish, planId: bench.org.orgId as string as PlanId };
-  expect(await bench.refusal(stepChange, missing)).toMatchObject({ reason: "NOT_FOUND" });
-});
-
-test("plans are suspended, resumed and cancelled by a filter of their goals, from the oldest on", async () => {
-  const mine: PlanId[] = [];
-  for (let i = 0; i < 7; i++) mine.push(await planned([step("a")], { team: "core" }));
-  const other = await planned([step("a")], { team: "other" });
-  const wish = (over: Partial<PlanChangeRequest>): PlanChangeRequest => ({
-    verb: "suspend",
-    charter: "",
-    filter: 'labels.team == "core"',
-    reason: "maintenance",
-    compensate: false,
-    dryRun: false,
-    page: { limit: 3, after: null },
-    ...over,
-  });
-  expect(await bench.value(planChange, wish({ dryRun: true }))).toMatchObject({ matched: 7, next: null });
-  const changed: PlanId[] = [];
-  for (let after: PlanChangeRequest["page"]["after"] = null, calls = 1; ; calls++) {
-    const answer: PlanChangeResponse = await bench.value(planChange, wish({ page: { limit: 3, after } }));
-    changed.push(...answer.planIds);
-    after = answer.next;
-    if (after !== null) continue;
-    expect(calls).toBe(3);
-    break;
+test("what two rows under one key left behind is tried again row by row, in pages that keep rows of a key together", async () => {
+  const planId = await planned([step("a", [], { compensation: UNDO }), step("b"), step("c", ["a", "b"])]);
+  const rerun = { ...at(planId, "a"), cascade: false, order: "AT_ONCE" as const, dryRun: false };
+  for (const times of [1, 2]) {
+    await bench.perform(planId, "a");
+    await bench.value(stepRerun(bench.heavy), rerun);
+    await undoingFails(planId, "a");
+    expect(await rowCount(planId, "a")).toBe(times + 1);
   }
-  expect(changed).toEqual(mine);
-  for (const planId of mine) expect((await kinds(planId)).at(-1)).toBe("plan.suspend");
-  expect(await bench.value(planChange, wish({ page: FIRST }))).toMatchObject({ matched: 0 });
-  expect(await bench.value(planChange, wish({ verb: "resume", page: FIRST }))).toMatchObject({ matched: 7 });
-  expect(await bench.value(planChange, wish({ verb: "cancel", page: FIRST }))).toMatchObject({ matched: 7 });
-  expect(await bench.value(planGet, { planId: mine[0] ?? other })).toMatchObject({ state: "CANCELLED" });
-  expect(await bench.value(planGet, { planId: other })).toMatchObject({ state: "ACTIVE" });
-  expect(await bench.refusal(planChange, wish({ filter: "" }))).toMatchObject({ reason: "INVALID_REQUEST" });
-  expect(await bench.refusal(planChange, wish({ filter: "1 + 1" }))).toMatchObject({ reason: "FILTER_UNSUPPORTED" });
-  expect(await bench.refusal(planChange, wish({ charter: "nobody's" }))).toMatchObject({ reason: "NOT_FOUND" });
+  const many = { planId, verb: "retry" as const, states: ["COMPENSATION_FAILED" as const], keys: "", reason: "" };
+  const answer = await bench.value(stepChange, { ...many, dryRun: false, page: { limit: 1, after: null } });
+  expect(answer).toMatchObject({
+    matched: 2,
+    steps: ["a"],
+    refused: [{ step: "a", refusal: { reason: "STATE_CONFLICT", retryable: true } }],
+    next: null,
+  });
 });

@@ -117,7 +117,10 @@ export class Operators {
         this.#call(planResume, "plan.resume", asked);
         break;
       case "retry":
-        this.#call(stepRetry, "step.retry", failed.length === 0 ? step : { ...step, step: dice.pick(failed).key });
+        this.#call(stepRetry, "step.retry", {
+          ...(failed.length === 0 ? step : { ...step, step: dice.pick(failed).key }),
+          ordinal: 0,
+        });
         break;
       case "hold":
         this.#call(stepHold, "step.hold", step);

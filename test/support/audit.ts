@@ -1,6 +1,7 @@
 // Recomputes what the store keeps as totals, by SQL from the rows they sum: counters, holds, account, waiting counts, record
 // sequences, ready set. Any difference is a bug. Sees all orgs, as the application's login or as an administrator. Not here: expectations of single tests.
 import postgres from "postgres";
+import { STEP_FLAGS } from "../../src/domain/step.ts";
 
 export interface Difference {
   readonly what: string;
@@ -26,6 +27,8 @@ export async function seeingAll<T>(url: string, work: (sql: postgres.Transaction
 
 const LIVE = "('LEASED', 'STOPPING')";
 const ENDED = "('SUCCEEDED', 'FAILED', 'REFUSED', 'SKIPPED', 'CANCELLED', 'COMPENSATED', 'COMPENSATION_FAILED')";
+/** Of an effect that must be undone before its successor runs. */
+const UNSETTLED = "('LEASED', 'STOPPING', 'BACKING_OFF', 'SUCCEEDED', 'COMPENSATING', 'COMPENSATION_FAILED')";
 const DIMENSIONS = ["tokens", "money", "wall", "energy"];
 
 // One row a plan whose stored figures differ; the same rules as the domain's counters.
@@ -58,7 +61,8 @@ export const CHECKS: Readonly<Record<string, string>> = {
     SELECT s.plan_id FROM maestro.steps s JOIN maestro.plans p USING (org_id, plan_id) LEFT JOIN (
       SELECT e.org_id, e.plan_id, e.to_ordinal AS ordinal, count(*) AS waits FROM maestro.step_edges e
       JOIN maestro.steps f ON f.org_id = e.org_id AND f.plan_id = e.plan_id AND f.ordinal = e.from_ordinal
-      WHERE f.state NOT IN ${ENDED} GROUP BY 1, 2, 3) w USING (org_id, plan_id, ordinal)
+      WHERE CASE WHEN f.flags & ${String(STEP_FLAGS.UNDO_FIRST)} <> 0 THEN f.state IN ${UNSETTLED} ELSE NOT f.undoing AND f.state NOT IN ${ENDED} END
+      GROUP BY 1, 2, 3) w USING (org_id, plan_id, ordinal)
     WHERE p.state IN ('ACTIVE', 'COMPLETED') AND p.ending IS NULL AND s.current AND s.state NOT IN ('SKIPPED', 'CANCELLED')
       AND NOT EXISTS (SELECT 1 FROM maestro.cascades c WHERE c.org_id = s.org_id AND c.plan_id = s.plan_id)
       AND s.waiting_on IS DISTINCT FROM CASE s.state WHEN 'PENDING' THEN coalesce(w.waits, 0) ELSE 0 END`,

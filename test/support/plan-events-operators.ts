@@ -4,6 +4,7 @@ import { NO_LIMITS } from "../../src/domain/amounts.ts";
 import type { Limits } from "../../src/domain/amounts.ts";
 import { NOBODY } from "../../src/domain/plan/by-hand.ts";
 import { hasEnded } from "../../src/domain/step.ts";
+import type { StepRow } from "../../src/domain/step.ts";
 import type { EventTrail } from "./plan-events-trail.ts";
 import type { PlanWorld } from "./plan-world.ts";
 import { randomAmounts } from "./random-plan.ts";
@@ -129,15 +130,37 @@ export class OperatorEvents {
   }
 
   #retry(): void {
-    const current = [...this.world.steps.values()].filter((r) => r.current);
-    const left = current.filter((r) => r.state === "COMPENSATION_FAILED");
-    const rows = current.filter((r) => r.state === "FAILED" || r.state === "REFUSED" || r.state === "BACKING_OFF");
+    const all = [...this.world.steps.values()];
+    const left = all.filter((r) => r.state === "COMPENSATION_FAILED");
+    const rows = all.filter(
+      (r) => r.current && (r.state === "FAILED" || r.state === "REFUSED" || r.state === "BACKING_OFF"),
+    );
     const [some] = [this.#random.chance(0.6) ? left : [], rows].filter((l) => l.length > 0);
-    if (some === undefined) return;
-    const row = this.#random.pick(some);
+    if (some !== undefined) this.#retryRow(this.#random.pick(some));
+  }
+
+  #retryRow(row: StepRow): void {
     const { state } = this.world.plan;
     const answer = this.world.command({ kind: "retry", ordinal: row.ordinal, reason: "" });
-    if (answer.ok && row.state === "COMPENSATION_FAILED") this.#trail.count(`undone again, ${state}`);
+    if (answer.ok && row.state === "COMPENSATION_FAILED")
+      this.#trail.count(`undone again, ${row.current ? "" : "dropped, "}${state}`);
+  }
+
+  /** Of an effect that could not be undone and that somebody waits for: it is tried again, or said to be gone. */
+  dealWith(row: StepRow): void {
+    const random = this.#random;
+    if (random.chance(0.7)) return this.#retryRow(row);
+    const { result } = this.world.outcome(row, "success");
+    if (result.kind !== "success") return;
+    const answer = this.world.command({
+      kind: "resolve",
+      ordinal: row.ordinal,
+      reason: "seen to",
+      result,
+      usage: null,
+      fencing: 0,
+    });
+    if (answer.ok) this.#trail.count("not undone, and resolved");
   }
 
   /** One verb on many steps at once. */
@@ -145,7 +168,7 @@ export class OperatorEvents {
     const random = this.#random;
     const { world } = this;
     const kind = random.pick(["retry", "retry", "skip", "hold", "release", "release"] as const);
-    const rows = [...world.steps.values()].filter((row) => row.current && random.chance(kind === "skip" ? 0.1 : 0.6));
+    const rows = [...world.steps.values()].filter((row) => row.current && random.chance(kind === "skip" ? 0.1 : 0.8));
     this.#trail.say(`many ${kind} ${String(rows.length)}`, () => {
       const done = world.commands(rows.map(({ ordinal }) => ({ kind, ordinal, reason: "" })));
       if (done > 1) this.#trail.count(`many ${kind}`);
@@ -156,7 +179,7 @@ export class OperatorEvents {
   resolve(): void {
     const random = this.#random;
     const { world } = this;
-    const rows = [...world.steps.values()].filter((row) => row.current);
+    const rows = [...world.steps.values()].filter((row) => row.current || (row.undoing && row.state !== "COMPENSATED"));
     const open = rows.filter((row) => row.state !== "SUCCEEDED" && row.state !== "SKIPPED");
     const busy = open.filter((row) => row.executorId !== null || (row.undoing && row.state !== "COMPENSATED"));
     const [some = rows] = [random.chance(0.5) ? busy : [], random.chance(0.9) ? open : []].filter((l) => l.length > 0);
@@ -176,14 +199,14 @@ export class OperatorEvents {
         usage: random.chance(0.5) ? randomAmounts(random, 40) : null,
         fencing: random.chance(0.8) ? row.fencing : 0,
       });
-      const now = world.row(row.key);
+      const now = world.steps.get(row.ordinal) ?? row;
       if (!answer.ok) {
         if (JSON.stringify(now) !== JSON.stringify(row))
           throw new Error("a resolution that was refused changed the step");
         this.#trail.count("resolve refused");
         return;
       }
-      this.#trail.count(`resolved ${row.undoing ? "undoing " : ""}${row.state}`);
+      this.#trail.count(`resolved ${row.current ? "" : "dropped "}${row.undoing ? "undoing " : ""}${row.state}`);
       if (now.fencing <= row.fencing || world.attemptsOf(row.ordinal).at(-1)?.executorId !== NOBODY)
         throw new Error("a resolution left no attempt of its own");
       if (row.state === "LEASED" && stops.length === told) throw new Error("nobody told the executor to stop");
@@ -207,15 +230,20 @@ export class OperatorEvents {
     const done = rows.filter((row) => hasEnded(row.state) && !row.undoing);
     const row = random.pick(done.length > 0 && random.chance(0.9) ? done : rows);
     const cascade = random.chance(0.5);
-    this.#trail.say(`rerun ${row.key}${cascade ? " and so on" : ""}`, () => {
+    const order = random.chance(0.7) ? "UNDO_FIRST" : "AT_ONCE";
+    this.#trail.say(`rerun ${row.key} ${order}${cascade ? " and so on" : ""}`, () => {
       const { state } = world.plan;
-      const answer = world.rerun(row.key, cascade);
+      const answer = world.rerun(row.key, cascade, order);
       if (!answer.ok) {
         this.#trail.count("rerun refused");
         return;
       }
       this.#trail.count(state === "FAILED" ? "rerun revived" : `rerun ${row.state}`);
       if (answer.value.stale.length > 0) this.#trail.count("stale");
+      if (answer.value.compensated.length > 0) this.#trail.count(`rerun ${order}, compensated`);
+      const undone = answer.value.compensated.map((key) => world.row(key));
+      if (order === "UNDO_FIRST" && undone.some((one) => one.state !== "PENDING" || one.waitingOn === 0))
+        throw new Error("a step runs again before its effect is undone");
       if (cascade && answer.value.stale.length > 0) throw new Error("a cascade left something stale");
       const now = world.row(row.key);
       if (now.ordinal === row.ordinal || now.state === "SUCCEEDED")

@@ -4,7 +4,7 @@ import { planHasEnded } from "../../src/domain/plan.ts";
 import { ExecutorEvents, FAILURES } from "./plan-events-executors.ts";
 import { OperatorEvents } from "./plan-events-operators.ts";
 import { EventTrail } from "./plan-events-trail.ts";
-import { checkWorld, movers } from "./plan-invariants.ts";
+import { checkWorld, isNotUndone, movers } from "./plan-invariants.ts";
 import type { PlanWorld } from "./plan-world.ts";
 import type { Dice } from "./random-graph.ts";
 
@@ -81,6 +81,7 @@ export class Events extends EventTrail {
         approve: this.#random.chance(0.7),
         comment: "",
       });
+    for (const row of world.steps.values()) if (isNotUndone(world, row)) this.#operators.dealWith(row);
     for (const row of world.steps.values())
       if (row.heldBack && row.state === "WAITING") world.command({ kind: "release", ordinal: row.ordinal, reason: "" });
     for (const [ordinal, dueMs] of [...world.timers]) {

@@ -37,6 +37,11 @@ export function checkRow(store: PlanStore, row: StepRow): void {
     row,
   );
   must(row.current || row.state !== "READY", "a dropped row does not run", row);
+  must(
+    !has(row.flags, STEP_FLAGS.UNDO_FIRST) || (!row.current && has(row.flags, STEP_FLAGS.COMPENSABLE)),
+    "only effects that were replaced are undone first",
+    row,
+  );
   const parkedHere = (row.state === "READY" || row.state === "COMPENSATING") && row.orderKey === null;
   const { plan } = store;
   must(

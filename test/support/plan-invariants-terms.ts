@@ -10,9 +10,11 @@ export function isLeased(row: StepRow): boolean {
   return row.state === "LEASED" || row.state === "STOPPING";
 }
 
-/** Being undone comes after its end. */
+/** Being undone comes after its end, unless somebody waits for that. */
 export function isOver(row: StepRow): boolean {
-  return row.undoing || hasEnded(row.state);
+  if (!has(row.flags, STEP_FLAGS.UNDO_FIRST)) return row.undoing || hasEnded(row.state);
+  const unsettled = ["SUCCEEDED", "COMPENSATING", "COMPENSATION_FAILED"].includes(row.state);
+  return hasEnded(row.state) && !unsettled;
 }
 
 /** Written in the plainest way again: the domain's own may be wrong. */

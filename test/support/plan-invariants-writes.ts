@@ -104,6 +104,17 @@ function reachable(from: PlanRow["state"], to: PlanRow["state"]): boolean {
 }
 
 function checkAllowed(store: PlanStore, row: StepRow): void {
+  // Edges aside: a rerun that undoes first means every effect under its key.
+  for (const older of store.steps.values())
+    must(
+      older.key !== row.key ||
+        older.ordinal >= row.ordinal ||
+        !has(older.flags, STEP_FLAGS.UNDO_FIRST) ||
+        isOver(older),
+      "a step runs again only once its old effect is undone, if that comes first",
+      row,
+      older,
+    );
   for (const { from, to, regardless } of store.edges) {
     if (to !== row.ordinal) continue;
     const parent = store.steps.get(from);

@@ -180,6 +180,7 @@ export function movers(store: PlanStore): readonly string[] {
     if (isLeased(row)) found.push("lease");
     if (store.timers.has(row.ordinal)) found.push("timer");
     if (row.heldBack && row.state === "WAITING") found.push("held");
+    if (isNotUndone(store, row)) found.push("not undone");
     if (row.orderKey !== null && (row.state === "COMPENSATING" || plan.ending === null)) found.push("ready");
     if (row.state === "READY" && row.orderKey === null && has(row.flags, STEP_FLAGS.STARVED)) {
       if ("short" in takeHold(plan.account, row.hold)) short = true;
@@ -193,6 +194,15 @@ export function movers(store: PlanStore): readonly string[] {
   }
   if (short) found.push("starved");
   return found;
+}
+
+/** It could not be undone, and a row that came under its key waits until somebody sees to it. */
+export function isNotUndone(store: PlanStore, row: StepRow): boolean {
+  return (
+    row.state === "COMPENSATION_FAILED" &&
+    has(row.flags, STEP_FLAGS.UNDO_FIRST) &&
+    (store.children.get(row.ordinal) ?? []).some(({ to }) => store.steps.get(to)?.state === "PENDING")
+  );
 }
 
 /** Every state that a row may take is in its table; the draft throws otherwise, this only says that tables are closed. */

@@ -1,7 +1,7 @@
 // Loads a plan in memory slice by slice, each need by itself, as the store's statements do. Not here: writing it back, see
 // plan-store.ts.
 import { DIMENSIONS, MOST } from "../../src/domain/amounts.ts";
-import { earlierKey, emptySlice, PARKED_LIMIT } from "../../src/domain/plan/slice.ts";
+import { consumedKey, earlierKey, emptySlice, PARKED_LIMIT } from "../../src/domain/plan/slice.ts";
 import type { Needs, PlanSlice } from "../../src/domain/plan/slice.ts";
 import { STEP_FLAGS, has } from "../../src/domain/step.ts";
 import type { StepRow } from "../../src/domain/step.ts";
@@ -49,6 +49,7 @@ export function completeSlice(store: PlanStore, slice: PlanSlice, needs: Needs):
       outputsDigest: last?.outputsDigest ?? "",
     });
   }
+  if (needs.consumed !== undefined) fillConsumed(store, slice, needs.consumed);
   for (const { ordinal, fencing } of needs.earlier ?? [])
     slice.earlier.set(earlierKey(ordinal, fencing), store.attempts.get(earlierKey(ordinal, fencing)) ?? null);
   if (needs.approvals === true) {
@@ -69,6 +70,27 @@ export function completeSlice(store: PlanStore, slice: PlanSlice, needs: Needs):
   }
   if (needs.cascade === true) slice.cascade = store.cascade;
   if (needs.undo === true) fillUndo(store, slice);
+}
+
+function fillConsumed(
+  store: PlanStore,
+  slice: PlanSlice,
+  { ordinal, beganMs, keys }: NonNullable<Needs["consumed"]>,
+): void {
+  for (const key of keys) {
+    const successes = [...store.attempts.values()]
+      .filter((a) => a.state === "SUCCEEDED" && !a.undoing && store.steps.get(a.ordinal)?.key === key)
+      .sort((a, b) => a.endedMs - b.endedMs);
+    const found =
+      successes.findLast((a) => a.ordinal === ordinal) ??
+      successes.findLast((a) => a.endedMs <= beganMs) ??
+      successes.at(-1);
+    slice.consumed.set(consumedKey(ordinal, key), {
+      state: found === undefined ? "SKIPPED" : "SUCCEEDED",
+      outputs: found?.outputs?.kind === "json" ? found.outputs.text : null,
+      outputsDigest: found?.outputsDigest ?? "",
+    });
+  }
 }
 
 function fillUndo(store: PlanStore, slice: PlanSlice): void {

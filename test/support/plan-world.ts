@@ -19,7 +19,7 @@ import type { DecideContext, StopOrderDraft } from "../../src/domain/plan/draft.
 import { claim, loseLease } from "../../src/domain/plan/lease.ts";
 import { report } from "../../src/domain/plan/report.ts";
 import { mayRerun, mustNotWaitInVain } from "../../src/domain/plan/rerun.ts";
-import type { RerunStory } from "../../src/domain/plan/rerun.ts";
+import type { RerunOrder, RerunStory } from "../../src/domain/plan/rerun.ts";
 import type { BuiltEdge } from "../../src/domain/plan/rows.ts";
 import { advanced, MissingRows } from "../../src/domain/plan/slice.ts";
 import type { PlanChanges, PlanSlice } from "../../src/domain/plan/slice.ts";
@@ -119,7 +119,7 @@ export class PlanWorld extends PlanStore {
   }
 
   /** Runs a done step again, as the operation does. */
-  rerun(key: string, cascade = false): Decision<RerunStory> {
+  rerun(key: string, cascade = false, order: RerunOrder = "UNDO_FIRST"): Decision<RerunStory> {
     const row = this.row(key);
     const rows = [...this.steps.values()].filter((one) => one.current);
     const refusal = mayRerun(this.plan, row, rows);
@@ -132,6 +132,7 @@ export class PlanWorld extends PlanStore {
       again: [key],
       version: this.plan.activeVersion,
       staleRule: cascade ? "RERUN" : "KEEP",
+      undoFirst: order === "UNDO_FIRST",
       ...this.#standing(),
     });
     const gone = new Set(succession.removed);
@@ -151,6 +152,7 @@ export class PlanWorld extends PlanStore {
       ordinal: succession.added.find((one) => one.row.key === key)?.row.ordinal ?? 0,
       reason: "",
       cascade,
+      order,
       replacement: replacementOf(succession),
       story,
     });
@@ -365,8 +367,8 @@ export class PlanWorld extends PlanStore {
 }
 
 function replacementOf(succession: Succession): Replacement {
-  const { added, arrivals, settled, removed, rewired, readyAtOnce } = succession;
-  return { added: added.length, arrivals, settled, removed, rewired, readyAtOnce, claims: [] };
+  const { added, arrivals, settled, removed, undoFirst, rewired, readyAtOnce } = succession;
+  return { added: added.length, arrivals, settled, removed, undoFirst, rewired, readyAtOnce, claims: [] };
 }
 
 function numberedId(n: number): string {

@@ -10,7 +10,7 @@ import { PlanService, PlanVerb, WaitCause } from "../../gen/maestro/v1/plan_serv
 import type { PlanEvent } from "../../gen/maestro/v1/plan_service_pb.ts";
 import { RefusalReason } from "../../gen/maestro/v1/refusal_pb.ts";
 import { AttemptState, ErrorClass, StepState } from "../../gen/maestro/v1/step_pb.ts";
-import { StepService, StepVerb } from "../../gen/maestro/v1/step_service_pb.ts";
+import { RerunOrder, StepService, StepVerb } from "../../gen/maestro/v1/step_service_pb.ts";
 import { Executor, PermanentError } from "../../src/executor/executor.ts";
 import type { ExecutorEvent } from "../../src/executor/executor.ts";
 import { makeDatabase } from "../support/database.ts";
@@ -243,6 +243,45 @@ describe("a step", () => {
     expect([count, step?.outputs?.value.value]).toEqual([2, '{"n":4}']);
   });
 
+  test("runs again once its effect is undone, with what the old run came to; an undoing that failed is retried by its row", async () => {
+    let count = 0;
+    const seen: unknown[] = [];
+    const worker = executor("maker")
+      .on("make", () => ({ n: (count += 1) }))
+      .on("unmake", ({ input }) => {
+        seen.push([input, count]);
+        if (seen.length === 1) throw new PermanentError("it sticks");
+      });
+    await worker.start();
+    const planId = await plan("makes", [
+      { key: "thing", capability: "make", undo: ["unmake", { n: "${{ steps.thing.outputs.n }}" }] },
+      { key: "last", capability: "nobody.does", needs: ["thing"] },
+    ]);
+    const thing = async () => (await steps().getStep({ planId, step: "thing" })).step;
+    await expect.poll(async () => (await thing())?.state, { timeout: 15_000 }).toBe(StepState.SUCCEEDED);
+    const { ordinal = 0 } = (await thing()) ?? {};
+    const wish = { planId, step: "thing", idempotencyKey: "make again" };
+    expect(await steps().rerunStep(wish)).toMatchObject({
+      step: { state: StepState.PENDING, waitingOn: 1 },
+      compensatedSteps: ["thing"],
+    });
+    const waits = async () => (await plans().explainPlan({ planId, step: "thing" })).waiting[0];
+    await expect.poll(async () => (await waits())?.explanation, { timeout: 15_000 }).toContain("could not be undone");
+    expect((await waits())?.cause).toBe(WaitCause.PREDECESSOR);
+    expect(await steps().retryStep({ planId, step: "thing", ordinal })).toMatchObject({
+      step: { ordinal, state: StepState.COMPENSATING },
+    });
+    await expect.poll(async () => (await thing())?.outputs?.value.value, { timeout: 15_000 }).toBe('{"n":2}');
+    expect(seen).toEqual([
+      [{ n: 1 }, 1],
+      [{ n: 1 }, 1],
+    ]);
+    const atOnce = { ...wish, idempotencyKey: "once more", order: RerunOrder.AT_ONCE };
+    const states = [StepState.READY, StepState.LEASED];
+    expect(states).toContain((await steps().rerunStep(atOnce)).step?.state);
+    await expect.poll(async () => (await thing())?.outputs?.value.value, { timeout: 15_000 }).toBe('{"n":3}');
+  });
+
   test("is one of many that are skipped by a pattern; plans are cancelled by a filter", async () => {
     const planId = await plan(
       "many",
@@ -254,6 +293,10 @@ describe("a step", () => {
     expect(first).toMatchObject({ steps: ["a-1"], refused: [] });
     const rest = { ...wish, pageToken: first.nextPageToken, idempotencyKey: "skip-2" };
     expect(await steps().changeSteps(rest)).toMatchObject({ steps: ["a-2"] });
+    expect(await steps().changeSteps({ ...wish, dryRun: true })).toMatchObject({
+      matched: 0,
+      passedOver: [{ reason: RefusalReason.STATE_CONFLICT, state: "SKIPPED", count: 2, examples: ["a-1", "a-2"] }],
+    });
     expect(await statesOf(planId)).toEqual({ "a-1": "SKIPPED", "a-2": "SKIPPED", "b-1": "READY" });
     expect((await refused(steps().changeSteps({ ...rest, keys: "b-*" }))).refusal.reason).toBe(
       RefusalReason.INVALID_REQUEST,
@@ -262,6 +305,12 @@ describe("a step", () => {
     expect(await plans().changePlans({ ...cancel, dryRun: true })).toMatchObject({ matched: 1, planIds: [planId] });
     expect(await plans().changePlans(cancel)).toMatchObject({ planIds: [planId], nextPageToken: "" });
     expect((await plans().getPlan({ planId })).plan?.state).toBe(PlanState.CANCELLED);
+    const held = await plan("held over", [{ key: "a", capability: "nobody.does" }]);
+    const resume = { verb: PlanVerb.RESUME, charter: "operators", filter: 'labels.test == "held over"' };
+    expect(await plans().changePlans(resume)).toMatchObject({
+      matched: 0,
+      passedOver: [{ reason: RefusalReason.STATE_CONFLICT, state: "ACTIVE", count: 1, examples: [held] }],
+    });
     expect((await refused(plans().changePlans({ verb: PlanVerb.CANCEL }))).refusal.reason).toBe(
       RefusalReason.INVALID_REQUEST,
     );

@@ -10,7 +10,7 @@ import { file_maestro_v1_amounts } from "./amounts_pb.ts";
 import type { LogLine, Success } from "./dispatch_pb.ts";
 import { file_maestro_v1_dispatch } from "./dispatch_pb.ts";
 import { file_maestro_v1_options } from "./options_pb.ts";
-import type { Refusal } from "./refusal_pb.ts";
+import type { PassedOver, Refusal } from "./refusal_pb.ts";
 import { file_maestro_v1_refusal } from "./refusal_pb.ts";
 import type { Attempt, Failure, Step, StepState } from "./step_pb.ts";
 import { file_maestro_v1_step } from "./step_pb.ts";
@@ -20,7 +20,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file maestro/v1/step_service.proto.
  */
 export const file_maestro_v1_step_service: GenFile = /*@__PURE__*/
-  fileDesc("Ch1tYWVzdHJvL3YxL3N0ZXBfc2VydmljZS5wcm90bxIKbWFlc3Ryby52MSJGCg5HZXRTdGVwUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASGAoEc3RlcBgCIAEoCUIKukgHcgUQASiAASIxCg9HZXRTdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcCKjAQoQTGlzdFN0ZXBzUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASNgoGc3RhdGVzGAIgAygOMhUubWFlc3Ryby52MS5TdGVwU3RhdGVCD7pIDJIBCRAQIgWCAQIQARIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMogAgiTQoRTGlzdFN0ZXBzUmVzcG9uc2USHwoFc3RlcHMYASADKAsyEC5tYWVzdHJvLnYxLlN0ZXASFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIogBChNMaXN0QXR0ZW1wdHNSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAQgASgJQgi6SAVyAyiACCJWChRMaXN0QXR0ZW1wdHNSZXNwb25zZRIlCghhdHRlbXB0cxgBIAMoCzITLm1hZXN0cm8udjEuQXR0ZW1wdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkihQEKEFJldHJ5U3RlcFJlcXVlc3QSGgoHcGxhbl9pZBgBIAEoCUIJukgGcgQQAShAEhgKBHN0ZXAYAiABKAlCCrpIB3IFEAEogAESGAoGcmVhc29uGAMgASgJQgi6SAVyAyiAIBIhCg9pZGVtcG90ZW5jeV9rZXkYDyABKAlCCLpIBXIDKIABIjMKEVJldHJ5U3RlcFJlc3BvbnNlEh4KBHN0ZXAYASABKAsyEC5tYWVzdHJvLnYxLlN0ZXAipwEKEFJlcnVuU3RlcFJlcXVlc3QSGgoHcGxhbl9pZBgBIAEoCUIJukgGcgQQAShAEhgKBHN0ZXAYAiABKAlCCrpIB3IFEAEogAESGAoGcmVhc29uGAMgASgJQgi6SAVyAyiAIBIPCgdjYXNjYWRlGAQgASgIEg8KB2RyeV9ydW4YBSABKAgSIQoPaWRlbXBvdGVuY3lfa2V5GA8gASgJQgi6SAVyAyiAASKuAQoRUmVydW5TdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcBITCgtyZXJ1bl9zdGVwcxgCIAMoCRITCgtzdGFsZV9zdGVwcxgDIAMoCRIZChFjb21wZW5zYXRlZF9zdGVwcxgEIAMoCRIdChVub3RfY29tcGVuc2FibGVfc3RlcHMYBSADKAkSFQoNc3RvcHBlZF9zdGVwcxgGIAMoCSK6AgoSUmVzb2x2ZVN0ZXBSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEhoKBnJlYXNvbhgDIAEoCUIKukgHcgUQASiAIBImCgdzdWNjZXNzGAQgASgLMhMubWFlc3Ryby52MS5TdWNjZXNzSAASJgoHZmFpbHVyZRgFIAEoCzITLm1hZXN0cm8udjEuRmFpbHVyZUgAEiIKBXVzYWdlGAYgASgLMhMubWFlc3Ryby52MS5BbW91bnRzEioKEGV4cGVjdGVkX2ZlbmNpbmcYByABKANCELpIDSILGP////////8PKAASIQoPaWRlbXBvdGVuY3lfa2V5GA8gASgJQgi6SAVyAyiAAUIPCgZyZXN1bHQSBbpIAggBIjUKE1Jlc29sdmVTdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcCKEAQoPU2tpcFN0ZXBSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMogCASIQoPaWRlbXBvdGVuY3lfa2V5GA8gASgJQgi6SAVyAyiAASIyChBTa2lwU3RlcFJlc3BvbnNlEh4KBHN0ZXAYASABKAsyEC5tYWVzdHJvLnYxLlN0ZXAihAEKD0hvbGRTdGVwUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASGAoEc3RlcBgCIAEoCUIKukgHcgUQASiAARIYCgZyZWFzb24YAyABKAlCCLpIBXIDKIAgEiEKD2lkZW1wb3RlbmN5X2tleRgPIAEoCUIIukgFcgMogAEiMgoQSG9sZFN0ZXBSZXNwb25zZRIeCgRzdGVwGAEgASgLMhAubWFlc3Ryby52MS5TdGVwIocBChJSZWxlYXNlU3RlcFJlcXVlc3QSGgoHcGxhbl9pZBgBIAEoCUIJukgGcgQQAShAEhgKBHN0ZXAYAiABKAlCCrpIB3IFEAEogAESGAoGcmVhc29uGAMgASgJQgi6SAVyAyiAIBIhCg9pZGVtcG90ZW5jeV9rZXkYDyABKAlCCLpIBXIDKIABIjUKE1JlbGVhc2VTdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcCK8AgoSQ2hhbmdlU3RlcHNSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIuCgR2ZXJiGAIgASgOMhQubWFlc3Ryby52MS5TdGVwVmVyYkIKukgHggEEEAEgABI4CgZzdGF0ZXMYAyADKA4yFS5tYWVzdHJvLnYxLlN0ZXBTdGF0ZUIRukgOkgELEBAiB4IBBBABIAASFgoEa2V5cxgEIAEoCUIIukgFcgMogAESGAoGcmVhc29uGAUgASgJQgi6SAVyAyiAIBIPCgdkcnlfcnVuGAYgASgIEhwKCXBhZ2Vfc2l6ZRgHIAEoBUIJukgGGgQYZCgAEhwKCnBhZ2VfdG9rZW4YCCABKAlCCLpIBXIDKIAIEiEKD2lkZW1wb3RlbmN5X2tleRgPIAEoCUIIukgFcgMogAEieAoTQ2hhbmdlU3RlcHNSZXNwb25zZRIPCgdtYXRjaGVkGAEgASgFEg0KBXN0ZXBzGAIgAygJEigKB3JlZnVzZWQYAyADKAsyFy5tYWVzdHJvLnYxLlN0ZXBSZWZ1c2FsEhcKD25leHRfcGFnZV90b2tlbhgEIAEoCSJBCgtTdGVwUmVmdXNhbBIMCgRzdGVwGAEgASgJEiQKB3JlZnVzYWwYAiABKAsyEy5tYWVzdHJvLnYxLlJlZnVzYWwiVwoPVGFpbExvZ3NSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEg4KBmZvbGxvdxgDIAEoCCJHChBUYWlsTG9nc1Jlc3BvbnNlEiIKBWxpbmVzGAEgAygLMhMubWFlc3Ryby52MS5Mb2dMaW5lEg8KB2Ryb3BwZWQYAiABKAMqeQoIU3RlcFZlcmISGQoVU1RFUF9WRVJCX1VOU1BFQ0lGSUVEEAASEwoPU1RFUF9WRVJCX1JFVFJZEAESEgoOU1RFUF9WRVJCX1NLSVAQAhISCg5TVEVQX1ZFUkJfSE9MRBADEhUKEVNURVBfVkVSQl9SRUxFQVNFEAQy3AsKC1N0ZXBTZXJ2aWNlEmsKB0dldFN0ZXASGi5tYWVzdHJvLnYxLkdldFN0ZXBSZXF1ZXN0GhsubWFlc3Ryby52MS5HZXRTdGVwUmVzcG9uc2UiJ5ACAYrnGCAKCHN0ZXAuZ2V0EhRtYXAubWFlc3Ryby5zdGVwLmdldBJzCglMaXN0U3RlcHMSHC5tYWVzdHJvLnYxLkxpc3RTdGVwc1JlcXVlc3QaHS5tYWVzdHJvLnYxLkxpc3RTdGVwc1Jlc3BvbnNlIimQAgGK5xgiCglzdGVwLmxpc3QSFW1hcC5tYWVzdHJvLnN0ZXAubGlzdBKEAQoMTGlzdEF0dGVtcHRzEh8ubWFlc3Ryby52MS5MaXN0QXR0ZW1wdHNSZXF1ZXN0GiAubWFlc3Ryby52MS5MaXN0QXR0ZW1wdHNSZXNwb25zZSIxkAIBiucYKgoSc3RlcC5saXN0X2F0dGVtcHRzEhRtYXAubWFlc3Ryby5zdGVwLmdldBJ0CglSZXRyeVN0ZXASHC5tYWVzdHJvLnYxLlJldHJ5U3RlcFJlcXVlc3QaHS5tYWVzdHJvLnYxLlJldHJ5U3RlcFJlc3BvbnNlIiqK5xgmCgpzdGVwLnJldHJ5EhZtYXAubWFlc3Ryby5zdGVwLnJldHJ5GAESdAoJUmVydW5TdGVwEhwubWFlc3Ryby52MS5SZXJ1blN0ZXBSZXF1ZXN0Gh0ubWFlc3Ryby52MS5SZXJ1blN0ZXBSZXNwb25zZSIqiucYJgoKc3RlcC5yZXJ1bhIWbWFwLm1hZXN0cm8uc3RlcC5yZXJ1bhgBEn4KC1Jlc29sdmVTdGVwEh4ubWFlc3Ryby52MS5SZXNvbHZlU3RlcFJlcXVlc3QaHy5tYWVzdHJvLnYxLlJlc29sdmVTdGVwUmVzcG9uc2UiLornGCoKDHN0ZXAucmVzb2x2ZRIYbWFwLm1hZXN0cm8uc3RlcC5yZXNvbHZlGAESbwoIU2tpcFN0ZXASGy5tYWVzdHJvLnYxLlNraXBTdGVwUmVxdWVzdBocLm1hZXN0cm8udjEuU2tpcFN0ZXBSZXNwb25zZSIoiucYJAoJc3RlcC5za2lwEhVtYXAubWFlc3Ryby5zdGVwLnNraXAYARJvCghIb2xkU3RlcBIbLm1hZXN0cm8udjEuSG9sZFN0ZXBSZXF1ZXN0GhwubWFlc3Ryby52MS5Ib2xkU3RlcFJlc3BvbnNlIiiK5xgkCglzdGVwLmhvbGQSFW1hcC5tYWVzdHJvLnN0ZXAuaG9sZBgBEn4KC1JlbGVhc2VTdGVwEh4ubWFlc3Ryby52MS5SZWxlYXNlU3RlcFJlcXVlc3QaHy5tYWVzdHJvLnYxLlJlbGVhc2VTdGVwUmVzcG9uc2UiLornGCoKDHN0ZXAucmVsZWFzZRIYbWFwLm1hZXN0cm8uc3RlcC5yZWxlYXNlGAESpQIKC0NoYW5nZVN0ZXBzEh4ubWFlc3Ryby52MS5DaGFuZ2VTdGVwc1JlcXVlc3QaHy5tYWVzdHJvLnYxLkNoYW5nZVN0ZXBzUmVzcG9uc2Ui1AGK5xgoCgtzdGVwLmNoYW5nZRIXbWFwLm1hZXN0cm8uc3RlcC5jaGFuZ2UYAYrnGCYKCnN0ZXAucmV0cnkSFm1hcC5tYWVzdHJvLnN0ZXAucmV0cnkYAYrnGCQKCXN0ZXAuc2tpcBIVbWFwLm1hZXN0cm8uc3RlcC5za2lwGAGK5xgkCglzdGVwLmhvbGQSFW1hcC5tYWVzdHJvLnN0ZXAuaG9sZBgBiucYKgoMc3RlcC5yZWxlYXNlEhhtYXAubWFlc3Ryby5zdGVwLnJlbGVhc2UYARJuCghUYWlsTG9ncxIbLm1hZXN0cm8udjEuVGFpbExvZ3NSZXF1ZXN0GhwubWFlc3Ryby52MS5UYWlsTG9nc1Jlc3BvbnNlIiWK5xghCglzdGVwLmxvZ3MSFG1hcC5tYWVzdHJvLnN0ZXAuZ2V0MAFiBnByb3RvMw", [file_buf_validate_validate, file_maestro_v1_amounts, file_maestro_v1_dispatch, file_maestro_v1_options, file_maestro_v1_refusal, file_maestro_v1_step]);
+  fileDesc("Ch1tYWVzdHJvL3YxL3N0ZXBfc2VydmljZS5wcm90bxIKbWFlc3Ryby52MSJGCg5HZXRTdGVwUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASGAoEc3RlcBgCIAEoCUIKukgHcgUQASiAASIxCg9HZXRTdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcCKjAQoQTGlzdFN0ZXBzUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASNgoGc3RhdGVzGAIgAygOMhUubWFlc3Ryby52MS5TdGVwU3RhdGVCD7pIDJIBCRAQIgWCAQIQARIdCglwYWdlX3NpemUYAyABKAVCCrpIBxoFGOgHKAASHAoKcGFnZV90b2tlbhgEIAEoCUIIukgFcgMogAgiTQoRTGlzdFN0ZXBzUmVzcG9uc2USHwoFc3RlcHMYASADKAsyEC5tYWVzdHJvLnYxLlN0ZXASFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIogBChNMaXN0QXR0ZW1wdHNSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEh0KCXBhZ2Vfc2l6ZRgDIAEoBUIKukgHGgUY6AcoABIcCgpwYWdlX3Rva2VuGAQgASgJQgi6SAVyAyiACCJWChRMaXN0QXR0ZW1wdHNSZXNwb25zZRIlCghhdHRlbXB0cxgBIAMoCzITLm1hZXN0cm8udjEuQXR0ZW1wdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkinwEKEFJldHJ5U3RlcFJlcXVlc3QSGgoHcGxhbl9pZBgBIAEoCUIJukgGcgQQAShAEhgKBHN0ZXAYAiABKAlCCrpIB3IFEAEogAESGAoGcmVhc29uGAMgASgJQgi6SAVyAyiAIBIYCgdvcmRpbmFsGAQgASgFQge6SAQaAigAEiEKD2lkZW1wb3RlbmN5X2tleRgPIAEoCUIIukgFcgMogAEiMwoRUmV0cnlTdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcCLYAQoQUmVydW5TdGVwUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASGAoEc3RlcBgCIAEoCUIKukgHcgUQASiAARIYCgZyZWFzb24YAyABKAlCCLpIBXIDKIAgEg8KB2Nhc2NhZGUYBCABKAgSDwoHZHJ5X3J1bhgFIAEoCBIvCgVvcmRlchgGIAEoDjIWLm1hZXN0cm8udjEuUmVydW5PcmRlckIIukgFggECEAESIQoPaWRlbXBvdGVuY3lfa2V5GA8gASgJQgi6SAVyAyiAASKuAQoRUmVydW5TdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcBITCgtyZXJ1bl9zdGVwcxgCIAMoCRITCgtzdGFsZV9zdGVwcxgDIAMoCRIZChFjb21wZW5zYXRlZF9zdGVwcxgEIAMoCRIdChVub3RfY29tcGVuc2FibGVfc3RlcHMYBSADKAkSFQoNc3RvcHBlZF9zdGVwcxgGIAMoCSLUAgoSUmVzb2x2ZVN0ZXBSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEhoKBnJlYXNvbhgDIAEoCUIKukgHcgUQASiAIBImCgdzdWNjZXNzGAQgASgLMhMubWFlc3Ryby52MS5TdWNjZXNzSAASJgoHZmFpbHVyZRgFIAEoCzITLm1hZXN0cm8udjEuRmFpbHVyZUgAEiIKBXVzYWdlGAYgASgLMhMubWFlc3Ryby52MS5BbW91bnRzEioKEGV4cGVjdGVkX2ZlbmNpbmcYByABKANCELpIDSILGP////////8PKAASGAoHb3JkaW5hbBgIIAEoBUIHukgEGgIoABIhCg9pZGVtcG90ZW5jeV9rZXkYDyABKAlCCLpIBXIDKIABQg8KBnJlc3VsdBIFukgCCAEiNQoTUmVzb2x2ZVN0ZXBSZXNwb25zZRIeCgRzdGVwGAEgASgLMhAubWFlc3Ryby52MS5TdGVwIoQBCg9Ta2lwU3RlcFJlcXVlc3QSGgoHcGxhbl9pZBgBIAEoCUIJukgGcgQQAShAEhgKBHN0ZXAYAiABKAlCCrpIB3IFEAEogAESGAoGcmVhc29uGAMgASgJQgi6SAVyAyiAIBIhCg9pZGVtcG90ZW5jeV9rZXkYDyABKAlCCLpIBXIDKIABIjIKEFNraXBTdGVwUmVzcG9uc2USHgoEc3RlcBgBIAEoCzIQLm1hZXN0cm8udjEuU3RlcCKEAQoPSG9sZFN0ZXBSZXF1ZXN0EhoKB3BsYW5faWQYASABKAlCCbpIBnIEEAEoQBIYCgRzdGVwGAIgASgJQgq6SAdyBRABKIABEhgKBnJlYXNvbhgDIAEoCUIIukgFcgMogCASIQoPaWRlbXBvdGVuY3lfa2V5GA8gASgJQgi6SAVyAyiAASIyChBIb2xkU3RlcFJlc3BvbnNlEh4KBHN0ZXAYASABKAsyEC5tYWVzdHJvLnYxLlN0ZXAihwEKElJlbGVhc2VTdGVwUmVxdWVzdBIaCgdwbGFuX2lkGAEgASgJQgm6SAZyBBABKEASGAoEc3RlcBgCIAEoCUIKukgHcgUQASiAARIYCgZyZWFzb24YAyABKAlCCLpIBXIDKIAgEiEKD2lkZW1wb3RlbmN5X2tleRgPIAEoCUIIukgFcgMogAEiNQoTUmVsZWFzZVN0ZXBSZXNwb25zZRIeCgRzdGVwGAEgASgLMhAubWFlc3Ryby52MS5TdGVwIrwCChJDaGFuZ2VTdGVwc1JlcXVlc3QSGgoHcGxhbl9pZBgBIAEoCUIJukgGcgQQAShAEi4KBHZlcmIYAiABKA4yFC5tYWVzdHJvLnYxLlN0ZXBWZXJiQgq6SAeCAQQQASAAEjgKBnN0YXRlcxgDIAMoDjIVLm1hZXN0cm8udjEuU3RlcFN0YXRlQhG6SA6SAQsQECIHggEEEAEgABIWCgRrZXlzGAQgASgJQgi6SAVyAyiAARIYCgZyZWFzb24YBSABKAlCCLpIBXIDKIAgEg8KB2RyeV9ydW4YBiABKAgSHAoJcGFnZV9zaXplGAcgASgFQgm6SAYaBBhkKAASHAoKcGFnZV90b2tlbhgIIAEoCUIIukgFcgMogAgSIQoPaWRlbXBvdGVuY3lfa2V5GA8gASgJQgi6SAVyAyiAASKlAQoTQ2hhbmdlU3RlcHNSZXNwb25zZRIPCgdtYXRjaGVkGAEgASgFEg0KBXN0ZXBzGAIgAygJEigKB3JlZnVzZWQYAyADKAsyFy5tYWVzdHJvLnYxLlN0ZXBSZWZ1c2FsEhcKD25leHRfcGFnZV90b2tlbhgEIAEoCRIrCgtwYXNzZWRfb3ZlchgFIAMoCzIWLm1hZXN0cm8udjEuUGFzc2VkT3ZlciJSCgtTdGVwUmVmdXNhbBIMCgRzdGVwGAEgASgJEiQKB3JlZnVzYWwYAiABKAsyEy5tYWVzdHJvLnYxLlJlZnVzYWwSDwoHb3JkaW5hbBgDIAEoBSJXCg9UYWlsTG9nc1JlcXVlc3QSGgoHcGxhbl9pZBgBIAEoCUIJukgGcgQQAShAEhgKBHN0ZXAYAiABKAlCCrpIB3IFEAEogAESDgoGZm9sbG93GAMgASgIIkcKEFRhaWxMb2dzUmVzcG9uc2USIgoFbGluZXMYASADKAsyEy5tYWVzdHJvLnYxLkxvZ0xpbmUSDwoHZHJvcHBlZBgCIAEoAypeCgpSZXJ1bk9yZGVyEhsKF1JFUlVOX09SREVSX1VOU1BFQ0lGSUVEEAASGgoWUkVSVU5fT1JERVJfVU5ET19GSVJTVBABEhcKE1JFUlVOX09SREVSX0FUX09OQ0UQAip5CghTdGVwVmVyYhIZChVTVEVQX1ZFUkJfVU5TUEVDSUZJRUQQABITCg9TVEVQX1ZFUkJfUkVUUlkQARISCg5TVEVQX1ZFUkJfU0tJUBACEhIKDlNURVBfVkVSQl9IT0xEEAMSFQoRU1RFUF9WRVJCX1JFTEVBU0UQBDLcCwoLU3RlcFNlcnZpY2USawoHR2V0U3RlcBIaLm1hZXN0cm8udjEuR2V0U3RlcFJlcXVlc3QaGy5tYWVzdHJvLnYxLkdldFN0ZXBSZXNwb25zZSInkAIBiucYIAoIc3RlcC5nZXQSFG1hcC5tYWVzdHJvLnN0ZXAuZ2V0EnMKCUxpc3RTdGVwcxIcLm1hZXN0cm8udjEuTGlzdFN0ZXBzUmVxdWVzdBodLm1hZXN0cm8udjEuTGlzdFN0ZXBzUmVzcG9uc2UiKZACAYrnGCIKCXN0ZXAubGlzdBIVbWFwLm1hZXN0cm8uc3RlcC5saXN0EoQBCgxMaXN0QXR0ZW1wdHMSHy5tYWVzdHJvLnYxLkxpc3RBdHRlbXB0c1JlcXVlc3QaIC5tYWVzdHJvLnYxLkxpc3RBdHRlbXB0c1Jlc3BvbnNlIjGQAgGK5xgqChJzdGVwLmxpc3RfYXR0ZW1wdHMSFG1hcC5tYWVzdHJvLnN0ZXAuZ2V0EnQKCVJldHJ5U3RlcBIcLm1hZXN0cm8udjEuUmV0cnlTdGVwUmVxdWVzdBodLm1hZXN0cm8udjEuUmV0cnlTdGVwUmVzcG9uc2UiKornGCYKCnN0ZXAucmV0cnkSFm1hcC5tYWVzdHJvLnN0ZXAucmV0cnkYARJ0CglSZXJ1blN0ZXASHC5tYWVzdHJvLnYxLlJlcnVuU3RlcFJlcXVlc3QaHS5tYWVzdHJvLnYxLlJlcnVuU3RlcFJlc3BvbnNlIiqK5xgmCgpzdGVwLnJlcnVuEhZtYXAubWFlc3Ryby5zdGVwLnJlcnVuGAESfgoLUmVzb2x2ZVN0ZXASHi5tYWVzdHJvLnYxLlJlc29sdmVTdGVwUmVxdWVzdBofLm1hZXN0cm8udjEuUmVzb2x2ZVN0ZXBSZXNwb25zZSIuiucYKgoMc3RlcC5yZXNvbHZlEhhtYXAubWFlc3Ryby5zdGVwLnJlc29sdmUYARJvCghTa2lwU3RlcBIbLm1hZXN0cm8udjEuU2tpcFN0ZXBSZXF1ZXN0GhwubWFlc3Ryby52MS5Ta2lwU3RlcFJlc3BvbnNlIiiK5xgkCglzdGVwLnNraXASFW1hcC5tYWVzdHJvLnN0ZXAuc2tpcBgBEm8KCEhvbGRTdGVwEhsubWFlc3Ryby52MS5Ib2xkU3RlcFJlcXVlc3QaHC5tYWVzdHJvLnYxLkhvbGRTdGVwUmVzcG9uc2UiKIrnGCQKCXN0ZXAuaG9sZBIVbWFwLm1hZXN0cm8uc3RlcC5ob2xkGAESfgoLUmVsZWFzZVN0ZXASHi5tYWVzdHJvLnYxLlJlbGVhc2VTdGVwUmVxdWVzdBofLm1hZXN0cm8udjEuUmVsZWFzZVN0ZXBSZXNwb25zZSIuiucYKgoMc3RlcC5yZWxlYXNlEhhtYXAubWFlc3Ryby5zdGVwLnJlbGVhc2UYARKlAgoLQ2hhbmdlU3RlcHMSHi5tYWVzdHJvLnYxLkNoYW5nZVN0ZXBzUmVxdWVzdBofLm1hZXN0cm8udjEuQ2hhbmdlU3RlcHNSZXNwb25zZSLUAYrnGCgKC3N0ZXAuY2hhbmdlEhdtYXAubWFlc3Ryby5zdGVwLmNoYW5nZRgBiucYJgoKc3RlcC5yZXRyeRIWbWFwLm1hZXN0cm8uc3RlcC5yZXRyeRgBiucYJAoJc3RlcC5za2lwEhVtYXAubWFlc3Ryby5zdGVwLnNraXAYAYrnGCQKCXN0ZXAuaG9sZBIVbWFwLm1hZXN0cm8uc3RlcC5ob2xkGAGK5xgqCgxzdGVwLnJlbGVhc2USGG1hcC5tYWVzdHJvLnN0ZXAucmVsZWFzZRgBEm4KCFRhaWxMb2dzEhsubWFlc3Ryby52MS5UYWlsTG9nc1JlcXVlc3QaHC5tYWVzdHJvLnYxLlRhaWxMb2dzUmVzcG9uc2UiJYrnGCEKCXN0ZXAubG9ncxIUbWFwLm1hZXN0cm8uc3RlcC5nZXQwAWIGcHJvdG8z", [file_buf_validate_validate, file_maestro_v1_amounts, file_maestro_v1_dispatch, file_maestro_v1_options, file_maestro_v1_refusal, file_maestro_v1_step]);
 
 /**
  * Request of GetStep.
@@ -239,6 +239,14 @@ export type RetryStepRequest = Message<"maestro.v1.RetryStepRequest"> & {
   reason: string;
 
   /**
+   * Number of the row that is meant; zero for the current one, or if there is nothing to retry in that, the newest older one whose
+   * compensation failed.
+   *
+   * @generated from field: int32 ordinal = 4;
+   */
+  ordinal: number;
+
+  /**
    * Makes the call safe to repeat; the `Idempotency-Key` header may carry it instead.
    *
    * @generated from field: string idempotency_key = 15;
@@ -316,6 +324,13 @@ export type RerunStepRequest = Message<"maestro.v1.RerunStepRequest"> & {
   dryRun: boolean;
 
   /**
+   * What comes first, for each step that runs again and whose old effect can be undone.
+   *
+   * @generated from field: maestro.v1.RerunOrder order = 6;
+   */
+  order: RerunOrder;
+
+  /**
    * Makes the call safe to repeat; the `Idempotency-Key` header may carry it instead.
    *
    * @generated from field: string idempotency_key = 15;
@@ -358,7 +373,7 @@ export type RerunStepResponse = Message<"maestro.v1.RerunStepResponse"> & {
   staleSteps: string[];
 
   /**
-   * Steps whose old effects are undone.
+   * Steps whose old effects are undone; unless they were to run at once, they wait for that.
    *
    * @generated from field: repeated string compensated_steps = 4;
    */
@@ -449,6 +464,13 @@ export type ResolveStepRequest = Message<"maestro.v1.ResolveStepRequest"> & {
    * @generated from field: int64 expected_fencing = 7;
    */
   expectedFencing: bigint;
+
+  /**
+   * Number of the row that is meant; zero for the current one. An older one can be resolved while it still runs, or is to be undone.
+   *
+   * @generated from field: int32 ordinal = 8;
+   */
+  ordinal: number;
 
   /**
    * Makes the call safe to repeat; the `Idempotency-Key` header may carry it instead.
@@ -696,7 +718,8 @@ export type ChangeStepsRequest = Message<"maestro.v1.ChangeStepsRequest"> & {
   verb: StepVerb;
 
   /**
-   * Only steps in one of these states; empty for all that allow the verb. Compensations that failed are tried again only when named here.
+   * Only steps in one of these states; empty for all that allow the verb. Compensations that failed are tried again only when named here: those of older
+   * rows, which a re-plan or rerun dropped, as well; one at a time, so that others are refused until it has ended.
    *
    * @generated from field: repeated maestro.v1.StepState states = 3;
    */
@@ -786,6 +809,14 @@ export type ChangeStepsResponse = Message<"maestro.v1.ChangeStepsResponse"> & {
    * @generated from field: string next_page_token = 4;
    */
   nextPageToken: string;
+
+  /**
+   * Steps of this page that the filter named and whose state did not allow the verb: how many for which reason. The refused ones are not among
+   * them.
+   *
+   * @generated from field: repeated maestro.v1.PassedOver passed_over = 5;
+   */
+  passedOver: PassedOver[];
 };
 
 /**
@@ -814,6 +845,13 @@ export type StepRefusal = Message<"maestro.v1.StepRefusal"> & {
    * @generated from field: maestro.v1.Refusal refusal = 2;
    */
   refusal?: Refusal | undefined;
+
+  /**
+   * Number of its row.
+   *
+   * @generated from field: int32 ordinal = 3;
+   */
+  ordinal: number;
 };
 
 /**
@@ -887,6 +925,47 @@ export const TailLogsResponseSchema: GenMessage<TailLogsResponse> = /*@__PURE__*
   messageDesc(file_maestro_v1_step_service, 22);
 
 /**
+ * Whether the old effect of a step must be undone before the step runs again.
+ *
+ * @generated from enum maestro.v1.RerunOrder
+ */
+export const RerunOrder = {
+  /**
+   * Not given: undone first.
+   *
+   * @generated from enum value: RERUN_ORDER_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * The new run waits until whatever is to be undone of the step is undone.
+   *
+   * @generated from enum value: RERUN_ORDER_UNDO_FIRST = 1;
+   */
+  UNDO_FIRST: 1,
+
+  /**
+   * The new run begins at once; what is to be undone is undone beside it.
+   *
+   * @generated from enum value: RERUN_ORDER_AT_ONCE = 2;
+   */
+  AT_ONCE: 2,
+} as const;
+
+/**
+ * Whether the old effect of a step must be undone before the step runs again.
+ *
+ * @generated from enum maestro.v1.RerunOrder
+ */
+export type RerunOrder = (typeof RerunOrder)[keyof typeof RerunOrder] | UnknownEnum;
+
+/**
+ * Describes the enum maestro.v1.RerunOrder.
+ */
+export const RerunOrderSchema: GenEnum<RerunOrder> = /*@__PURE__*/
+  enumDesc(file_maestro_v1_step_service, 0);
+
+/**
  * What is done to many steps.
  *
  * @generated from enum maestro.v1.StepVerb
@@ -939,7 +1018,7 @@ export type StepVerb = (typeof StepVerb)[keyof typeof StepVerb] | UnknownEnum;
  * Describes the enum maestro.v1.StepVerb.
  */
 export const StepVerbSchema: GenEnum<StepVerb> = /*@__PURE__*/
-  enumDesc(file_maestro_v1_step_service, 0);
+  enumDesc(file_maestro_v1_step_service, 1);
 
 /**
  * Steps of plans, and verbs of operators.
@@ -982,7 +1061,8 @@ export const StepService: GenService<{
   },
   /**
    * Runs a step that failed, was refused, or backs off again now; or tries again to undo one whose compensation failed, also when the plan
-   * has ended, once no other effect of it is being undone.
+   * has ended, once no other effect of it is being undone. That may be an older row of the step, one that a re-plan or rerun dropped: it is
+   * meant when its ordinal is given, or when nothing else under the key can be retried.
    * Atomic with its record.
    * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, STATE_CONFLICT, IDEMPOTENCY_CONFLICT.
    *
@@ -994,8 +1074,9 @@ export const StepService: GenService<{
     output: typeof RetryStepResponseSchema;
   },
   /**
-   * Runs a step that ended again: one that succeeded, failed, was refused, skipped or cancelled. It gets a new row under its key, and its
-   * old effect is undone beside that if it declared how. What had not begun waits for it anew, and so does what was skipped after it.
+   * Runs a step that ended again: one that succeeded, failed, was refused, skipped or cancelled. It gets a new row under its key. Its
+   * old effect is undone if it declared how: before the new run begins, or beside it, as `order` says. Should that fail, a run that comes
+   * after it waits until it is undone by RetryStep or ResolveStep. What had not begun waits for it anew, and so does what was skipped after it.
    * Steps that consumed its outputs and are done, or run, are stale: they stay and are named, or with `cascade` run again as well, and so
    * on. A plan that failed is taken up again, with what failed or was cancelled in it; one that ended otherwise, or was undone, is not.
    * Atomic with its record.
@@ -1012,7 +1093,7 @@ export const StepService: GenService<{
    * Says by hand what a step came to, where nobody else will: one that waits, failed, or is leased to an executor that never answers. The
    * lease ends, its executor is told to stop, and what it reports later is evidence. The word is final: a failure is not retried and
    * follows the step's rule; a step that had failed and succeeded after all takes its plan up again, as a retry would. Compensations are
-   * resolved alike. It is an attempt of its own, without an executor.
+   * resolved alike, those of older rows by their ordinals. It is an attempt of its own, without an executor.
    * Atomic with its record.
    * Refusals: INVALID_REQUEST (also for outputs that do not satisfy the output schema), UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, STATE_CONFLICT, STALE_LEASE, IDEMPOTENCY_CONFLICT.
    *
@@ -1063,7 +1144,7 @@ export const StepService: GenService<{
    * Retries, skips, holds or releases many steps of a plan: those that the filter names and whose state allows the verb. One rpc for all
    * verbs, because they share filter, dry run and paging; it needs the capability of each. A call changes one page, in one transaction; the
    * token leads on by key, and can be used again after a break, on any server: what was changed already is passed over. Each change
-   * leaves the record of its verb, and so does each refusal.
+   * leaves the record of its verb, and so does each refusal. The answer counts the steps whose states do not allow it.
    * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND, IDEMPOTENCY_CONFLICT.
    *
    * @generated from rpc maestro.v1.StepService.ChangeSteps

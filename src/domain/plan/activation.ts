@@ -5,7 +5,7 @@ import type { Limits } from "../amounts.ts";
 import { belowUsed } from "../budget.ts";
 import type { Constraints } from "../goal.ts";
 import type { Refusal } from "../refusal.ts";
-import { hasEnded, hasNotBegun } from "../step.ts";
+import { hasEnded, hasNotBegun, STEP_FLAGS } from "../step.ts";
 import type { StepRow } from "../step.ts";
 import type { PlanDraft } from "./draft.ts";
 import { maybeFinish, stop, undoNext } from "./ending.ts";
@@ -28,6 +28,8 @@ export interface Replacement {
   readonly settled: readonly number[];
   /** Rows that are dropped or replaced. */
   readonly removed: readonly number[];
+  /** Of the rows without a place, those whose effects must be undone before their successors run; see README.md. */
+  readonly undoFirst?: readonly number[];
   /** Rows that stay and whose edges changed. */
   readonly rewired: readonly { readonly ordinal: number; readonly waitingOn: number }[];
   /** New rows that are READY already; the counters need no look at each. */
@@ -75,12 +77,14 @@ export function activate(draft: PlanDraft, activation: Activation): Verdict {
 /** Takes the new rows in and the old ones out; a plan that had ended runs again. Done effects that go are undone if they can be. */
 export function replaceRows(draft: PlanDraft, replacement: Replacement): void {
   const { plan } = draft;
+  const { undoFirst = [] } = replacement;
   if (plan.state !== "ACTIVE" && plan.state !== "SUSPENDED") draft.movePlan("ACTIVE");
   plan.finishedMs = null;
   plan.reason = "";
   draft.setGoal({ state: "ACTIVE", finishedMs: null });
   const missing = [
     ...replacement.removed,
+    ...undoFirst,
     ...replacement.rewired.map((r) => r.ordinal),
     ...replacement.arrivals,
     ...replacement.settled,
@@ -89,6 +93,7 @@ export function replaceRows(draft: PlanDraft, replacement: Replacement): void {
   plan.stepsTotal += replacement.added;
   plan.nextOrdinal += replacement.added;
   if (plan.state === "SUSPENDED") plan.stepsStarved += replacement.readyAtOnce;
+  for (const ordinal of undoFirst) draft.patch(ordinal, { flags: draft.step(ordinal).flags | STEP_FLAGS.UNDO_FIRST });
   let undo = false;
   for (const ordinal of replacement.removed) undo = drop(draft, draft.step(ordinal)) || undo;
   for (const { ordinal, waitingOn } of replacement.rewired) {

@@ -9,7 +9,7 @@ import { planHasEnded, presumeHold, settleHold } from "../plan.ts";
 import { invalid, refused } from "../refusal.ts";
 import { has, hasEnded, hasNotBegun, nextFencing, STEP_FLAGS } from "../step.ts";
 import type { StepRow, StepState } from "../step.ts";
-import { afterAttempt } from "./consequences.ts";
+import { afterAttempt, letSuccessorGo } from "./consequences.ts";
 import type { PlanDraft } from "./draft.ts";
 import { maybeFinish } from "./ending.ts";
 import { holdOf, leaseOf } from "./live.ts";
@@ -53,8 +53,12 @@ export function resolveByHand(draft: PlanDraft, wanted: ByHand, recordId: Record
   }
   const had = hasEnded(row.state) && row.state !== "COMPENSATING";
   const state = settle(draft, row, wanted, recordId);
-  // What had ended before sets nothing in motion.
-  if (had) return undefined;
+  // What had ended before sets nothing in motion, but for whoever waited for it to be undone.
+  if (had) {
+    letSuccessorGo(draft, row.ordinal);
+    maybeFinish(draft);
+    return undefined;
+  }
   const message = wanted.result.kind === "failure" ? wanted.result.failure.message : "";
   afterAttempt(draft, row.ordinal, state === "CANCELLED" ? "stopped" : "ended", message);
   return undefined;
@@ -75,7 +79,7 @@ function mayResolve(draft: PlanDraft, row: StepRow, { result, fencing }: ByHand)
     ? row.state !== "COMPENSATED" && (succeeded || row.state !== "COMPENSATION_FAILED")
     : leased ||
       (hasNotBegun(row.state) && !over) ||
-      (succeeded && revivable && (row.state === "FAILED" || row.state === "REFUSED"));
+      (succeeded && row.current && revivable && (row.state === "FAILED" || row.state === "REFUSED"));
   if (!open) {
     const why = row.undoing || !over ? "" : ` and its plan ${planHasEnded(plan.state) ? "has ended" : "is ending"}`;
     return conflict(

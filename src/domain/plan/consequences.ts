@@ -1,4 +1,5 @@
 // What the end of an attempt sets in motion: dependents, the end of the plan, its undoing. Not here: the attempt's own state.
+import { has, hasEnded, isOver, STEP_FLAGS } from "../step.ts";
 import { isCompensable } from "./draft.ts";
 import type { PlanDraft } from "./draft.ts";
 import { beginEnding, maybeFinish, undoNext } from "./ending.ts";
@@ -24,11 +25,18 @@ export function afterAttempt(draft: PlanDraft, ordinal: number, result: FailureR
       beginEnding(draft, "FAILED", `step ${row.key} ${word}: ${message}`, row.state === "FAILED");
     }
   }
-  if (row.undoing && (row.state === "COMPENSATED" || row.state === "COMPENSATION_FAILED")) undoNext(draft);
-  else if (!row.undoing && row.state !== "BACKING_OFF" && row.state !== "READY" && row.state !== "AWAITING_APPROVAL")
-    settleDependents(draft, [ordinal]);
+  if (row.undoing && (row.state === "COMPENSATED" || row.state === "COMPENSATION_FAILED")) {
+    undoNext(draft);
+    letSuccessorGo(draft, ordinal);
+  } else if (!row.undoing && hasEnded(row.state) && isOver(row)) settleDependents(draft, [ordinal]);
   // A done row that a re-plan dropped, or that ended while the plan is being undone, is undone as well.
   if (row.state === "SUCCEEDED" && !row.current && isCompensable(row)) undoNext(draft);
   if (plan.stepsStarved > 0 && plan.ending === null && plan.state === "ACTIVE") unpark(draft, 16);
   maybeFinish(draft);
+}
+
+/** An effect that had to be undone first is undone: whatever came under its key waits for one less. */
+export function letSuccessorGo(draft: PlanDraft, ordinal: number): void {
+  const row = draft.step(ordinal);
+  if (has(row.flags, STEP_FLAGS.UNDO_FIRST) && row.undoing && isOver(row)) settleDependents(draft, [ordinal]);
 }

@@ -65,7 +65,9 @@ export function overdue(draft: PlanDraft): Verdict {
     plan.deadlineMs === null ||
     plan.deadlineMs > draft.context.nowMs ||
     planHasEnded(plan.state) ||
-    plan.ending !== null
+    plan.ending !== null ||
+    // Only an effect that was replaced is still being undone: nothing that was wanted is late.
+    plan.stepsEnded >= plan.stepsTotal
   )
     return undefined;
   beginEnding(draft, "FAILED", "the deadline has passed", true);
@@ -76,7 +78,7 @@ export function overdue(draft: PlanDraft): Verdict {
 export function retry(draft: PlanDraft, ordinal: number): Verdict {
   const row = draft.step(ordinal);
   const { plan } = draft;
-  if (row.state === "COMPENSATION_FAILED" && row.current) return undoAgain(draft, row);
+  if (row.state === "COMPENSATION_FAILED") return undoAgain(draft, row);
   if (row.state === "BACKING_OFF" && (plan.ending === null || row.undoing)) {
     draft.setTimer(ordinal, null);
     requeue(draft, ordinal);

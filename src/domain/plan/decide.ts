@@ -15,7 +15,7 @@ import type { Claim } from "./lease.ts";
 import { makeReady, orderKeyAt } from "./queue.ts";
 import { settleDependents } from "./ready.ts";
 import { rerun } from "./rerun.ts";
-import type { RerunStory } from "./rerun.ts";
+import type { RerunOrder, RerunStory } from "./rerun.ts";
 import { MissingRows } from "./slice.ts";
 import type { PlanChanges, PlanSlice } from "./slice.ts";
 import type { StepRow } from "../step.ts";
@@ -36,6 +36,7 @@ export type PlanCommand =
       /** Its new row. */ readonly ordinal: number;
       readonly reason: string;
       readonly cascade: boolean;
+      readonly order: RerunOrder;
       readonly replacement: Replacement;
       readonly story: RerunStory;
     }
@@ -198,6 +199,7 @@ function bodyOf(
         state: row.state,
         reason: command.reason,
         cascade: command.cascade,
+        order: command.order,
         rerun: named(again),
         stale: named(stale),
         compensated: named(compensated),

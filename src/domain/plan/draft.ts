@@ -9,7 +9,7 @@ import { RECORD_SALT_BYTES, storeRecord } from "../record.ts";
 import type { StageNotes, StoredRecord } from "../record.ts";
 import { has, hasEnded, STEP_FLAGS, STEP_TRANSITIONS } from "../step.ts";
 import type { StepDefinition, StepRow, StepState } from "../step.ts";
-import { earlierKey, MissingRows } from "./slice.ts";
+import { consumedKey, earlierKey, MissingRows } from "./slice.ts";
 import type {
   Cascade,
   ChildEdge,
@@ -137,6 +137,25 @@ export class PlanDraft {
     for (const key of keys) {
       const result = this.#results.get(key) ?? this.slice.results.get(key);
       if (result !== undefined) found.set(key, { ...result, state: this.#states.get(key) ?? result.state });
+    }
+    return found;
+  }
+
+  /** What these keys stood for to a row that has no place any more: others may have come under them since. */
+  consumed(row: StepRow, keys: readonly string[]): ReadonlyMap<string, StepResult> {
+    const { ordinal } = row;
+    const here = this.#attempts.findLast((a) => a.ordinal === ordinal && a.state === "SUCCEEDED" && !a.undoing);
+    const found = new Map<string, StepResult>();
+    for (const key of keys) {
+      const known = this.slice.consumed.get(consumedKey(ordinal, key));
+      if (key === row.key && here !== undefined)
+        found.set(key, {
+          state: "SUCCEEDED",
+          outputs: here.outputs?.kind === "json" ? here.outputs.text : null,
+          outputsDigest: here.outputsDigest,
+        });
+      else if (known !== undefined) found.set(key, known);
+      else throw new MissingRows({ consumed: { ordinal, beganMs: row.startedMs ?? row.finishedMs ?? 0, keys } });
     }
     return found;
   }

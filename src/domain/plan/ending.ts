@@ -102,11 +102,15 @@ export function undoNext(draft: PlanDraft): boolean {
   const next = candidates.sort((a, b) => (b.finishedMs ?? 0) - (a.finishedMs ?? 0) || b.ordinal - a.ordinal)[0];
   if (next === undefined) return false;
   if (plan.ending !== null && plan.state !== "COMPENSATING") draft.movePlan("COMPENSATING");
+  const { compensation } = draft.definition(next.ordinal);
+  if (compensation === null) throw new Error(`step ${next.key} is marked compensable and has no compensation`);
+  const input = payloadText(resolveCompensation(draft, next.ordinal, compensation));
+  draft.setInput({ ordinal: next.ordinal, undoing: true, input, effectiveDigest: "" });
   beginUndo(draft, next.ordinal);
   return true;
 }
 
-/** Tries again to undo what could not be undone; a plan that had ended takes its ending up again. */
+/** Tries again to undo what could not be undone, with the input that it had; a plan that had ended takes its ending up again. */
 export function undoAgain(draft: PlanDraft, row: StepRow): Refusal | undefined {
   const { plan } = draft;
   const { undo } = draft.slice;
@@ -126,6 +130,11 @@ export function undoAgain(draft: PlanDraft, row: StepRow): Refusal | undefined {
     plan.ending = plan.state;
     plan.finishedMs = null;
     draft.movePlan("COMPENSATING");
+  } else if (plan.state === "COMPLETED") {
+    // A row that a re-plan or rerun dropped: the plan was complete but for this, and completes again.
+    plan.finishedMs = null;
+    draft.movePlan("ACTIVE");
+    draft.setGoal({ state: "ACTIVE", finishedMs: null });
   }
   beginUndo(draft, row.ordinal);
   return undefined;
@@ -146,8 +155,6 @@ export function mayUndo(draft: PlanDraft, row: StepRow): boolean {
 function beginUndo(draft: PlanDraft, ordinal: number): void {
   const compensation = draft.definition(ordinal).compensation;
   if (compensation === null) throw new Error(`step ${String(ordinal)} is marked compensable and has no compensation`);
-  const resolved = resolveCompensation(draft, ordinal, compensation);
-  draft.setInput({ ordinal, undoing: true, input: payloadText(resolved), effectiveDigest: "" });
   draft.move(ordinal, "COMPENSATING", {
     undoing: true,
     failures: 0,

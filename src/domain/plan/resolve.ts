@@ -77,13 +77,21 @@ export function resolveStep(draft: PlanDraft, row: StepRow): Resolved {
   return { kind: "ready" };
 }
 
-/** Input of a compensation; a reference that cannot be resolved leaves the template as it is: undoing must not fail before it is tried. */
+/**
+ * Input of a compensation. To a row that was dropped, keys mean what they meant when it ran, whatever has come under them since. A
+ * reference that cannot be resolved leaves the template as it is: undoing must not fail before it is tried.
+ */
 export function resolveCompensation(draft: PlanDraft, ordinal: number, compensation: Compensation): Payload | null {
   if (compensation.input?.kind !== "json") return compensation.input;
   const text = compensation.input.text;
-  const keys = referencedSteps([], text);
-  if (keys.length === 0 && !text.includes("${{")) return compensation.input;
-  const resolved = resolveInput(text, contextOf(draft, [...new Set([...keys, draft.step(ordinal).key])]));
+  const referenced = referencedSteps([], text);
+  if (referenced.length === 0 && !text.includes("${{")) return compensation.input;
+  const row = draft.step(ordinal);
+  const keys = [...new Set([...referenced, row.key])];
+  const context = row.current
+    ? contextOf(draft, keys)
+    : { ...contextOf(draft, []), steps: draft.consumed(row, referenced) };
+  const resolved = resolveInput(text, context);
   return resolved.ok ? { kind: "json", text: resolved.text } : compensation.input;
 }
 

@@ -26,8 +26,8 @@ export interface RowOptions {
   readonly demandIdOf: (definition: StepDefinition) => DemandId;
   /** Rows that stay, by key: edges from them are made to the new rows; `allows` says that the edge is satisfied already, `doomed` that it never will be. */
   readonly staying: ReadonlyMap<string, { readonly ordinal: number; readonly ended: boolean }>;
-  /** Rows under the same keys that still stop: the new ones wait for their ends. */
-  readonly predecessors: ReadonlyMap<string, number>;
+  /** Rows under the same keys that still stop, or are to be undone first: the new ones wait for them. */
+  readonly predecessors: ReadonlyMap<string, readonly number[]>;
   /** Whether ready rows go into the ready set (the plan is active and not suspended). */
   readonly open: boolean;
   /** When the plan was committed; null in its first commit. */
@@ -67,9 +67,9 @@ export function buildRows(
     if (staying?.ended === true && !ordinalOf.has(edge.from)) settled.add(from);
     addEdge(from, to, edge.regardless);
   }
-  for (const [key, ordinal] of options.predecessors) {
+  for (const [key, before] of options.predecessors) {
     const to = ordinalOf.get(key);
-    if (to !== undefined) addEdge(ordinal, to, true);
+    if (to !== undefined) for (const ordinal of before) addEdge(ordinal, to, true);
   }
   const arrivals: number[] = [];
   const rows = steps.map((step) => {

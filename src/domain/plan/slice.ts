@@ -43,6 +43,8 @@ export interface PlanSlice {
   readonly definitions: Map<number, StepDefinition>;
   /** By step key; of the current rows. */
   readonly results: Map<string, StepResult>;
+  /** By row and key, see consumedKey: what the key stood for to a row that has no place any more. */
+  readonly consumed: Map<string, StepResult>;
   readonly earlier: Map<string, EarlierAttempt | null>;
   readonly approvals: Map<string, Approval>;
   goal: GoalContext | null;
@@ -66,6 +68,7 @@ export function emptySlice(plan: PlanRow): PlanSlice {
     children: new Map(),
     definitions: new Map(),
     results: new Map(),
+    consumed: new Map(),
     earlier: new Map(),
     approvals: new Map(),
     goal: null,
@@ -86,12 +89,18 @@ export function earlierKey(ordinal: number, fencing: number): string {
   return `${String(ordinal)}/${String(fencing)}`;
 }
 
+export function consumedKey(ordinal: number, key: string): string {
+  return `${String(ordinal)}/${key}`;
+}
+
 /** What a decision needs besides the slice it was given. */
 export interface Needs {
   readonly steps?: readonly number[];
   readonly childrenOf?: readonly number[];
   readonly definitions?: readonly number[];
   readonly results?: readonly string[];
+  /** Loads `consumed`: of each key the row's own success, or the last one that came before it began, or else the last of all. */
+  readonly consumed?: { readonly ordinal: number; readonly beganMs: number; readonly keys: readonly string[] };
   readonly earlier?: readonly { readonly ordinal: number; readonly fencing: number }[];
   readonly approvals?: boolean;
   readonly goal?: boolean;
@@ -163,7 +172,15 @@ export interface PlanChanges {
 
 /** The slice as a decision on it left the plan, for the next decision under the same lock; what else may have changed is asked for again. */
 export function advanced(slice: PlanSlice, { plan, steps, waits, approvals, cascade }: PlanChanges): PlanSlice {
-  const next: PlanSlice = { ...slice, plan, results: new Map(), earlier: new Map(), parked: null, undo: null };
+  const next: PlanSlice = {
+    ...slice,
+    plan,
+    results: new Map(),
+    consumed: new Map(),
+    earlier: new Map(),
+    parked: null,
+    undo: null,
+  };
   for (const row of steps) next.steps.set(row.ordinal, row);
   for (const { ordinal, waitingOn } of waits) {
     const row = next.steps.get(ordinal);

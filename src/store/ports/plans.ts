@@ -34,7 +34,18 @@ export interface UnfinishedBefore {
   readonly count: number;
   /** At most 100. */
   readonly keys: readonly string[];
-  readonly predecessor: boolean;
+  /** An older row under the same key: whether it still stops, is to be undone first, or could not be; null when there is none. */
+  readonly predecessor: "STOPS" | "IS_UNDONE" | "NOT_UNDONE" | null;
+}
+
+/** Current steps that are alike as far as verbs of operators go. */
+export interface StepsAlike {
+  readonly state: StepState;
+  readonly undoing: boolean;
+  readonly heldBack: boolean;
+  readonly count: number;
+  /** The first 3, in order. */
+  readonly keys: readonly string[];
 }
 
 export interface PlanRepository {
@@ -64,13 +75,28 @@ export interface PlanRepository {
     query: { readonly states: readonly StepState[]; readonly unfinishedOnly?: boolean; readonly key?: string },
     page: PageRequest,
   ): Promise<readonly StepView[]>;
+  /** Any row, current or dropped. */
+  findRow(orgId: OrgId, planId: PlanId, ordinal: number): Promise<StepView | undefined>;
+  /** Dropped rows in one of these states whose effects are being undone, were, or could not be; sort key [key, ordinal]. With a key, newest first, and no paging. */
+  listDropped(
+    orgId: OrgId,
+    planId: PlanId,
+    query: { readonly states: readonly StepState[]; readonly key?: string },
+    page: PageRequest,
+  ): Promise<readonly StepView[]>;
+  /** How many current steps are in which state, of those whose keys lie after one and up to another, and match (`*` and `?`, empty for all). */
+  countAlike(
+    orgId: OrgId,
+    planId: PlanId,
+    query: { readonly after: string; readonly upTo: string; readonly keys: string },
+  ): Promise<readonly StepsAlike[]>;
   /** Ended attempts of a step, oldest first; sort key [ordinal, fencing]. */
   listAttempts(orgId: OrgId, planId: PlanId, key: string, page: PageRequest): Promise<readonly Attempt[]>;
   /** All ended attempts of a plan, by end; for the credit trace. */
   allAttempts(orgId: OrgId, planId: PlanId): Promise<readonly Attempt[]>;
   /**
    * What comes directly before these rows and is not over yet, by ordinal: how many current steps, the keys of the first 100,
-   * and whether an older row under the same key still stops. Rows that wait for nothing are left out.
+   * and whether an older row under the same key is waited for. Rows that wait for nothing are left out.
    */
   unfinishedBefore(
     orgId: OrgId,

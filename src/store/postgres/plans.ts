@@ -5,10 +5,10 @@ import { parseDefinition } from "../../domain/graph/fingerprint.ts";
 import type { OrgId, PlanId } from "../../domain/id.ts";
 import { payloadOf } from "../../domain/payload.ts";
 import type { PlanRow } from "../../domain/plan.ts";
-import { hasEnded, STEP_TRANSITIONS } from "../../domain/step.ts";
+import { hasEnded, STEP_FLAGS, STEP_TRANSITIONS } from "../../domain/step.ts";
 import type { StepState } from "../../domain/step.ts";
 import { emptySlice } from "../../domain/plan/slice.ts";
-import type { PlanRepository, StepView } from "../ports/plans.ts";
+import type { PlanRepository, StepsAlike, StepView } from "../ports/plans.ts";
 import { ATTEMPT_SELECT, attemptOf } from "./attempts.ts";
 import type { RawAttempt } from "./attempts.ts";
 import type { AddedPlan } from "./added-plan.ts";
@@ -33,16 +33,36 @@ type RawView = RawStep & RawAmounts<"used"> & { readonly definition: string; rea
 // Index: steps_by_key for the page, then primary keys. Sums may go beyond a bigint; they are cut off where amounts are.
 const used = (unit: string): string =>
   `least(coalesce(sum(a.usage_${unit}), 0), ${String(MOST)})::bigint AS used_${unit}`;
-const stepViews = (only: string): string =>
+const views = (where: string): string =>
   `SELECT ${STEP_SELECT}, g.definition, i.input, u.used_tokens, u.used_money, u.used_wall, u.used_energy FROM maestro.steps s ` +
   // One look-up a row: joined, all definitions and inputs of the plan were read for a page.
   "CROSS JOIN LATERAL (SELECT x.definition FROM maestro.graph_steps x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.version = s.version AND x.key = s.key LIMIT 1) g " +
   "LEFT JOIN LATERAL (SELECT x.input FROM maestro.step_inputs x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.ordinal = s.ordinal AND x.undoing = s.undoing LIMIT 1) i ON true " +
   `LEFT JOIN LATERAL (SELECT ${["tokens", "money", "wall", "energy"].map(used).join(", ")} FROM maestro.attempts a ` +
   "WHERE a.org_id = $1 AND a.plan_id = $2 AND a.ordinal = s.ordinal) u ON true " +
-  `WHERE s.org_id = $1 AND s.plan_id = $2 AND s.current AND s.key > $3 AND ($4::text[] IS NULL OR s.state = ANY($4::text[])) ${only}ORDER BY s.key LIMIT $5`;
+  `WHERE s.org_id = $1 AND s.plan_id = $2 AND ${where}`;
+const stepViews = (only: string): string =>
+  views(
+    `s.current AND s.key > $3 AND ($4::text[] IS NULL OR s.state = ANY($4::text[])) ${only}ORDER BY s.key LIMIT $5`,
+  );
 /** Exported so that their plans can be looked at. */
-export const STEP_VIEWS = { all: stepViews(""), byKey: stepViews("AND s.key = $6 ") };
+export const STEP_VIEWS = {
+  all: stepViews(""),
+  byKey: stepViews("AND s.key = $6 "),
+  // Index: the primary key.
+  byOrdinal: views("s.ordinal = $3"),
+  // Index: steps_dropped.
+  dropped: views(
+    "NOT s.current AND s.undoing AND s.key >= $3 AND (s.key, s.ordinal) > ($3, $4) AND s.state = ANY($5::text[]) ORDER BY s.key, s.ordinal LIMIT $6",
+  ),
+  droppedByKey: views(
+    "NOT s.current AND s.undoing AND s.key = $3 AND s.state = ANY($4::text[]) ORDER BY s.ordinal DESC LIMIT $5",
+  ),
+};
+/** Index: steps_by_key. Exported so that its plan can be looked at. */
+export const ALIKE =
+  "SELECT s.state, s.undoing, s.held_back, count(*)::int AS count, to_json((array_agg(s.key ORDER BY s.key))[1:3]) AS keys FROM maestro.steps s " +
+  "WHERE s.org_id = $1 AND s.plan_id = $2 AND s.current AND s.key > $3 AND s.key <= $4 AND s.key LIKE $5 GROUP BY s.state, s.undoing, s.held_back";
 
 const planList = (only: string): string =>
   // Index: plans_by_time, backwards; its predicate is named.
@@ -55,9 +75,11 @@ const NEWEST = [Number.MAX_SAFE_INTEGER, "ffffffff-ffff-ffff-ffff-ffffffffffff"]
 export const UNFINISHED_BEFORE =
   // Materialized: otherwise the planner may begin with every step of the plan.
   "WITH e AS MATERIALIZED (SELECT from_ordinal, to_ordinal FROM maestro.step_edges WHERE org_id = $1 AND plan_id = $2 AND to_ordinal = ANY($3::int[])) " +
-  "SELECT e.to_ordinal, bool_or(NOT s.current) AS predecessor, count(*) FILTER (WHERE s.current)::int AS count, " +
+  "SELECT e.to_ordinal, max(CASE WHEN s.current THEN 0 WHEN s.state = 'COMPENSATION_FAILED' THEN 3 WHEN s.undoing OR s.state = 'SUCCEEDED' THEN 2 ELSE 1 END) AS predecessor, count(*) FILTER (WHERE s.current)::int AS count, " +
   "to_json((array_agg(s.key ORDER BY e.from_ordinal) FILTER (WHERE s.current))[1:100]) AS keys FROM e CROSS JOIN LATERAL (" +
-  "SELECT * FROM maestro.steps x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.ordinal = e.from_ordinal OFFSET 0) s WHERE (NOT s.current OR (NOT s.undoing AND s.state = ANY($4::text[]))) GROUP BY e.to_ordinal";
+  "SELECT * FROM maestro.steps x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.ordinal = e.from_ordinal OFFSET 0) s WHERE (NOT s.undoing AND s.state = ANY($4::text[])) OR " +
+  `(NOT s.current AND (s.flags & ${String(STEP_FLAGS.UNDO_FIRST)}) <> 0 AND s.state IN ('SUCCEEDED', 'LEASED', 'BACKING_OFF', 'COMPENSATING', 'COMPENSATION_FAILED')) GROUP BY e.to_ordinal`;
+const PREDECESSORS = [null, "STOPS", "IS_UNDONE", "NOT_UNDONE"] as const;
 
 /** The newest ended attempt of each step, of the step's current purpose. */
 const LAST_ATTEMPTS =
@@ -77,6 +99,23 @@ export function createPlanRepository(session: Session, added: AddedPlan, nowMs: 
   const one = async (text: string, orgId: OrgId, planId: PlanId): Promise<PlanRow | undefined> => {
     const [row] = await run<RawPlan>(text, [orgId, planId]);
     return row === undefined ? undefined : planRowOf(row);
+  };
+  const viewed = async (orgId: OrgId, planId: PlanId, rows: readonly RawView[]): Promise<readonly StepView[]> => {
+    if (rows.length === 0) return [];
+    const attempts = await run<RawAttempt>(LAST_ATTEMPTS, [
+      orgId,
+      planId,
+      arrayLiteral(
+        "int",
+        rows.map((r) => r.ordinal),
+      ),
+      arrayLiteral(
+        "boolean",
+        rows.map((r) => r.undoing),
+      ),
+    ]);
+    const last = new Map(attempts.map((raw) => [raw.ordinal, raw]));
+    return rows.map((raw) => viewOf(raw, last.get(raw.ordinal)));
   };
   return {
     lock: (orgId, planId) => one(`${FIND} FOR NO KEY UPDATE OF p`, orgId, planId),
@@ -145,21 +184,23 @@ export function createPlanRepository(session: Session, added: AddedPlan, nowMs: 
       const rows = await (query.key === undefined
         ? run<RawView>(STEP_VIEWS.all, parameters)
         : run<RawView>(STEP_VIEWS.byKey, [...parameters, query.key]));
-      if (rows.length === 0) return [];
-      const attempts = await run<RawAttempt>(LAST_ATTEMPTS, [
-        orgId,
-        planId,
-        arrayLiteral(
-          "int",
-          rows.map((r) => r.ordinal),
-        ),
-        arrayLiteral(
-          "boolean",
-          rows.map((r) => r.undoing),
-        ),
-      ]);
-      const last = new Map(attempts.map((raw) => [raw.ordinal, raw]));
-      return rows.map((raw) => viewOf(raw, last.get(raw.ordinal)));
+      return viewed(orgId, planId, rows);
+    },
+    findRow: async (orgId, planId, ordinal) => {
+      const rows = await run<RawView>(STEP_VIEWS.byOrdinal, [orgId, planId, ordinal]);
+      return (await viewed(orgId, planId, rows))[0];
+    },
+    listDropped: async (orgId, planId, { states, key }, page) => {
+      const [after = "", ordinal = 0] = (page.after ?? []) as [string?, number?];
+      const among = arrayLiteral("text", states);
+      const rows = await (key === undefined
+        ? run<RawView>(STEP_VIEWS.dropped, [orgId, planId, after, ordinal, among, page.limit])
+        : run<RawView>(STEP_VIEWS.droppedByKey, [orgId, planId, key, among, page.limit]));
+      return viewed(orgId, planId, rows);
+    },
+    countAlike: async (orgId, planId, { after, upTo, keys }) => {
+      const rows = await run<RawAlike>(ALIKE, [orgId, planId, after, upTo, likeOf(keys)]);
+      return rows.map(({ held_back: heldBack, ...alike }) => ({ ...alike, heldBack }));
     },
     listAttempts: async (orgId, planId, key, page) => {
       const [ordinal = 0, fencing = 0] = (page.after ?? []) as [number?, number?];
@@ -174,12 +215,15 @@ export function createPlanRepository(session: Session, added: AddedPlan, nowMs: 
       return rows.map(attemptOf);
     },
     unfinishedBefore: async (orgId, planId, ordinals) => {
-      const rows = await run<{ to_ordinal: number; predecessor: boolean; count: number; keys: string[] | null }>(
+      const rows = await run<{ to_ordinal: number; predecessor: 0 | 1 | 2 | 3; count: number; keys: string[] | null }>(
         UNFINISHED_BEFORE,
         [orgId, planId, arrayLiteral("int", ordinals), arrayLiteral("text", UNFINISHED)],
       );
       return new Map(
-        rows.map(({ to_ordinal, predecessor, count, keys }) => [to_ordinal, { count, keys: keys ?? [], predecessor }]),
+        rows.map(({ to_ordinal, predecessor, count, keys }) => [
+          to_ordinal,
+          { count, keys: keys ?? [], predecessor: PREDECESSORS[predecessor] },
+        ]),
       );
     },
     allSteps: async (orgId, planId) => {
@@ -199,6 +243,19 @@ export function createPlanRepository(session: Session, added: AddedPlan, nowMs: 
       };
     },
   };
+}
+
+interface RawAlike extends Omit<StepsAlike, "heldBack"> {
+  readonly held_back: boolean;
+}
+
+/** A pattern of keys as LIKE has it; keys hold `_` themselves. */
+function likeOf(keys: string): string {
+  if (keys === "") return "%";
+  return keys
+    .replace(/[%_\\]/g, "\\$&")
+    .replace(/\*+/g, "%")
+    .replaceAll("?", "_");
 }
 
 function viewOf(raw: RawView, last: RawAttempt | undefined): StepView {

@@ -3,7 +3,7 @@
 import type { Approval } from "../../domain/approval.ts";
 import { parseDefinition } from "../../domain/graph/fingerprint.ts";
 import type { ApprovalId, ExecutorId, OrgId, PlanId, RecordId } from "../../domain/id.ts";
-import { earlierKey, PARKED_LIMIT } from "../../domain/plan/slice.ts";
+import { consumedKey, earlierKey, PARKED_LIMIT } from "../../domain/plan/slice.ts";
 import type { ChildEdge, EarlierAttempt, Needs, PlanSlice } from "../../domain/plan/slice.ts";
 import type { StepState } from "../../domain/step.ts";
 import { STEP_FLAGS } from "../../domain/step.ts";
@@ -39,6 +39,17 @@ export const NEEDS = {
     `SELECT s.key, s.state, a.outputs, coalesce(a.outputs_digest, '') AS outputs_digest FROM ${each("steps", "text", "key", "AND x.current ")} s LEFT JOIN LATERAL (` +
     "SELECT a.outputs, a.outputs_digest FROM maestro.attempts a WHERE a.org_id = $1 AND a.plan_id = $2 AND a.ordinal = s.ordinal AND a.state = 'SUCCEEDED' AND NOT a.undoing " +
     "ORDER BY a.fencing DESC LIMIT 1) a ON true",
+  /** See Needs.consumed. Index: both of steps by key, then attempts by their primary key. */
+  consumed:
+    "SELECT v.key, a.outputs, a.outputs_digest FROM unnest($3::text[]) AS v(key) CROSS JOIN LATERAL (" +
+    "SELECT a.outputs, a.outputs_digest FROM (" +
+    ["current", "NOT current"]
+      .map(
+        (which) => `SELECT ordinal FROM maestro.steps WHERE org_id = $1 AND plan_id = $2 AND key = v.key AND ${which}`,
+      )
+      .join(" UNION ALL ") +
+    ") s CROSS JOIN LATERAL (SELECT * FROM maestro.attempts x WHERE x.org_id = $1 AND x.plan_id = $2 AND x.ordinal = s.ordinal OFFSET 0) a " +
+    "WHERE a.state = 'SUCCEEDED' AND NOT a.undoing ORDER BY a.ordinal = $4::int DESC, a.ended_ms <= $5::bigint DESC, a.ended_ms DESC LIMIT 1) a",
 };
 
 /** Loads what a decision asked for, in one round trip. */
@@ -91,6 +102,7 @@ export async function completeSlice(query: Query, slice: PlanSlice, needs: Needs
     );
   }
   if (needs.results !== undefined && needs.results.length > 0) work.push(loadResults(query, slice, needs.results));
+  if (needs.consumed !== undefined) work.push(loadConsumed(query, slice, needs.consumed));
   for (const { ordinal, fencing } of needs.earlier ?? []) work.push(loadEarlier(query, slice, ordinal, fencing));
   if (needs.approvals === true) work.push(loadApprovals(query, slice));
   if (needs.goal === true) work.push(loadGoal(query, slice));
@@ -137,18 +149,42 @@ export function addChildren(slice: PlanSlice, rows: readonly RawEdge[], asked: I
   for (const [ordinal, list] of lists) slice.children.set(ordinal, list);
 }
 
+/** The JSON text in the store's text of a payload. */
+function jsonIn(payload: string | null): string | null {
+  return payload?.startsWith("j") === true ? payload.slice(1) : null;
+}
+
 async function loadResults(query: Query, slice: PlanSlice, keys: readonly string[]): Promise<void> {
   const rows = await query<{ key: string; state: string; outputs: string | null; outputs_digest: string }>(
     NEEDS.results,
     [slice.plan.orgId, slice.plan.planId, arrayLiteral("text", keys)],
   );
   for (const raw of rows) {
-    const outputs = raw.outputs?.startsWith("j") === true ? raw.outputs.slice(1) : null;
-    slice.results.set(raw.key, { state: raw.state as StepState, outputs, outputsDigest: raw.outputs_digest });
+    const { key, state, outputs_digest: outputsDigest } = raw;
+    slice.results.set(key, { state: state as StepState, outputs: jsonIn(raw.outputs), outputsDigest });
   }
   // A key without a row would be asked for without end.
   for (const key of keys)
     if (!slice.results.has(key)) slice.results.set(key, { state: "SKIPPED", outputs: null, outputsDigest: "" });
+}
+
+async function loadConsumed(
+  query: Query,
+  slice: PlanSlice,
+  { ordinal, beganMs, keys }: NonNullable<Needs["consumed"]>,
+): Promise<void> {
+  const { orgId, planId } = slice.plan;
+  const rows = await query<{ key: string; outputs: string | null; outputs_digest: string }>(NEEDS.consumed, [
+    orgId,
+    planId,
+    arrayLiteral("text", keys),
+    ordinal,
+    beganMs,
+  ]);
+  for (const key of keys)
+    slice.consumed.set(consumedKey(ordinal, key), { state: "SKIPPED", outputs: null, outputsDigest: "" });
+  for (const { key, outputs, outputs_digest: outputsDigest } of rows)
+    slice.consumed.set(consumedKey(ordinal, key), { state: "SUCCEEDED", outputs: jsonIn(outputs), outputsDigest });
 }
 
 interface RawEarlier extends RawAmounts<"hold" | "usage"> {

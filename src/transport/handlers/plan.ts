@@ -4,8 +4,10 @@ import type { Waiting as WireWaiting } from "../../../gen/maestro/v1/plan_servic
 import type { PlanVerb } from "../../operations/plan-change.ts";
 import type { Waiting } from "../../operations/wait-cause.ts";
 import { planOfGoal } from "../../domain/id.ts";
+import type { PlanId } from "../../domain/id.ts";
 import { planToWire } from "../mapping/plan.ts";
 import { charterNameOrId, idIn, idText, optionalIdIn, optionalIdText } from "../mapping/problems.ts";
+import { passedOverToWire } from "../mapping/refusal.ts";
 import { optionalTimestamp } from "../mapping/time.ts";
 import { planStates, planVerbs, stepStates, waitCauses } from "../mapping/words.ts";
 import type { Route } from "../route.ts";
@@ -68,9 +70,10 @@ export function planRoutes(kit: Kit): readonly Route[] {
         dryRun,
         page,
       }),
-      answer: ({ matched, planIds, next }, _, paging) => ({
+      answer: ({ matched, planIds, passedOver, next }, _, paging) => ({
         matched,
         planIds: planIds.map((planId) => idText("plan", planId)),
+        passedOver: passedOver.map((one) => passedOverToWire(one, (planId) => idText("plan", planId as PlanId))),
         nextPageToken: paging.next(next),
       }),
     }),

@@ -8,9 +8,9 @@ import { failureIn } from "../mapping/lease.ts";
 import { digestedPayloadIn } from "../mapping/payload.ts";
 import { idIn } from "../mapping/problems.ts";
 import type { Problems } from "../mapping/problems.ts";
-import { refusalToWire } from "../mapping/refusal.ts";
+import { passedOverToWire, refusalToWire } from "../mapping/refusal.ts";
 import { attemptToWire, stepToWire } from "../mapping/step.ts";
-import { stepStates, stepVerbs } from "../mapping/words.ts";
+import { rerunOrders, stepStates, stepVerbs } from "../mapping/words.ts";
 import type { Route } from "../route.ts";
 import { operationRoute } from "./kit.ts";
 import type { Kit } from "./kit.ts";
@@ -69,7 +69,7 @@ export function stepRoutes(kit: Kit): readonly Route[] {
     }),
     operationRoute(kit, StepService.method.retryStep, {
       operation: stepRetry,
-      request: verb,
+      request: (message, problems) => ({ ...verb(message, problems), ordinal: message.ordinal }),
       answer: (step) => ({ step: stepToWire(step) }),
     }),
     operationRoute(kit, StepService.method.skipStep, {
@@ -93,6 +93,7 @@ export function stepRoutes(kit: Kit): readonly Route[] {
       request: (message, problems) => ({
         ...verb(message, problems),
         cascade: message.cascade,
+        order: rerunOrders.word(message.order) ?? "UNDO_FIRST",
         dryRun: message.dryRun,
       }),
       answer: ({ step, rerun, stale, compensated, notCompensable, stopped }) => ({
@@ -111,6 +112,7 @@ export function stepRoutes(kit: Kit): readonly Route[] {
         result: resultIn(message.result, problems),
         usage: message.usage === undefined ? null : amountsOf(message.usage),
         fencing: Number(message.expectedFencing),
+        ordinal: message.ordinal,
       }),
       answer: (step) => ({ step: stepToWire(step) }),
     }),
@@ -127,12 +129,14 @@ export function stepRoutes(kit: Kit): readonly Route[] {
         dryRun,
         page,
       }),
-      answer: ({ matched, steps, refused, next }, _, paging) => ({
+      answer: ({ matched, steps, refused, passedOver, next }, _, paging) => ({
         matched,
         steps: [...steps],
-        refused: refused.map(({ step, refusal }) => ({
+        passedOver: passedOver.map((one) => passedOverToWire(one, (key) => key)),
+        refused: refused.map(({ step, ordinal, refusal }) => ({
           $typeName: "maestro.v1.StepRefusal",
           step,
+          ordinal,
           refusal: refusalToWire(refusal),
         })),
         nextPageToken: paging.next(next),

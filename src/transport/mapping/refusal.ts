@@ -1,9 +1,10 @@
 // Refusals as messages. Not here: wire codes, see transport/refusals.ts.
-import type { Refusal as WireRefusal } from "../../../gen/maestro/v1/refusal_pb.ts";
+import type { PassedOver as WirePassedOver, Refusal as WireRefusal } from "../../../gen/maestro/v1/refusal_pb.ts";
 import { ID_PREFIX } from "../../domain/id.ts";
 import type { IdKind, RecordId } from "../../domain/id.ts";
 import type { Refusal } from "../../domain/refusal.ts";
 import { recordUri } from "../../engine/record.ts";
+import type { PassedOver } from "../../operations/passed-over.ts";
 import { typeidOf } from "../../support/typeid.ts";
 import { optionalDuration } from "./time.ts";
 import { lifters, refusalReasons, refusalStages } from "./words.ts";
@@ -38,6 +39,21 @@ export function refusalToWire(decided: Refusal): WireRefusal {
       description,
       rule,
     })),
+  };
+}
+
+/** Examples as the wire names them. */
+export function passedOverToWire(
+  { reason, state, count, examples, explanation }: PassedOver,
+  name: (example: string) => string,
+): WirePassedOver {
+  return {
+    $typeName: "maestro.v1.PassedOver",
+    reason: refusalReasons.number(reason),
+    state,
+    count,
+    examples: examples.map(name),
+    explanation,
   };
 }
 

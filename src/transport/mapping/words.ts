@@ -8,7 +8,7 @@ import { PlanState } from "../../../gen/maestro/v1/plan_pb.ts";
 import { PlanVerb, WaitCause } from "../../../gen/maestro/v1/plan_service_pb.ts";
 import { Lifter, RefusalReason, Stage } from "../../../gen/maestro/v1/refusal_pb.ts";
 import { AttemptState, ErrorClass, OnFailure, StepState } from "../../../gen/maestro/v1/step_pb.ts";
-import { StepVerb } from "../../../gen/maestro/v1/step_service_pb.ts";
+import { RerunOrder, StepVerb } from "../../../gen/maestro/v1/step_service_pb.ts";
 
 type Names<E extends Readonly<Record<string, string | number>>> = Exclude<Extract<keyof E, string>, "UNSPECIFIED">;
 
@@ -55,6 +55,7 @@ export const stepFates = wordsOf(StepFate);
 export const waitCauses = wordsOf(WaitCause);
 export const planVerbs = wordsOf(PlanVerb);
 export const stepVerbs = wordsOf(StepVerb);
+export const rerunOrders = wordsOf(RerunOrder);
 export const refusalReasons = wordsOf(RefusalReason);
 export const refusalStages = wordsOf(Stage);
 export const lifters = wordsOf(Lifter);
