@@ -1,6 +1,6 @@
 // Leases, and what attempts come to. Not here: what an outcome sets in motion, see plan/.
-import { hash } from "node:crypto";
 import type { Amounts } from "./amounts.ts";
+import { sha256 } from "./canonical.ts";
 import type { ExecutorId, PlanId, RecordId } from "./id.ts";
 import type { Artifact, Payload } from "./payload.ts";
 import type { StepState } from "./step.ts";
@@ -49,7 +49,7 @@ export function outcomeDigest({
   artifacts,
 }: Omit<Outcome, "bodyDigest" | "logTail">): Uint8Array {
   const came = result.kind === "success" ? { kind: result.kind, outputs: result.outputsDigest } : result;
-  return hash("sha256", JSON.stringify(["outcome.v1", lease, came, usage, artifacts]), "buffer");
+  return sha256(JSON.stringify(["outcome.v1", lease, came, usage, artifacts]));
 }
 
 export interface Receipt {

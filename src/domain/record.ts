@@ -1,5 +1,5 @@
 // Records: one entry of the tamper-evident log per effect or refusing decision; leaf format v1. Not here: sealing.
-import { hash } from "node:crypto";
+import { sha256 } from "./canonical.ts";
 import type { OrgId, RecordId } from "./id.ts";
 
 /** What each stage that a call went through had to say; part of the record of whatever the call caused. */
@@ -58,8 +58,8 @@ export function storeRecord(
   const headerSalt = salts.subarray(0, 16);
   const bodySalt = salts.subarray(16, 32);
   const payload = draft.payload ?? null;
-  const payloadCommitment = payload === null ? null : commitment(sha256(PAYLOAD_PREFIX, bodySalt), payload);
-  const leaf = sha256(
+  const payloadCommitment = payload === null ? null : commitment(digestOver(PAYLOAD_PREFIX, bodySalt), payload);
+  const leaf = digestOver(
     LEAF_PREFIX,
     commitment(headerSalt, header),
     commitment(bodySalt, body),
@@ -87,10 +87,10 @@ const PAYLOAD_PREFIX = Buffer.from("payload", "ascii");
 const NO_PAYLOAD = new Uint8Array(32);
 
 function commitment(salt: Uint8Array, text: string): Uint8Array {
-  return sha256(salt, Buffer.from(text, "utf8"));
+  return digestOver(salt, Buffer.from(text, "utf8"));
 }
 
 /** In one call: an incremental hash costs half as much again. */
-function sha256(...parts: readonly Uint8Array[]): Uint8Array {
-  return hash("sha256", Buffer.concat(parts), "buffer");
+function digestOver(...parts: readonly Uint8Array[]): Uint8Array {
+  return sha256(Buffer.concat(parts));
 }

@@ -1,5 +1,5 @@
 // Stage 2: who calls. API keys by their digest, cached and dropped when they end; the local caller on loopback. Not here: what they may do.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { KeyId } from "../domain/id.ts";
 import type { ApiKey, Principal } from "../domain/principal.ts";
 import { refused } from "../domain/refusal.ts";
@@ -72,11 +72,10 @@ export function createIdentify({ platform, clock, local }: IdentifyOptions): Ide
   }
 
   async function byKey(secret: string): Promise<Decision<Principal>> {
-    const digest = createHash("sha256").update(secret, "utf8").digest();
-    const name = digest.toString("base64");
+    const name = hash("sha256", secret, "base64");
     let entry = remembered.get(name);
     if (entry === undefined || (entry.key === null && entry.untilMs <= clock.nowMs())) {
-      entry = remember(name, await platform.findKey(digest));
+      entry = remember(name, await platform.findKey(Buffer.from(name, "base64")));
     }
     if (entry.principal === null) return unauthenticated("The API key is unknown.", "key.unknown");
     if ((entry.key?.revokedMs ?? null) !== null) return unauthenticated("The API key was revoked.", "key.revoked");

@@ -1,6 +1,5 @@
 // Texts and digests of step definitions: what is stored, what reuse goes by, what a ratification names. Not here: how two
 // definitions differ, see diff.ts.
-import { createHash } from "node:crypto";
 import { canonicalText, digestOfText } from "../canonical.ts";
 import type { Edge, GraphStep } from "../graph.ts";
 import { parseJson } from "../json.ts";
@@ -125,10 +124,8 @@ export function graphDigest(steps: readonly { readonly definitionText: string }[
     ...steps.map((step) => step.definitionText).sort(),
     ...edges.map((edge) => canonicalText([edge.from, edge.to, edge.kind, edge.regardless])).sort(),
   ];
-  const hash = createHash("sha256");
   // Canonical texts hold no line breaks, so joined lines cannot be read in two ways.
-  for (const line of lines) hash.update(line).update("\n");
-  return `sha256:${hash.digest("hex")}`;
+  return digestOfText(lines.map((line) => `${line}\n`).join(""));
 }
 
 function sortedPairs(labels: Readonly<Record<string, string>>): readonly (readonly [string, string])[] {

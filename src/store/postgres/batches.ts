@@ -16,7 +16,7 @@ import type { Client, Connection } from "./connection.ts";
 import { placeIds, placedArrays, placedMatch, placedSelect } from "./placed.ts";
 import { PlanCache } from "./plan-cache.ts";
 import { completeSlice } from "./slice.ts";
-import { PREPARED, seeText } from "./transaction.ts";
+import { beginText, PREPARED } from "./transaction.ts";
 import { sendChanges } from "./write-changes.ts";
 import { sendKeys } from "./write-keys.ts";
 
@@ -49,7 +49,7 @@ export interface BatchSettings {
 
 export function createBatchStore(client: Client, settings: BatchSettings = { prepare: true }): BatchStore {
   const { cache = new PlanCache(), checkCache = false } = settings;
-  const shared = { see: seeText(settings), cache, checkCache };
+  const shared = { settings, cache, checkCache };
   let opened = 0;
   return {
     run: async (plans, decide, options) => {
@@ -68,7 +68,11 @@ export function createBatchStore(client: Client, settings: BatchSettings = { pre
 
 async function runOn(
   connection: Connection,
-  { see, cache, checkCache }: { readonly see: string; readonly cache: PlanCache; readonly checkCache: boolean },
+  {
+    settings,
+    cache,
+    checkCache,
+  }: { readonly settings: BatchSettings; readonly cache: PlanCache; readonly checkCache: boolean },
   plans: readonly BatchPlan[],
   decide: (slice: PlanSlice, nowMs: number) => PlanVerdict,
   options: Parameters<BatchStore["run"]>[2],
@@ -83,8 +87,7 @@ async function runOn(
     connection.unsafe<unknown[][]>(text, parameters as postgres.ParameterOrJSON<never>[], PREPARED).values();
   const orgs = [...new Set(plans.map((p) => p.orgId))];
   // Executed at once: a statement that is only waited for goes out a turn later, behind what should follow it.
-  const begin = (): Promise<unknown> =>
-    Promise.all([connection.unsafe("BEGIN", [], { prepare: false }).execute(), run(see, [`{${orgs.join(",")}}`, ""])]);
+  const begin = (): Promise<unknown> => connection.unsafe(beginText(settings, { orgs })).execute();
   let committing = false;
   try {
     const { slices, nowMs } = await load({ run, values }, plans, { begin, wait: options.wait, cache, checkCache });

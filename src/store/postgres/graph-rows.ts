@@ -69,6 +69,32 @@ export function versionOf(row: typeof graphVersions.$inferSelect): GraphVersion 
   };
 }
 
+type Row = typeof graphVersions.$inferSelect;
+
+export interface RawVersion extends Pick<Row, "state" | "digest" | "analysis" | "constraints" | "reason"> {
+  readonly parent_version: number;
+  readonly step_count: number;
+  readonly edge_count: number;
+  readonly created_ms: number;
+  readonly created_by: string;
+}
+
+export function versionOfRaw(of: Pick<GraphVersion, "orgId" | "planId" | "version">, raw: RawVersion): GraphVersion {
+  return versionOf({
+    ...of,
+    parentVersion: raw.parent_version,
+    state: raw.state,
+    digest: raw.digest,
+    stepCount: raw.step_count,
+    edgeCount: raw.edge_count,
+    analysis: raw.analysis,
+    constraints: raw.constraints,
+    reason: raw.reason,
+    createdMs: raw.created_ms,
+    createdBy: raw.created_by,
+  });
+}
+
 export interface RawStep {
   readonly key: string;
   readonly definition: string;

@@ -7,8 +7,8 @@ import type { AddedPlan } from "./added-plan.ts";
 import { bulkInsert } from "./bulk.ts";
 import { arrayLiteral } from "./columns.ts";
 import { ADD_GRAPH_EDGES, ADD_GRAPH_STEPS, ADD_VERSION, edgeOf, ofVersion, storedStepOf } from "./graph-rows.ts";
-import { versionOf, versionRow } from "./graph-rows.ts";
-import type { RawEdge, RawStep } from "./graph-rows.ts";
+import { versionOf, versionOfRaw, versionRow } from "./graph-rows.ts";
+import type { RawEdge, RawStep, RawVersion } from "./graph-rows.ts";
 import { inPages, PAGE } from "./pages.ts";
 import { placedValues, placeIds } from "./placed.ts";
 import { graphVersions } from "./schema/graphs.ts";
@@ -20,6 +20,10 @@ const TAKEN =
   "WHERE x.org_id = $1 AND x.plan_id = $2 AND x.version = $3 AND x.key = v.key LIMIT 1) g ORDER BY g.key";
 const SET_STATE = "UPDATE maestro.graph_versions SET state = $4 WHERE org_id = $1 AND plan_id = $2 AND version = $3";
 
+// Every commit asks for its version: the builder would cost it as much as the round trip.
+const FIND_VERSION =
+  "SELECT parent_version, state, digest, step_count, edge_count, analysis, constraints, reason, created_ms, created_by FROM maestro.graph_versions " +
+  "WHERE org_id = $1 AND plan_id = $2 AND version = $3";
 const STEPS_PAGE =
   "SELECT key, definition, fingerprint, level, expected_ms, earliest_ms, latest_ms, total_slack_ms, free_slack_ms, critical FROM maestro.graph_steps " +
   "WHERE org_id = $1 AND plan_id = $2 AND version = $3 AND key > $4 ORDER BY key LIMIT $5";
@@ -62,11 +66,8 @@ export function createGraphRepository(session: Session, added: AddedPlan): Graph
       send(SET_STATE, [orgId, planId, version, state]);
     },
     findVersion: async (orgId, planId, version) => {
-      const [row] = await session.db
-        .select()
-        .from(graphVersions)
-        .where(isVersion(graphVersions, orgId, planId, version));
-      return row === undefined ? undefined : versionOf(row);
+      const [row] = await run<RawVersion>(FIND_VERSION, [orgId, planId, version]);
+      return row === undefined ? undefined : versionOfRaw({ orgId, planId, version }, row);
     },
     listVersions: async (orgId, planId, page) => {
       const [version] = (page.after ?? []) as [number?];

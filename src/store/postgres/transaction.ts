@@ -108,22 +108,7 @@ async function once<T>(
   try {
     // Nobody waits for BEGIN and the settings: what `work` sends first goes out together with them.
     const sent = sentStatements();
-    sent.add(
-      connection
-        .unsafe(
-          sight.readOnly === true
-            ? "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY"
-            : "BEGIN ISOLATION LEVEL READ COMMITTED",
-        )
-        .execute(),
-    );
-    sent.add(
-      connection
-        .unsafe(seeText(options), [`{${sight.orgs.join(",")}}`, sight.platform === true ? "on" : ""], {
-          prepare: options.prepare,
-        })
-        .execute(),
-    );
+    sent.add(connection.unsafe(beginText(options, sight)).execute());
     let result: T;
     try {
       result = await work(sessionOn(connection, options.prepare, sent, signal));
@@ -150,17 +135,27 @@ async function once<T>(
   }
 }
 
-// A setting made with `true` ends with the transaction.
-const SEE = "SELECT set_config('maestro.orgs', $1, true), set_config('maestro.platform', $2, true)";
+const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
 
-/** Says what a transaction sees: its orgs as an array literal, and `on` or nothing for the platform. */
-export function seeText({ prepare, lockMs }: { readonly prepare: boolean; readonly lockMs?: number }): string {
-  if (prepare) return SEE;
+/**
+ * Begins a transaction and says what it sees, in one message: its settings end with it. A prepared statement for the settings took
+ * half as long again of either side.
+ */
+export function beginText(
+  { prepare, lockMs }: { readonly prepare: boolean; readonly lockMs?: number },
+  { orgs, platform = false, readOnly = false }: Sight,
+): string {
+  // The text of a message has no parameters.
+  for (const org of orgs) if (!UUID.test(org)) throw new Error("not the id of an org");
   // Behind a pooler a connection keeps nothing between transactions, so each brings its own bounds.
-  return Object.entries(settingsOf(lockMs === undefined ? {} : { lockMs })).reduce(
-    (text, [name, value]) => `${text}, set_config('${name}', '${value}', true)`,
-    SEE,
-  );
+  const bounds = prepare ? [] : Object.entries(settingsOf(lockMs === undefined ? {} : { lockMs }));
+  const settings = [
+    ["maestro.orgs", `{${orgs.join(",")}}`],
+    ...(platform ? [["maestro.platform", "on"]] : []),
+    ...bounds,
+  ];
+  const begin = `BEGIN ISOLATION LEVEL READ COMMITTED${readOnly ? " READ ONLY" : ""}`;
+  return settings.reduce((text, [name, value]) => `${text}; SET LOCAL ${name ?? ""} = '${value ?? ""}'`, begin);
 }
 
 async function commit(connection: Connection, sent: Sent, readOnly: boolean): Promise<void> {

@@ -1,8 +1,8 @@
 // What handlers are built with, and how an rpc that is one operation becomes a route. Not here: which operation an rpc is.
-import { createHash } from "node:crypto";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import type { DescMessage, DescMethodUnary, Message, MessageShape } from "@bufbuild/protobuf";
 import type { Dispatcher } from "../../dispatch/dispatcher.ts";
+import { sha256 } from "../../domain/canonical.ts";
 import type { Decision } from "../../domain/refusal.ts";
 import type { AdmitCall } from "../../engine/call.ts";
 import type { ArtifactUse } from "../../operations/artifact-use.ts";
@@ -93,10 +93,7 @@ export function operationRoute<I extends DescMessage, O extends DescMessage, Req
       signal: info.signal,
       ...(parts.contentBytes === undefined ? {} : { contentBytes: parts.contentBytes(message) }),
       dryRun: parts.dryRun?.(message) ?? false,
-      bodyDigest: () =>
-        createHash("sha256")
-          .update(toBinary(method.input, { ...message, idempotencyKey: "" }))
-          .digest(),
+      bodyDigest: () => sha256(toBinary(method.input, { ...message, idempotencyKey: "" })),
       answer: (result) =>
         ({ $typeName: method.output.typeName, ...parts.answer(result, message, paging) }) as MessageShape<O>,
       encode: (answer) => toBinary(method.output, parts.keep?.(answer) ?? answer),

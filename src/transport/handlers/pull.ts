@@ -1,5 +1,4 @@
 // Executors that call instead of holding a stream: DispatchNext, ReportOutcome, RenewLeases. Effects and records are the dispatcher's batches'.
-import { createHash } from "node:crypto";
 import { toBinary } from "@bufbuild/protobuf";
 import type { DescMessage, MessageShape } from "@bufbuild/protobuf";
 import { DispatchService, RenewLeasesRequestSchema } from "../../../gen/maestro/v1/dispatch_service_pb.ts";
@@ -11,6 +10,7 @@ import {
 import type { OutcomeResult } from "../../../gen/maestro/v1/maestro_service_pb.ts";
 import type { Assignment, Receipt } from "../../domain/outcome.ts";
 import { NOTHING } from "../../domain/amounts.ts";
+import { sha256 } from "../../domain/canonical.ts";
 import type { ExecutorId } from "../../domain/id.ts";
 import type { Principal } from "../../domain/principal.ts";
 import { KEY_ENDED } from "../../engine/identify.ts";
@@ -94,9 +94,7 @@ async function untilKeyEnds(
 
 /** What tells a repeat of a call from another one under the same key. */
 function digestOf<D extends DescMessage>(schema: D, message: MessageShape<D>): Uint8Array {
-  return createHash("sha256")
-    .update(toBinary(schema, { ...message, idempotencyKey: "" }))
-    .digest();
+  return sha256(toBinary(schema, { ...message, idempotencyKey: "" }));
 }
 
 /** One answer is one message: what does not fit into it is given back, and is ready again. */
@@ -116,7 +114,7 @@ async function keepFitting(
       result: { kind: "returned" as const, message },
       usage: NOTHING,
       artifacts: [],
-      bodyDigest: createHash("sha256").update(`${message} ${lease.planId}/${lease.ordinal}/${lease.fencing}`).digest(),
+      bodyDigest: sha256(`${message} ${lease.planId}/${lease.ordinal}/${lease.fencing}`),
       logTail: "",
     }));
     await kit.dispatcher.report(by, executorId, outcomes, null, signal);
