@@ -61,8 +61,9 @@ const SETTINGS = { fsync: "off", synchronous_commit: "off", full_page_writes: "o
 /**
  * `maestro.clock()` is the only clock that statements ask; here it is made anew with the difference in it, and plans that hold the
  * old one are thrown away by Postgres itself. The lock keeps a session from being renewed by a clock that has just been replaced.
+ * `sql` is a connection of the application's login that sees the platform.
  */
-async function setAhead(sql: postgres.Sql, aheadMs: number): Promise<void> {
+export async function setAhead(sql: postgres.Sql, aheadMs: number): Promise<void> {
   const ms = Math.round(aheadMs);
   await sql.begin(async (tx) => {
     await tx`LOCK TABLE maestro.server_sessions IN EXCLUSIVE MODE`;

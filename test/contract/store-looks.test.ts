@@ -58,9 +58,15 @@ describe.each(
     return goal.planId;
   };
 
-  test("a live session is renewed; one that lapsed or ended is not, and is told of until it is forgotten", async () => {
-    const [live, lapsed, ended] = [await open(FOREVER_MS), await open(0), await open(FOREVER_MS)];
+  test("a live session is renewed; one that lapsed or ended is not, and is told of from when it lapsed until it is forgotten", async () => {
+    const [live, lapsed, ended, ending] = [
+      await open(FOREVER_MS),
+      await open(0),
+      await open(0),
+      await open(FOREVER_MS),
+    ];
     await it.store.platform.endSession(ended);
+    await it.store.platform.endSession(ending);
     const before = await renew(live);
     const after = await renew(live, 2 * FOREVER_MS);
     expect(after.expiresMs).toBe(after.nowMs + 2 * FOREVER_MS);
@@ -68,6 +74,13 @@ describe.each(
     expect(after.lapsed.toSorted()).toEqual([lapsed, ended].toSorted());
     expect(await renew(lapsed), "not told of itself").toMatchObject({ expiresMs: null, lapsed: [ended] });
     expect(await renew(ended)).toMatchObject({ expiresMs: null, lapsed: [lapsed] });
+    expect((await renew(ending)).expiresMs).toBeNull();
+    await it.store.platform.forgetSession(ending);
+    const there = await asAdmin(
+      it.database.adminUrl,
+      (admin) => admin`SELECT 1 FROM maestro.server_sessions WHERE session_id = ${ending}`,
+    );
+    expect(there, "its executors have until it lapses to attach elsewhere").toHaveLength(1);
 
     const { orgId } = await addOrg(it.store);
     const [left, stays] = [newId() as ExecutorId, newId() as ExecutorId];

@@ -13,7 +13,7 @@ import { Cable } from "../support/cable.ts";
 import { startLoad } from "../support/load/remote.ts";
 import type { LoadProcess } from "../support/load/remote.ts";
 import { makeKey, startServer } from "../support/server-process.ts";
-import type { ServerProcess } from "../support/server-process.ts";
+import type { ServerOptions, ServerProcess } from "../support/server-process.ts";
 import type { Judgement } from "./checker.ts";
 import { CommitGate } from "./commit-gate.ts";
 import type { HeldCommit } from "./commit-gate.ts";
@@ -41,6 +41,7 @@ export class Arena {
   readonly #gate = new CommitGate();
   #door!: Cable;
   readonly #loads = new Set<LoadProcess>();
+  readonly #others: ServerProcess[] = [];
   #engine!: EngineHandle;
   #admin!: postgres.Sql;
 
@@ -95,21 +96,30 @@ export class Arena {
     await this.#door.lay();
   }
 
-  async startServer(): Promise<void> {
-    const url = new URL(this.#engine.url);
-    url.port = String(this.#door.port);
-    this.server = await startServer({
-      databaseUrl: url.href,
-      logFile: join(this.folder, "server.log"),
-      ...(this.server === undefined ? {} : { ports: this.server.ports }),
-    });
+  /** The server, on the ports that it had before. */
+  async startServer(options: Omit<ServerOptions, "databaseUrl"> = {}): Promise<void> {
+    const ports = this.server === undefined ? {} : { ports: this.server.ports };
+    this.server = await this.#serve({ ...ports, ...options });
   }
 
-  async startLoad(name: string): Promise<LoadProcess> {
+  /** Another one on the same database, beside it. */
+  async startAnother(options: Omit<ServerOptions, "databaseUrl"> = {}): Promise<ServerProcess> {
+    const server = await this.#serve(options);
+    this.#others.push(server);
+    return server;
+  }
+
+  async #serve(options: Omit<ServerOptions, "databaseUrl">): Promise<ServerProcess> {
+    const url = new URL(this.#engine.url);
+    url.port = String(this.#door.port);
+    return await startServer({ databaseUrl: url.href, logFile: join(this.folder, "server.log"), ...options });
+  }
+
+  async startLoad(name: string, { target }: Pick<ServerProcess, "target"> = this.server): Promise<LoadProcess> {
     const load = startLoad();
     this.#loads.add(load);
     await load.ask("connect", {
-      target: this.server.target,
+      target,
       keys: [this.key],
       journal: this.journalOf(name),
     });
@@ -243,7 +253,7 @@ export class Arena {
   /** Ends everything. What is kept for whoever looks into a failure is what clients and server wrote down. */
   async close({ keep = false } = {}): Promise<void> {
     for (const load of this.#loads) await load.kill();
-    await this.server?.kill();
+    for (const server of [...this.#others, this.server]) await server?.kill();
     this.#door?.remove();
     await this.#admin?.end({ timeout: 1 });
     await this.#engine?.stop();

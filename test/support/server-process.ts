@@ -4,6 +4,7 @@ import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { IdentityService } from "../../gen/maestro/v1/identity_service_pb.ts";
 import { nativeClient } from "./load/client.ts";
@@ -16,6 +17,8 @@ export interface ServerOptions {
   readonly logFile?: string;
   /** A module that is loaded before the server's own. */
   readonly preload?: string;
+  /** The folder of another release, see release.ts; this one unless given. */
+  readonly release?: string;
   readonly ports?: { readonly wide: number; readonly fast: number };
 }
 
@@ -39,16 +42,18 @@ export interface ServerProcess {
   stop(): Promise<void>;
   /** Reads the probe and, with `reset`, begins its histogram anew. */
   probe(reset?: boolean): Promise<ProbeReading>;
+  /** Moves its wall clock that far ahead of the machine's; needs `wall-clock.ts` preloaded. */
+  setAhead(aheadMs: number): Promise<void>;
 }
 
-const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const READY_MS = 40_000;
 
 export async function startServer(options: ServerOptions): Promise<ServerProcess> {
   const ports = options.ports ?? { wide: await freePort(), fast: await freePort() };
   const log = options.logFile === undefined ? undefined : openSync(options.logFile, "a");
   const words = log ?? "ignore";
-  const child = fork(MAIN, ["serve"], {
+  const child = fork(join(options.release ?? ROOT, "src", "main.ts"), ["serve"], {
     execArgv: [
       "--experimental-strip-types",
       "--disable-warning=ExperimentalWarning",
@@ -78,7 +83,8 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
       await exited;
       clearTimeout(timer);
     },
-    probe: (reset = false) => ask(child, reset),
+    probe: async (reset = false) => (await ask(child, { probe: true, reset })) as ProbeReading,
+    setAhead: async (aheadMs) => void (await ask(child, { aheadMs })),
   };
   await ready(server, child);
   return server;
@@ -127,17 +133,18 @@ async function ready(server: ServerProcess, child: ChildProcess): Promise<void> 
   }
 }
 
-async function ask(child: ChildProcess, reset: boolean): Promise<ProbeReading> {
+/** What a preloaded module answers. */
+async function ask(child: ChildProcess, question: Readonly<Record<string, unknown>>): Promise<unknown> {
   return await new Promise((resolve, reject) => {
     const ended = (): void => {
       reject(new Error("the server ended"));
     };
     child.once("exit", ended);
-    child.once("message", (message) => {
+    child.once("message", (answer) => {
       child.off("exit", ended);
-      resolve(message as ProbeReading);
+      resolve(answer);
     });
-    child.send({ probe: true, reset });
+    child.send(question);
   });
 }
 

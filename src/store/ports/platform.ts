@@ -24,7 +24,7 @@ export interface Renewal {
   readonly installation: Installation;
   /** Keys revoked since the time that was asked for, to drop cached ones. */
   readonly revoked: readonly KeyId[];
-  /** Other sessions that lapsed or ended, and may still hold leases. */
+  /** Other sessions that lapsed, and may still hold leases. */
   readonly lapsed: readonly SessionId[];
 }
 
@@ -60,6 +60,7 @@ export interface PlatformStore {
   openSession(sessionId: SessionId, address: string, build: string, lifeMs: number): Promise<OpenedSession>;
   /** Renews, and answers all that a server must hear of soon: one statement. When it throws, it may have been renewed all the same. */
   renewSession(sessionId: SessionId, lifeMs: number, revokedSinceMs: number): Promise<Renewal>;
+  /** It is not renewed any more, and lapses when it would have: that is the time its executors have to attach elsewhere. */
   endSession(sessionId: SessionId): Promise<void>;
   /** Forgets a session whose leases were all swept, and clears it from executors that were attached to it. */
   forgetSession(sessionId: SessionId): Promise<void>;

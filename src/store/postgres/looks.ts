@@ -23,7 +23,7 @@ export const LOOKS = {
     "SELECT (SELECT n.expires_ms FROM renewed n) AS expires_ms, maestro.clock_ms() AS now_ms, i.installation_id, i.store_epoch, " +
     "ARRAY(SELECT k.key_id FROM maestro.api_keys k WHERE see.platform = 'on' AND k.revoked_ms IS NOT NULL AND k.revoked_ms >= $3) AS revoked, " +
     "ARRAY(SELECT s.session_id FROM maestro.server_sessions s WHERE see.platform = 'on' AND s.session_id <> $1 " +
-    "AND (s.ended_ms IS NOT NULL OR s.expires_ms <= (SELECT maestro.clock_ms())) ORDER BY s.expires_ms) AS lapsed " +
+    "AND s.expires_ms <= (SELECT maestro.clock_ms()) ORDER BY s.expires_ms) AS lapsed " +
     "FROM see CROSS JOIN LATERAL (SELECT installation_id, store_epoch FROM maestro.installation WHERE see.platform = 'on' OFFSET 0) i",
   /** Indexes: timers_due, cascades_by_age, their first rows. */
   due:

@@ -97,13 +97,12 @@ function sessions(platform: Platform): Pick<PlatformStore, "openSession" | "endS
   };
 }
 
-/** Whether the session is over for good: it may have been renewed since it was listed. One that lapsed is never renewed. */
+/** Whether the session has lapsed: it may have been renewed since it was listed. One that lapsed is never renewed. */
 async function isLapsed(platform: Platform, sessionId: SessionId): Promise<boolean> {
   const rows = await platform(({ run }) =>
-    run(
-      "SELECT 1 FROM maestro.server_sessions WHERE session_id = $1 AND (ended_ms IS NOT NULL OR expires_ms <= maestro.clock_ms())",
-      [sessionId],
-    ),
+    run("SELECT 1 FROM maestro.server_sessions WHERE session_id = $1 AND expires_ms <= maestro.clock_ms()", [
+      sessionId,
+    ]),
   );
   return rows.length > 0;
 }

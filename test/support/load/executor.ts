@@ -11,7 +11,7 @@ import type { Entry, Journal } from "./journal.ts";
 import { CAPABILITY, json200 } from "./shapes.ts";
 
 export interface ExecutorOptions {
-  readonly client: NativeClient;
+  readonly client: Pick<NativeClient, "attach">;
   readonly name: string;
   readonly slots: number;
   readonly capability?: string;

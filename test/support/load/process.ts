@@ -47,17 +47,28 @@ const actions = {
     submitters = keys.map((key) => nativeClient(target, key));
     if (options.charter !== false) await Promise.all(submitters.map(declareCharter));
   },
-  /** Attaches executors, in turn over the keys; `each` shares a connection among so many streams. */
+  /**
+   * Attaches executors, in turn over the keys. Each has a connection of its own, or all share so many; with further servers, each
+   * new stream goes to the next one.
+   */
   async executors(options: {
     readonly streams: number;
     readonly slots: number;
+    readonly connections?: number;
+    readonly elsewhere?: readonly string[];
     readonly takes?: readonly [number, number];
     readonly prefix?: string;
     readonly capability?: string;
   }): Promise<void> {
+    const servers = [target, ...(options.elsewhere ?? [])];
+    const connections = Array.from({ length: options.connections ?? options.streams }, (_, i) =>
+      inTurn(servers.map((server) => nativeClient(server, keys[i % keys.length]))),
+    );
     const fresh = Array.from({ length: options.streams }, (_, i) => {
+      const client = connections[i % connections.length];
+      if (client === undefined) throw new Error("no connection");
       return new LoadExecutor({
-        client: nativeClient(target, keys[i % keys.length]),
+        client,
         name: `${options.prefix ?? "load"}-${i}`,
         slots: options.slots,
         capability: options.capability ?? CAPABILITY,
@@ -207,6 +218,17 @@ function first(): NativeClient {
   const [client] = submitters;
   if (client === undefined) throw new Error("not connected");
   return client;
+}
+
+function inTurn(clients: readonly NativeClient[]): Pick<NativeClient, "attach"> {
+  let turn = 0;
+  return {
+    attach: () => {
+      const client = clients[turn++ % clients.length];
+      if (client === undefined) throw new Error("no server");
+      return client.attach();
+    },
+  };
 }
 
 async function until(holds: () => boolean, limitMs: number): Promise<void> {

@@ -17,9 +17,13 @@ interface StepOptions {
   readonly capability?: string;
   readonly priority?: number;
   readonly needs?: readonly string[];
+  readonly timeoutS?: number;
 }
 
-export function step(key: string, { capability = CAPABILITY, priority = 0, needs = [] }: StepOptions = {}): StepInit {
+export function step(
+  key: string,
+  { capability = CAPABILITY, priority = 0, needs = [], timeoutS = 600 }: StepOptions = {},
+): StepInit {
   return {
     key,
     kind: {
@@ -31,7 +35,7 @@ export function step(key: string, { capability = CAPABILITY, priority = 0, needs
     },
     needs: needs.map((name) => ({ step: name })),
     input: { value: { case: "json", value: json200(key) } },
-    timeout: { seconds: 600n, nanos: 0 },
+    timeout: { seconds: BigInt(timeoutS), nanos: 0 },
     // An attempt that is lost is always tried again: faults are what these graphs are run under.
     retry: { maxAttempts: 100, initialBackoff: { seconds: 0n, nanos: 10_000_000 } },
     priority,
