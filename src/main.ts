@@ -25,9 +25,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   });
 }
 // Whoever reads the output may stop reading, as `head` does: nobody is there for the rest of it.
-let unread = false;
+const output = { unread: false };
 process.stdout.on("error", () => {
-  unread = true;
+  output.unread = true;
   process.exitCode = CLOSED_PIPE;
   end.abort();
   setTimeout(() => process.exit(), LINGER_MS).unref();
@@ -41,5 +41,5 @@ const code = await runCli(process.argv.slice(2), {
   env: process.env,
   signal: end.signal,
 });
-process.exitCode = unread ? CLOSED_PIPE : code;
+process.exitCode = output.unread ? CLOSED_PIPE : code;
 setTimeout(() => process.exit(), LINGER_MS).unref();

@@ -9,7 +9,7 @@ const MAIN = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 export const NODE = [process.execPath, "--experimental-strip-types", "--disable-warning=ExperimentalWarning"] as const;
 /** Saves a third of what a command costs before it does anything; keyed by what the sources hold. */
 const COMPILED = fileURLToPath(new URL("../../node_modules/.cache/node-compile/", import.meta.url));
-const LINE_MS = 20_000;
+const LINE_MS = 60_000;
 
 export interface Ended {
   /** The exit code; 128 and more when a signal ended it. */

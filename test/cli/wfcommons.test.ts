@@ -207,16 +207,16 @@ describe("the command", () => {
     expect(goals.map(({ activeVersion }) => activeVersion)).not.toContain(1);
   });
 
-  test("--out writes a plan file that can be applied, never over another", { timeout: 60_000 }, async () => {
+  test("--output writes a plan file that can be applied, never over another", { timeout: 60_000 }, async () => {
     const recording = file("out.json", { ...mosaic15(2), name: "out" });
     const out = join(stage.folder, "out.yaml");
-    const wrote = await here(["import", "wfcommons", recording, "--shell", "--scale", "0", "--out", out]);
+    const wrote = await here(["import", "wfcommons", recording, "--shell", "--scale", "0", "--output", out]);
     expect(wrote).toMatchObject({ code: 0, err: "" });
     expect(readFileSync(out, "utf8")).toMatch(/^charter:\n {2}name: Pegasus\n/);
-    const twice = await here(["import", "wfcommons", recording, "--out", out]);
+    const twice = await here(["import", "wfcommons", recording, "--output", out]);
     expect(twice.code).toBe(1);
     expect(twice.err).toContain("it is there already, and is not overwritten");
-    const printed = await here(["import", "wfcommons", recording, "--out", "-"]);
+    const printed = await here(["import", "wfcommons", recording, "--output", "-"]);
     expect(checkPlanFile(printed.out).ok).toBe(true);
     expect(printed.err).toContain("goal out under charter Pegasus");
     const executor = await stage.executor("sleepers");

@@ -22,7 +22,7 @@ export interface WfcommonsFlags extends ApplyFlags {
   readonly scale: number;
   readonly shell?: boolean;
   /** Write the plan file there instead of running it. */
-  readonly out?: string;
+  readonly output?: string;
   readonly slots?: number;
 }
 
@@ -68,14 +68,14 @@ export async function importWfcommons(
 ): Promise<void> {
   const { recording, plan, requests } = imported;
   const { io, json, quiet } = context;
-  if (flags.out !== undefined) writePlan(flags.out, plan, file, context);
-  if (json && (flags.out !== undefined || flags.dryRun === true)) {
-    if (flags.out !== "-") io.out(`${JSON.stringify(summaryOf(imported, flags))}\n`);
+  if (flags.output !== undefined) writePlan(flags.output, plan, file, context);
+  if (json && (flags.output !== undefined || flags.dryRun === true)) {
+    if (flags.output !== "-") io.out(`${JSON.stringify(summaryOf(imported, flags))}\n`);
   } else if (!quiet) {
-    const tell = flags.out === "-" ? io.err : io.out;
+    const tell = flags.output === "-" ? io.err : io.out;
     tell(`${harmless(summaryText(imported, flags))}\n`);
   }
-  if (flags.out !== undefined) return;
+  if (flags.output !== undefined) return;
   const simulates = flags.shell !== true && flags.dryRun !== true && flags.detach !== true;
   const executor = simulates
     ? simulatedExecutor({

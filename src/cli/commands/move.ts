@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { createGzip } from "node:zlib";
 import { exportFrom, importInto } from "../../app-move.ts";
 import type { Moved, MoveOptions, Place, Sink } from "../../app-move.ts";
 import { readConfig } from "../../config.ts";
@@ -19,29 +20,31 @@ export interface PlaceFlags {
 
 export interface ExportFlags extends PlaceFlags {
   /** `-` for standard output. */
-  readonly out: string;
+  readonly output: string;
+  /** Compressed; so is a file whose name ends in `.gz`. */
+  readonly gzip?: boolean;
   readonly force?: boolean;
 }
 
 export async function exportInstallation(flags: ExportFlags, context: Context): Promise<void> {
   const { io } = context;
   const place = placeOf(flags, io);
-  if (flags.out === "-") {
-    if (io.terminal) throw new CommandEnd(MISUSED, "an export is not for terminals; name a file with --out");
-    const moved = await exportFrom(place, toStandardOutput, flags.force ?? false, optionsOf(context)).catch(
-      (error: unknown) => {
-        throw process.stdout.errored === null ? error : closedPipe();
-      },
-    );
+  const { output } = flags;
+  const packed = flags.gzip === true || output.endsWith(".gz");
+  const write = async (sink: Sink): Promise<Moved> => {
+    const to = packed ? gzipped(sink) : { sink, end: async () => undefined };
+    const moved = await exportFrom(place, to.sink, flags.force ?? false, optionsOf(context));
+    await to.end();
+    return moved;
+  };
+  if (output === "-") {
+    if (io.terminal) throw new CommandEnd(MISUSED, "an export is not for terminals; name a file with --output");
+    const moved = await toStandardOutput(write);
     if (!context.quiet) io.err(summary("exported", moved, "to standard output", context.json));
     return;
   }
-  const moved = await toFile(
-    flags.out,
-    (sink) => exportFrom(place, sink, flags.force ?? false, optionsOf(context)),
-    io,
-  );
-  if (!context.quiet || context.json) io.out(summary("exported", moved, `to ${flags.out}`, context.json));
+  const moved = await toFile(output, write, io);
+  if (!context.quiet || context.json) io.out(summary("exported", moved, `to ${output}`, context.json));
 }
 
 export async function importInstallation(file: string, flags: PlaceFlags, context: Context): Promise<void> {
@@ -90,6 +93,25 @@ function summary(verb: string, { installationId, tables, rows, bytes }: Moved, w
   return `${verb} installation ${installationId} ${where}: ${plans} plans with ${steps} steps, ${rows} rows of ${tables.length} tables, ${(bytes / 1_048_576).toFixed(1)} MiB\n`;
 }
 
+/** A sink before the sink: what it is given goes there compressed. Its end is to be waited for. */
+function gzipped(sink: Sink): { readonly sink: Sink; readonly end: () => Promise<void> } {
+  const gzip = createGzip();
+  const written = (async () => {
+    for await (const bytes of gzip as AsyncIterable<Uint8Array>) await sink(bytes);
+  })();
+  // Told by whoever waits for room or for the end; in between nobody does.
+  written.catch(() => undefined);
+  return {
+    sink: async (bytes) => {
+      if (!gzip.write(bytes)) await Promise.race([once(gzip, "drain"), written]);
+    },
+    end: async () => {
+      gzip.end();
+      await written;
+    },
+  };
+}
+
 /** Written under another name and renamed when it is whole; only its owner may read it, for it holds everything. */
 async function toFile(path: string, write: (sink: Sink) => Promise<Moved>, { signal }: CliIo): Promise<Moved> {
   const unfinished = `${path}.unfinished`;
@@ -125,14 +147,22 @@ async function syncFolder(folder: string): Promise<void> {
   await handle?.close();
 }
 
-async function toStandardOutput(bytes: Uint8Array): Promise<void> {
+/** Throws once whoever reads it went away: what is written from then on is taken, and never drained. */
+async function toStandardOutput(write: (sink: Sink) => Promise<Moved>): Promise<Moved> {
   const { stdout } = process;
-  // What is written to a stream that broke is taken, and never drained.
-  if (stdout.destroyed || stdout.errored !== null) throw closedPipe();
-  if (stdout.write(bytes)) return;
-  await once(stdout, "drain").catch(() => {
-    throw closedPipe();
-  });
+  const gone = new AbortController();
+  const end = (): void => gone.abort();
+  stdout.on("error", end);
+  try {
+    return await write(async (bytes) => {
+      if (!stdout.write(bytes) && !gone.signal.aborted) await once(stdout, "drain", { signal: gone.signal });
+      gone.signal.throwIfAborted();
+    });
+  } catch (error) {
+    throw gone.signal.aborted ? closedPipe() : error;
+  } finally {
+    stdout.off("error", end);
+  }
 }
 
 function closedPipe(): CommandEnd {

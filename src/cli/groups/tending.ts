@@ -54,15 +54,16 @@ function addMoves(registrar: Registrar): void {
         "beside servers at work, in one snapshot: what they do from then on is not in the file. The file holds all data and the " +
         "digests of API keys, and only its owner may read it.",
       examples: [
-        { line: "export --out maestro.export", what: "of the embedded database" },
+        { line: "export --output backup.maestro.gz", what: "of the embedded database, compressed" },
         {
-          line: "export --database-url postgres://maestro@db/maestro | zstd > backup.zst",
-          what: "of a server, compressed",
+          line: "export --database-url postgres://maestro@db/maestro --gzip | ssh vault 'cat > backup.maestro.gz'",
+          what: "of a server, through a pipe",
         },
       ],
     }),
   )
-    .option("--out <file>", "where to; - for standard output", "-")
+    .option("-o, --output <file>", "where to, compressed when it ends in .gz; - for standard output", "-")
+    .option("--gzip", "compressed, whatever the name")
     .option("--force", "also beside servers at work")
     .action(async (flags: ExportFlags) => {
       // Only who moves pays for loading the store.
@@ -74,11 +75,11 @@ function addMoves(registrar: Registrar): void {
       usage: "import <export>",
       summary: "load an exported installation into an empty one",
       details:
-        "The file is checked from end to end before anything is changed. All of it is loaded, compared with the file and committed, " +
+        "The file, compressed or not, is checked from end to end before anything is changed. All of it is loaded, compared with the file and committed, " +
         "or nothing: an import that is killed is simply made again. Plans go on when a server starts: what ran elsewhere comes back " +
         "as after a crash of its server. Never let the old and the new one run both: each would do the same work.",
       examples: [
-        { line: "import maestro.export --data-dir /srv/maestro", what: "into the embedded database of that folder" },
+        { line: "import backup.maestro.gz --data-dir /srv/maestro", what: "into the embedded database of that folder" },
         { line: "import maestro.export --database-url postgres://maestro@db/maestro", what: "into a server" },
       ],
     }),

@@ -29,14 +29,14 @@ export function addWfcommons({ add, context, io }: Registrar, parent: Command): 
           line: "import wfcommons montage.json --scale 0.001 --slots 64",
           what: "on a server, faster, 64 tasks at once",
         },
-        { line: "import wfcommons montage.json --out montage.yaml", what: "only write the plan file" },
+        { line: "import wfcommons montage.json --output montage.yaml", what: "only write the plan file" },
       ],
     },
     parent,
   )
     .option("--scale <factor>", "seconds that a recorded second becomes", factor, 0.01)
     .option("--shell", "steps are commands that sleep, for a shell executor")
-    .option("--out <file>", "write a plan file, and run nothing; - for standard output")
+    .option("-o, --output <file>", "write a plan file, and run nothing; - for standard output")
     .option("--slots <count>", "how many tasks at once", wholeTo(4096))
     .option("--dry-run", "only show what would happen")
     .option("--detach", "do not wait for the plan's end, nor perform its steps")
@@ -52,7 +52,7 @@ export function addWfcommons({ add, context, io }: Registrar, parent: Command): 
       throw new CommandEnd(MISUSED, "--detach needs a server that goes on; --local ends with the command");
     const { importWfcommons, readWfcommons } = await import("../commands/import-wfcommons.ts");
     const imported = readWfcommons(file, flags);
-    if (flags.local !== true || flags.out !== undefined) return importWfcommons(file, imported, flags, context());
+    if (flags.local !== true || flags.output !== undefined) return importWfcommons(file, imported, flags, context());
     const { startLocal } = await import("../local.ts");
     const local = await startLocal(flags.dataDir, flags.slots ?? SHELLS, io);
     try {

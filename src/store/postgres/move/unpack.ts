@@ -1,6 +1,9 @@
 // Reads a container back, and believes nothing of it before the whole has been seen. Not here: its layout, see container.ts.
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
+import { open } from "node:fs/promises";
+import { pipeline } from "node:stream";
+import { createGunzip } from "node:zlib";
 import { FORMAT, FRAME_HEAD, MAGIC, MAX_FRAME, RowDigest } from "./container.ts";
 import type { Ending, Header, SchemaStep, TableHead, TableTail } from "./container.ts";
 import { MoveError } from "./move-error.ts";
@@ -14,6 +17,8 @@ export interface Manifest {
 
 /** As much as most frames have. */
 const READ_BYTES = 256 * 1024;
+/** First bytes of everything that gzip wrote. */
+const GZIP = Buffer.from([0x1f, 0x8b]);
 
 interface Frame {
   readonly kind: string;
@@ -86,10 +91,9 @@ export async function* contents(
 }
 
 async function* frames(file: string, signal?: AbortSignal): AsyncGenerator<Frame, undefined> {
-  const stream = createReadStream(file, { highWaterMark: READ_BYTES, ...(signal !== undefined && { signal }) });
   let rest: Buffer = Buffer.alloc(0);
   let begun = false;
-  for await (const chunk of stream as AsyncIterable<Buffer>) {
+  for await (const chunk of pieces(file, signal)) {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
     if (!begun) {
       if (rest.length < MAGIC.length) continue;
@@ -108,6 +112,33 @@ async function* frames(file: string, signal?: AbortSignal): AsyncGenerator<Frame
   if (!begun) throw foreign();
   if (rest.length > 0) throw damaged("it was cut off within a part");
   return undefined;
+}
+
+/** What the file holds; one that begins as gzip does is unpacked on the way, whatever its name. */
+async function* pieces(file: string, signal?: AbortSignal): AsyncGenerator<Buffer> {
+  const stream = createReadStream(file, { highWaterMark: READ_BYTES, ...(signal !== undefined && { signal }) });
+  if (!(await isGzip(file))) {
+    yield* stream as AsyncIterable<Buffer>;
+    return;
+  }
+  // Trouble of the one becomes that of the other.
+  const unpacked = pipeline(stream, createGunzip({ chunkSize: READ_BYTES }), () => undefined);
+  try {
+    yield* unpacked as AsyncIterable<Buffer>;
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && String(error.code).startsWith("Z_"))) throw error;
+    throw damaged(error.code === "Z_BUF_ERROR" ? "it was cut off: its end is missing" : "it cannot be decompressed");
+  }
+}
+
+async function isGzip(file: string): Promise<boolean> {
+  const handle = await open(file, "r");
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(GZIP.length), 0, GZIP.length, 0);
+    return bytesRead === GZIP.length && buffer.equals(GZIP);
+  } finally {
+    await handle.close();
+  }
 }
 
 function foreign(): MoveError {
