@@ -1,4 +1,5 @@
-// A goal that is added, refined and committed in one transaction: written once, read like any other. Not here: what commits it.
+// A goal that is added, refined and committed in one transaction, and rows that a commit brings to a plan that was there: written
+// once, read like any other. Not here: what commits them.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Charter } from "../../src/domain/charter.ts";
 import type { Goal } from "../../src/domain/goal.ts";
@@ -212,6 +213,101 @@ describe.each(servers())("on $name", (server) => {
       for (const goal of goals) await commit(tx, goal);
     });
     for (const goal of goals) expect(await read(goal)).toMatchObject({ plan: { rev: 1 }, graph: 3 });
+  });
+
+  /** Commits the version of a goal that was refined before: its first steps, or more of them. */
+  async function commitLater(tx: Repositories, goal: Goal, from = 0): Promise<void> {
+    const plan = await tx.plans.lock(orgId, goal.planId);
+    if (plan === undefined) throw new Error("there is no plan");
+    const rows = rowsOf(goal.planId, from + 3).slice(from);
+    await tx.plans.addSteps(
+      orgId,
+      goal.planId,
+      rows,
+      line(from + 3).filter((edge) => edge.to > from),
+    );
+    await tx.graphs.setState(orgId, goal.planId, 1, "ACTIVE");
+    const [first, second] = rows;
+    if (first === undefined || second === undefined) throw new Error("no rows");
+    await tx.plans.save(
+      changesOf(
+        {
+          ...plan,
+          rev: plan.rev + 1,
+          state: "ACTIVE",
+          activeVersion: 1,
+          newestVersion: 1,
+          nextOrdinal: from + 4,
+          stepsRunning: 1,
+          committedMs: 9,
+        },
+        {
+          steps: [
+            ...(from === 0 ? [] : [aStepRow(goal.planId, 1, { state: "SUCCEEDED", finishedMs: 6 })]),
+            { ...first.row, state: "SUCCEEDED", finishedMs: 5, fencing: 1 },
+          ],
+          waits: [{ ordinal: second.row.ordinal, waitingOn: 4 }],
+          goal: { state: "ACTIVE", finishedMs: null },
+        },
+      ),
+    );
+  }
+
+  async function refined(): Promise<Goal> {
+    const goal = aGoal(charter);
+    await it.store.transaction([orgId], async (tx) => {
+      await tx.goals.add(goal);
+      await tx.graphs.addVersion({ ...aVersion(goal), state: "REFINED", stepCount: 3 });
+      await tx.graphs.addGraph(
+        orgId,
+        goal.planId,
+        1,
+        rowsOf(goal.planId, 3).map(({ row }) => aGraphStep(row.key)),
+        [],
+      );
+    });
+    return goal;
+  }
+
+  test("what a commit brings to a plan that was there is written by one statement, with plan, version and goal", async () => {
+    const goal = await refined();
+    await noted((tx) => commitLater(tx, goal));
+    expect(sent.filter(({ text }) => /INSERT INTO|UPDATE maestro/.test(text))).toHaveLength(1);
+    const found = await read(goal);
+    expect(found).toMatchObject({ goal: { state: "ACTIVE" }, plan: { rev: 1 }, version: { state: "ACTIVE" } });
+    expect(found.rows.edges).toEqual(line(3));
+    expect(found.rows.steps.map((row) => [row.state, row.waitingOn, row.fencing])).toEqual([
+      ["SUCCEEDED", 0, 1],
+      ["PENDING", 4, 0],
+      ["PENDING", 0, 0],
+    ]);
+  });
+
+  test("rows that were there before change beside those that come", async () => {
+    const goal = await refined();
+    await it.store.transaction([orgId], (tx) => commitLater(tx, goal));
+    await noted((tx) => commitLater(tx, goal, 3));
+    const found = await read(goal);
+    expect(found.rows.steps.map((row) => [row.state, row.finishedMs, row.waitingOn])).toEqual([
+      ["SUCCEEDED", 6, 0],
+      ["PENDING", null, 4],
+      ["PENDING", null, 0],
+      ["SUCCEEDED", 5, 0],
+      ["PENDING", null, 4],
+      ["PENDING", null, 0],
+    ]);
+    expect(found.rows.edges).toEqual(line(6));
+  });
+
+  test("rows that nobody saves are written before somebody reads them", async () => {
+    const goal = await refined();
+    const seen = await noted(async (tx) => {
+      await tx.plans.addSteps(orgId, goal.planId, rowsOf(goal.planId, 2), line(2));
+      await tx.graphs.setState(orgId, goal.planId, 1, "ACTIVE");
+      return (await tx.plans.allSteps(orgId, goal.planId)).steps.length;
+    });
+    expect(seen).toBe(2);
+    expect(await read(goal)).toMatchObject({ version: { state: "ACTIVE" }, rows: { edges: line(2) } });
   });
 
   test("batches know the rows of a small plan of which something runs from its commit on", async () => {

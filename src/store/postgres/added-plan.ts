@@ -1,9 +1,9 @@
-// The goal that a transaction adds, with its plan, version and rows, held back until something else is sent: most are refined,
-// committed and handed over in one transaction, and each row is then written once, in its last form, all of them by one
-// statement. Not here: goals that were there before, and graphs whose rows go in slices (bulk.ts).
+// What a transaction adds to one plan, held back until something else is sent: a goal with its plan, version and rows, or the rows
+// that a commit brings to a plan that was there. Each row is then written once, in its last form, all of them by one statement,
+// with what the decision changed besides. Not here: graphs whose rows go in slices (bulk.ts).
 import type { AnalysedEdge, GraphState, GraphStep, GraphVersion } from "../../domain/graph.ts";
 import type { Goal, GoalState } from "../../domain/goal.ts";
-import type { PlanId } from "../../domain/id.ts";
+import type { PlanId, PlanRef } from "../../domain/id.ts";
 import type { PlanRow } from "../../domain/plan.ts";
 import { emptySlice } from "../../domain/plan/slice.ts";
 import type { PlanChanges, PlanSlice } from "../../domain/plan/slice.ts";
@@ -12,7 +12,7 @@ import type { NewEdge, NewStep } from "../ports/plans.ts";
 import { ROWS } from "./bulk.ts";
 import { termsOf } from "./goal-rows.ts";
 import { ADD_GRAPH_EDGES, ADD_GRAPH_STEPS, ADD_VERSION, ofVersion } from "./graph-rows.ts";
-import { placedArrays, placedValues, placeIds, unite } from "./placed.ts";
+import { placedArrays, placedUpdate, placedValues, placeIds, unite } from "./placed.ts";
 import type { FilledStatement, PlacedStatement } from "./placed.ts";
 import { SMALL_PLAN } from "./plan-cache.ts";
 import { ADD_EDGES, ADD_GOAL, ADD_INPUTS, ADD_PLAN, ADD_STEPS, ADD_TERMS, inputsOf } from "./plan-inserts.ts";
@@ -22,15 +22,30 @@ import type { Session } from "./transaction.ts";
 import { sendChanges } from "./write-changes.ts";
 
 interface Held {
-  goal: Goal;
-  readonly plan: PlanRow;
+  readonly of: PlanRef;
+  /** Null when goal and plan were there before. */
+  own: { goal: Goal; readonly plan: PlanRow } | null;
   version: GraphVersion | null;
   steps: readonly GraphStep[];
   edges: readonly AnalysedEdge[];
+  /** Of versions that were there before. */
+  states: readonly VersionState[];
   rows: readonly StepRow[];
   inputs: readonly AddedInput[];
   rowEdges: readonly NewEdge[];
 }
+
+interface VersionState {
+  readonly version: number;
+  readonly state: GraphState;
+}
+
+const EMPTY = { version: null, steps: [], edges: [], states: [], rows: [], inputs: [], rowEdges: [] };
+const SET_STATES = placedUpdate<VersionState>(
+  "graph_versions",
+  [{ name: "version", type: "int", value: (it) => it.version }],
+  [{ name: "state", type: "text", value: (it) => it.state }],
+);
 
 /** Each change tells whether it went into what is held; otherwise whoever asks writes it, behind what was held. */
 export class AddedPlan {
@@ -63,27 +78,30 @@ export class AddedPlan {
 
   begin(goal: Goal, plan: PlanRow): void {
     this.flush();
-    this.#held = { goal, plan, version: null, steps: [], edges: [], rows: [], inputs: [], rowEdges: [] };
+    this.#held = { ...EMPTY, of: plan, own: { goal, plan } };
   }
 
   setGoal(planId: PlanId, state: GoalState, finishedMs: number | null): boolean {
-    const held = this.#of(planId);
-    if (held === undefined) return false;
-    held.goal = { ...held.goal, state, finishedMs };
+    const own = this.#of(planId)?.own;
+    if (own === undefined || own === null) return false;
+    own.goal = { ...own.goal, state, finishedMs };
     return true;
   }
 
   addVersion(version: GraphVersion): boolean {
     const held = this.#of(version.planId);
-    if (held?.version !== null) return false;
+    if (held === undefined || held.own === null || held.version !== null) return false;
     held.version = version;
     return true;
   }
 
   setVersion(planId: PlanId, version: number, state: GraphState): boolean {
     const held = this.#of(planId);
-    if (held?.version?.version !== version) return false;
-    held.version = { ...held.version, state };
+    if (held === undefined) return false;
+    if (held.version?.version === version) held.version = { ...held.version, state };
+    else if (held.own === null && held.states.every((other) => other.version !== version))
+      held.states = [...held.states, { version, state }];
+    else return false;
     return true;
   }
 
@@ -100,10 +118,14 @@ export class AddedPlan {
     if (this.#saved?.plan.planId === planId) this.#saved = undefined;
   }
 
-  addSteps(planId: PlanId, steps: readonly NewStep[], edges: readonly NewEdge[]): boolean {
-    this.changes(planId);
-    const held = this.#of(planId);
-    if (held === undefined || held.rows.length > 0 || steps.length + edges.length > ROWS) return false;
+  addSteps(of: PlanRef, steps: readonly NewStep[], edges: readonly NewEdge[]): boolean {
+    this.changes(of.planId);
+    const size = steps.length + edges.length;
+    if (size === 0) return true;
+    if (size > ROWS) return false;
+    this.#held ??= { ...EMPTY, of, own: null };
+    const held = this.#of(of.planId);
+    if (held === undefined || held.rows.length > 0) return false;
     held.rows = steps.map(({ row }) => row);
     held.inputs = inputsOf(steps);
     held.rowEdges = edges;
@@ -118,19 +140,29 @@ export class AddedPlan {
     const held = this.#of(changes.plan.planId);
     if (held === undefined) return false;
     const rows = new Map(held.rows.map((row) => [row.ordinal, row]));
-    if (![...changes.steps, ...changes.waits].every(({ ordinal }) => rows.has(ordinal))) return false;
-    for (const row of changes.steps) rows.set(row.ordinal, row);
+    const isHeld = ({ ordinal }: { readonly ordinal: number }): boolean => rows.has(ordinal);
+    const rest = {
+      ...changes,
+      steps: changes.steps.filter((row) => !isHeld(row)),
+      waits: changes.waits.filter((wait) => !isHeld(wait)),
+    };
+    // Of a plan that is new all rows are held, or were written before.
+    if (held.own !== null && rest.steps.length + rest.waits.length > 0) return false;
+    for (const row of changes.steps.filter(isHeld)) rows.set(row.ordinal, row);
     for (const { ordinal, waitingOn } of changes.waits) {
       const row = rows.get(ordinal);
       if (row !== undefined) rows.set(ordinal, { ...row, waitingOn });
     }
     this.#held = undefined;
-    const last = { ...held, goal: { ...held.goal, ...changes.goal }, rows: [...rows.values()] };
+    const { plan, goal } = changes;
+    const own = held.own === null ? null : { goal: { ...held.own.goal, ...goal }, plan };
+    const last = { ...held, own, rows: [...rows.values()] };
     const later = async (text: string, parameters: unknown[]): Promise<void> => this.#session.send(text, parameters);
-    await Promise.all(sendChanges(later, [changes], { added: insertsOf(last, changes.plan), nowMs: atMs }));
-    // Others may wait for long, and would drive out plans under way.
-    if (changes.plan.nextOrdinal <= SMALL_PLAN + 1 && changes.plan.stepsRunning > 0)
-      this.#saved = sliceOf(changes.plan, last);
+    const added = { statements: insertsOf(last, plan), withPlan: own !== null };
+    await Promise.all(sendChanges(later, [rest], { added, nowMs: atMs }));
+    // Others may wait for long, and would drive out plans under way. A commit that is not a plan's first adds to rows that are not known.
+    const whole = rows.size === plan.nextOrdinal - 1;
+    if (whole && plan.nextOrdinal <= SMALL_PLAN + 1 && plan.stepsRunning > 0) this.#saved = sliceOf(plan, last);
     return true;
   }
 
@@ -139,7 +171,7 @@ export class AddedPlan {
     const held = this.#held;
     if (held === undefined) return;
     this.#held = undefined;
-    const { text, parameters } = unite(insertsOf(held, held.plan));
+    const { text, parameters } = unite(insertsOf(held, held.of));
     this.#session.send(text, parameters);
   }
 
@@ -149,11 +181,11 @@ export class AddedPlan {
   }
 
   #of(planId: PlanId): Held | undefined {
-    return this.#held?.plan.planId === planId ? this.#held : undefined;
+    return this.#held?.of.planId === planId ? this.#held : undefined;
   }
 }
 
-function insertsOf(held: Held, plan: PlanRow): readonly FilledStatement[] {
+function insertsOf(held: Held, plan: PlanRef): readonly FilledStatement[] {
   const ids = placeIds([plan]);
   const one = <T>({ text, columns }: PlacedStatement<T>, row: T | null): FilledStatement[] =>
     row === null ? [] : [{ text, parameters: placedValues(ids, columns, row) }];
@@ -171,10 +203,11 @@ function insertsOf(held: Held, plan: PlanRow): readonly FilledStatement[] {
           },
         ];
   const version = held.version?.version ?? 0;
+  const { own } = held;
   return [
-    ...one(ADD_GOAL, held.goal),
-    ...one(ADD_PLAN, plan),
-    ...many(ADD_TERMS, termsOf(held.goal.spec)),
+    ...(own === null
+      ? many(SET_STATES, held.states)
+      : [...one(ADD_GOAL, own.goal), ...one(ADD_PLAN, own.plan), ...many(ADD_TERMS, termsOf(own.goal.spec))]),
     ...one(ADD_VERSION, held.version),
     ...many(ADD_GRAPH_STEPS, ofVersion(version, held.steps)),
     ...many(ADD_GRAPH_EDGES, ofVersion(version, held.edges)),

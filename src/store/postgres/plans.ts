@@ -144,8 +144,8 @@ export function createPlanRepository(session: Session, added: AddedPlan, nowMs: 
       await Promise.all(sendChanges(later, [changes], { nowMs: at }));
     },
     addSteps: async (orgId, planId, steps, edges) => {
-      if (added.addSteps(planId, steps, edges)) return;
       const plan = { orgId, planId };
+      if (added.addSteps(plan, steps, edges)) return;
       await bulkInsert(
         session,
         plan,

@@ -25,13 +25,13 @@ export function sendChanges(
     readonly nowMs: number;
     /** What was loaded: rows that changed little are written in little. */
     readonly before?: ReadonlyMap<PlanId, PlanSlice>;
-    /** Inserts of the one plan's rows as they are now, itself, its steps and its goal included. */
-    readonly added?: readonly FilledStatement[];
+    /** Inserts of rows of the one plan as they are now; with it, its goal and all of its steps. */
+    readonly added?: { readonly statements: readonly FilledStatement[]; readonly withPlan: boolean };
   },
 ): PromiseLike<unknown>[] {
   const sent: PromiseLike<unknown>[] = [];
   const ids = placeIds(changes.map((c) => c.plan));
-  const usual: FilledStatement[] = [...(options.added ?? [])];
+  const usual: FilledStatement[] = [...(options.added?.statements ?? [])];
   const write = <T>({ text, columns }: PlacedStatement<T>, rows: readonly Placed<T>[]): void => {
     if (rows.length > 0) sent.push(run(text, placedArrays(ids, columns, rows)));
   };
@@ -40,7 +40,9 @@ export function sendChanges(
   };
   const placed = <T>(of: (c: PlanChanges) => readonly T[]): Placed<T>[] => placedOf(changes, of);
   // Rows that were there before.
-  const kept = options.added === undefined ? changes : [];
+  const kept = options.added?.withPlan === true ? [] : changes;
+  // Where nothing is known of what was there, rows are written whole as a rule.
+  const writeRare = options.before === undefined ? writeUsual : write;
   const loaded = changes.map((c) => options.before?.get(c.plan.planId));
 
   const [stepsHot, stepsAll] = parted(
@@ -70,13 +72,13 @@ export function sendChanges(
     STATEMENTS.goals,
     placedOf(kept, (c) => (c.goal === null ? [] : [c.goal])),
   );
+  writeRare(STATEMENTS.stepsAll, stepsAll);
+  writeRare(STATEMENTS.plansAll, plansAll);
   // What nearly every batch writes is one statement; each of its rows is another one.
   if (usual.length > 0) {
     const { text, parameters } = unite(usual);
     sent.push(run(text, [...parameters]));
   }
-  write(STATEMENTS.stepsAll, stepsAll);
-  write(STATEMENTS.plansAll, plansAll);
   write(STATEMENTS.attemptsAll, others);
   write(
     STATEMENTS.inputs,
