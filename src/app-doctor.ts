@@ -14,8 +14,8 @@ export async function examineStore(
   { databaseUrl, directUrl, dataDir, poolSize }: Pick<Config, "databaseUrl" | "directUrl" | "dataDir" | "poolSize">,
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
-  // Operations, batches, the session, two for scans and three for the bytes of artifacts.
-  const connections = poolSize + Math.ceil(poolSize / 2) + 6;
+  // Operations, batches, the session, two for scans and two for the bytes of artifacts.
+  const connections = poolSize + Math.ceil(poolSize / 2) + 5;
   const examine = (url: string): Promise<readonly Finding[]> =>
     examineDatabase({ url, clock: systemClock, connections, signal });
   if (databaseUrl !== null) return examine(directUrl ?? databaseUrl);

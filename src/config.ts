@@ -51,7 +51,7 @@ export const SETTINGS = {
   poolSize: {
     env: "MAESTRO_POOL_SIZE",
     kind: "number",
-    help: "connections to the database for operations (10); dispatch has half as many of its own, and six more stand apart",
+    help: "connections to the database for operations (10); dispatch has half as many of its own, and five more stand apart",
   },
   artifactMaxBytes: {
     env: "MAESTRO_ARTIFACT_MAX_BYTES",

@@ -76,16 +76,16 @@ export function createTransfers(limits: TransferLimits = TRANSFER_LIMITS): Trans
         // It is this org's turn: nobody behind goes first because of asking for less.
         if (!fits(all.bytes, next.bytes, limits.bytes)) return;
         line.waiting.delete(next);
-        lines.delete(orgId);
-        lines.set(orgId, line);
-        begin(line, next.bytes);
+        begin(orgId, line, next.bytes);
         next.take();
         served = true;
         break;
       }
     }
   };
-  const begin = (line: Line, bytes: number): void => {
+  const begin = (orgId: OrgId, line: Line, bytes: number): void => {
+    lines.delete(orgId);
+    lines.set(orgId, line);
     line.bytes += bytes;
     all.bytes += bytes;
   };
@@ -105,7 +105,7 @@ export function createTransfers(limits: TransferLimits = TRANSFER_LIMITS): Trans
     const line = lineOf(orgId);
     const first = all.bytes + bytes <= limits.bytes && [...lines.values()].every(({ waiting }) => waiting.size === 0);
     if (first && fits(line.bytes, bytes, limits.bytesPerOrg)) {
-      begin(line, bytes);
+      begin(orgId, line, bytes);
       return share(orgId, line, bytes);
     }
     line.waitingBytes += held;

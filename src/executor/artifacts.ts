@@ -45,6 +45,9 @@ export interface ArtifactAccess {
   get(uri: string, range: ArtifactRange, signal: AbortSignal): AsyncIterable<Uint8Array>;
 }
 
+/** The largest that there are: a call costs the server as much as some 400 KiB of its bytes. */
+const CHUNK_BYTES = 1_048_576;
+
 /** An upload that was ended meanwhile, by a twin of the attempt or by time, is begun anew this often. */
 const ROUNDS = 10;
 
@@ -82,7 +85,7 @@ export class Artifacts implements ArtifactAccess {
     const { method } = ArtifactService;
     const { digest, sizeBytes } = content;
     const { name = "", contentType = "" } = about;
-    const request = { digest, sizeBytes: BigInt(sizeBytes), name, contentType };
+    const request = { digest, sizeBytes: BigInt(sizeBytes), name, contentType, chunkBytes: CHUNK_BYTES };
     const { result } = await this.#persist(signal, () => this.#calls.unary(method.beginUpload, request, signal));
     if (result.case === "artifact") return result.value;
     if (result.case === undefined) throw new Error("the server began no upload");

@@ -25,7 +25,8 @@ export function artifactChunk(
   return async (tx, request, context) => {
     const { uploadId, offset, sizeBytes, data } = request;
     const { orgId, name } = context.principal;
-    const upload = own(await tx.artifacts.findUpload(orgId, uploadId), name, uploadId);
+    const [found, nowMs] = await Promise.all([tx.artifacts.findUpload(orgId, uploadId), tx.nowMs()]);
+    const upload = own(found, name, uploadId);
     if (!upload.ok) return upload;
     const place = chunkAt(upload.value, offset, sizeBytes);
     if (!place.ok) return place;
@@ -36,7 +37,7 @@ export function artifactChunk(
     const what = await putting;
     if (what === "gone") return notFound("upload", uploadId);
     if (what === "other") return otherChunk(offset);
-    const expiresMs = (await tx.nowMs()) + UPLOAD_LIFE_MS;
+    const expiresMs = nowMs + UPLOAD_LIFE_MS;
     if (expiresMs > upload.value.expiresMs + EXTEND_MS) await tx.artifacts.extendUpload(orgId, uploadId, expiresMs);
     return decided({ value: { nextOffset: offset + sizeBytes }, recordId: null });
   };

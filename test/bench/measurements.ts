@@ -4,6 +4,7 @@ import { shapeCeiling } from "./shape-ceiling.ts";
 import { CHAIN_COMMITS, insertCeiling, rowCeiling } from "./row-ceiling.ts";
 import { sqlCeiling } from "./sql-ceiling.ts";
 import type { LoadProcess } from "../support/load/remote.ts";
+import { artifacts } from "./transfers.ts";
 import { WARM_UP_S, measureStream, median, pause, quantile } from "./stage.ts";
 import type { Stage } from "./stage.ts";
 
@@ -313,4 +314,5 @@ export const MEASUREMENTS: readonly Measurement[] = [
   stream({ name: "one-plan", key: "stream_steps_per_s_one_plan", streams: 8, slots: 64, orgs: 1, steps: 20_000 }),
   large,
   goals,
+  artifacts,
 ];

@@ -14,10 +14,19 @@ process.on("message", (message: { readonly probe?: boolean; readonly reset?: boo
   process.send?.({
     loopP50Ms: late(50),
     loopP99Ms: late(99),
+    loopMaxMs: late(100),
+    threadMs: threadMs(),
     rssMb: process.memoryUsage().rss / 2 ** 20,
     cpuMs: (user + system) / 1_000,
   });
   if (message.reset === true) delay.reset();
 });
+
+function threadMs(): number {
+  // Node 22 has no such reading.
+  const usage = (process as { threadCpuUsage?: typeof process.threadCpuUsage }).threadCpuUsage?.();
+  return usage === undefined ? Number.NaN : (usage.user + usage.system) / 1_000;
+}
+
 // The channel alone must not keep a server alive that wants to end.
 process.channel?.unref();

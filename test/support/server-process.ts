@@ -26,6 +26,9 @@ export interface ServerOptions {
 export interface ProbeReading {
   readonly loopP50Ms: number;
   readonly loopP99Ms: number;
+  readonly loopMaxMs: number;
+  /** CPU time of the event loop's thread; NaN where Node cannot tell. */
+  readonly threadMs: number;
   readonly rssMb: number;
   readonly cpuMs: number;
 }

@@ -29,7 +29,7 @@ export interface StoreOptions {
   readonly directUrl?: string;
   /**
    * Most connections for operations. Batches have half as many of their own, the server's session has one, its standing
-   * scans two and the bytes of artifacts three, so that none waits for another.
+   * scans two and the bytes of artifacts two, so that none waits for another.
    */
   readonly poolSize?: number;
   /** False behind a pooler in transaction mode. */
@@ -45,8 +45,8 @@ export interface StoreOptions {
 const OPERATION_LOCK_MS = 3_000;
 /** How long a call may wait for its org's turn, ms. */
 const TURN_MS = 10_000;
-/** One chunk is on its way to the disk while others are read and written. */
-const CONTENT_CONNECTIONS = 3;
+/** One chunk is on its way to the disk while another is read. More would be no faster, and take the database from others. */
+const CONTENT_CONNECTIONS = 2;
 
 /** Migrates the database and opens the store. Throws MigrationError or StoreUnavailableError. */
 export async function createPostgresStore(options: StoreOptions): Promise<Store> {

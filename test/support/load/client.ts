@@ -1,6 +1,12 @@
 // A native gRPC client on the generated messages: what load, benchmark and fault tests speak to the fast lane with. Not here: what is said.
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
-import type { DescMessage, DescMethodUnary, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
+import type {
+  DescMessage,
+  DescMethodServerStreaming,
+  DescMethodUnary,
+  MessageInitShape,
+  MessageShape,
+} from "@bufbuild/protobuf";
 import { Client, Metadata, credentials } from "@grpc/grpc-js";
 import type { ClientDuplexStream } from "@grpc/grpc-js";
 import { AttachRequestSchema, AttachResponseSchema } from "../../../gen/maestro/v1/dispatch_service_pb.ts";
@@ -15,6 +21,12 @@ export interface NativeClient {
     request: MessageInitShape<I>,
     options?: { readonly deadlineMs?: number },
   ): Promise<MessageShape<O>>;
+  /** Reads a stream to its end. Rejects with grpc-js's ServiceError. */
+  read<I extends DescMessage, O extends DescMessage>(
+    method: DescMethodServerStreaming<I, O>,
+    request: MessageInitShape<I>,
+    take: (message: MessageShape<O>) => void,
+  ): Promise<void>;
   attach(): AttachCall;
   close(): void;
 }
@@ -47,6 +59,20 @@ export function nativeClient(target: string, apiKey: string | undefined): Native
             else resolve(value);
           },
         );
+      }),
+    read: (method, request, take) =>
+      new Promise((resolve, reject) => {
+        client
+          .makeServerStreamRequest(
+            `/${method.parent.typeName}/${method.name}`,
+            (message: MessageShape<typeof method.input>) => Buffer.from(toBinary(method.input, message)),
+            (bytes: Buffer) => fromBinary(method.output, bytes),
+            create(method.input, request),
+            metadata,
+          )
+          .on("data", take)
+          .on("error", reject)
+          .on("end", resolve);
       }),
     attach: () =>
       client.makeBidiStreamRequest(

@@ -9,6 +9,8 @@ import { openJournal } from "./journal.ts";
 import type { Journal } from "./journal.ts";
 import { CAPABILITY, chain, json200, manySteps, step, tenSteps } from "./shapes.ts";
 import { declareCharter, submitLarge, submitMany, submitPlan } from "./submit.ts";
+import { download, makeContent, upload } from "./transfers.ts";
+import type { Content } from "./transfers.ts";
 import { UnaryLoad } from "./unary.ts";
 
 export interface Counters {
@@ -30,6 +32,7 @@ let journal: Journal | undefined;
 let submitted = 0;
 let feeding: AbortController | undefined;
 let unary: UnaryLoad | undefined;
+let contents: readonly Content[] = [];
 let onAssigned: ((assignment: Assignment, atMs: number) => void) | undefined;
 let onReceipt: ((planId: string, atMs: number) => void) | undefined;
 
@@ -206,6 +209,40 @@ const actions = {
   },
   async unaryStop(): Promise<void> {
     await unary?.stop();
+  },
+  /** Makes contents of so many MiB each, for uploads and downloads. */
+  async contents(options: { readonly count: number; readonly mib: number }): Promise<void> {
+    contents = await Promise.all(Array.from({ length: options.count }, () => makeContent(options.mib)));
+  },
+  /** Uploads contents and downloads the first one, each over a connection of its own; how long each way took in all, ms. */
+  async transfer(options: {
+    readonly uploads: readonly number[];
+    readonly downloads: number;
+  }): Promise<{ readonly upMs: number; readonly downMs: number }> {
+    const timed = async (jobs: readonly ((client: NativeClient) => Promise<void>)[]): Promise<number> => {
+      const beganMs = performance.now();
+      await Promise.all(
+        jobs.map(async (job) => {
+          const client = nativeClient(target, keys[0]);
+          try {
+            await job(client);
+          } finally {
+            client.close();
+          }
+        }),
+      );
+      return performance.now() - beganMs;
+    };
+    const of = (index: number): Content => {
+      const content = contents[index];
+      if (content === undefined) throw new Error("no such content was made");
+      return content;
+    };
+    const [upMs, downMs] = await Promise.all([
+      timed(options.uploads.map((index) => (client) => upload(client, of(index)))),
+      timed(Array.from({ length: options.downloads }, () => (client) => download(client, of(0)))),
+    ]);
+    return { upMs, downMs };
   },
   async outputBytes(): Promise<number> {
     return json200("done").length;
