@@ -118,7 +118,8 @@ test("who imports goes on in a new epoch, without the servers of before, and row
   expect(await sql(target, "SELECT installation_id, store_epoch FROM maestro.installation")).toEqual([
     { installation_id: was?.installation_id, store_epoch: 2 },
   ]);
-  expect(await sql(target, "SELECT session_id FROM maestro.server_sessions WHERE ended_ms IS NOT NULL")).toEqual([
+  const over = "ended_ms IS NOT NULL AND expires_ms <= maestro.clock_ms()";
+  expect(await sql(target, `SELECT session_id FROM maestro.server_sessions WHERE ${over}`)).toEqual([
     { session_id: sessionId },
   ]);
   const unbound = "relnamespace = 'maestro'::regnamespace AND relkind IN ('r', 'p') AND NOT relforcerowsecurity";
@@ -301,6 +302,23 @@ test("a server that starts during an import waits for its end, and finds what wa
   expect(started).toBeDefined();
   expect(seen).not.toContain(true);
   expect(await sql(target, "SELECT count(*)::int AS n FROM maestro.plans")).toEqual([{ n: 206 }]);
+});
+
+test("a server that began its session while an import looked around is not missed", async () => {
+  const target = await database();
+  await asAdmin(target.adminUrl, async (admin) => {
+    let brought: Promise<unknown> | undefined;
+    await admin.begin(async (tx) => {
+      await tx`INSERT INTO maestro.server_sessions VALUES (gen_random_uuid(), '10.1.2.3', '9.9', 1, 9e15)`;
+      brought = bring(target.url).catch((error: unknown) => error);
+      for (let waits = false; !waits;) {
+        const rows = await tx`SELECT 1 FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+          WHERE NOT l.granted AND a.datname = current_database() AND a.query LIKE 'ALTER TABLE%'`;
+        waits = rows.length > 0;
+      }
+    });
+    expect(await brought).toMatchObject({ reason: "in-use", message: /Maestro 9\.9 listening on 10\.1\.2\.3/ });
+  });
 });
 
 test("rows of an older schema go through the migrations since then", async () => {

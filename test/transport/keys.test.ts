@@ -143,6 +143,25 @@ describe.each(["is revoked", "expires"])("when a key %s", (how) => {
   });
 });
 
+test("a key that another server revoked ends here with the next renewal of the session", async () => {
+  const other = await startServer({ databaseUrl: database.url, requireAuth: true });
+  try {
+    const { key, secret } = await createClient(IdentityService, admin).createApiKey({
+      principal: "far",
+      grants: ["*"],
+    });
+    const stream = attach(withKey(secret));
+    stream.say({ case: "hello", value: { spec: spec("far"), incarnation: "one" } });
+    await stream.hear("welcome");
+    await createClient(IdentityService, withKey(FIRST, other)).revokeApiKey({ keyId: key?.keyId ?? "" });
+    expect((await stream.hear("goodbye")).refusal?.reason).toBe(RefusalReason.UNAUTHENTICATED);
+    const { refusal } = await refused(createClient(IdentityService, withKey(secret)).whoAmI({}));
+    expect(refusal.rule).toBe("key.revoked");
+  } finally {
+    await other.end();
+  }
+});
+
 function spec(name: string) {
   // One slot each: the holder's is taken, and nobody else's work is looked for.
   return { name, capabilities: [name.replace(/^holder-/, "")], slots: 1 };

@@ -141,7 +141,9 @@ async function load(link: Link, manifest: Manifest, options: ImportOptions): Pro
   // Fencing numbers of this life are higher than any that the installation gave before, wherever it may still run.
   await link.run("UPDATE maestro.installation SET store_epoch = store_epoch + 1");
   // No server of before works here: their leases come back as after a crash, at once, whatever the clocks say.
-  await link.run("UPDATE maestro.server_sessions SET ended_ms = maestro.clock_ms() WHERE ended_ms IS NULL");
+  await link.run(
+    "UPDATE maestro.server_sessions SET ended_ms = coalesce(ended_ms, maestro.clock_ms()), expires_ms = least(expires_ms, maestro.clock_ms())",
+  );
   for (const { name, forced } of tables)
     if (forced) await link.run(`ALTER TABLE ${qualified(name)} FORCE ROW LEVEL SECURITY`);
   return {
