@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
 import { MEASUREMENTS } from "./measurements.ts";
-import type { Figure } from "./measurements.ts";
+import type { Figure } from "./figure.ts";
 import { benchPostgres } from "./postgres.ts";
 import { makeStage } from "./stage.ts";
 

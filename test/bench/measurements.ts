@@ -1,4 +1,5 @@
 // The measurements, one function each: what they print and the flat keys they give. Not here: the stage they stand on.
+import type { Figure, Measurement } from "./figure.ts";
 import { manyGoals } from "./many-goals.ts";
 import { shapeCeiling } from "./shape-ceiling.ts";
 import { CHAIN_COMMITS, insertCeiling, rowCeiling } from "./row-ceiling.ts";
@@ -7,22 +8,6 @@ import type { LoadProcess } from "../support/load/remote.ts";
 import { artifacts } from "./transfers.ts";
 import { WARM_UP_S, measureStream, median, pause, quantile } from "./stage.ts";
 import type { Stage } from "./stage.ts";
-
-export interface Figure {
-  readonly key: string;
-  readonly value: number;
-  readonly unit: string;
-  /** Key of the ceiling it is printed beside. */
-  readonly ceiling?: string;
-  readonly note?: string;
-}
-
-export interface Measurement {
-  readonly name: string;
-  /** Takes minutes: not part of a run of everything. */
-  readonly onlyAsked?: boolean;
-  run(stage: Stage): Promise<readonly Figure[]>;
-}
 
 /** Steps a second that a backlog is made for; a faster server gets shorter windows. */
 const EXPECTED = 7_000;

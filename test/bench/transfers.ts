@@ -1,7 +1,7 @@
 // What the transfer of artifacts costs: the server's event loop for each megabyte, and dispatch while several are under way.
 // Not here: the transfers, see support/load/transfers.ts.
 import type { ProbeReading } from "../support/server-process.ts";
-import type { Figure, Measurement } from "./measurements.ts";
+import type { Figure, Measurement } from "./figure.ts";
 import { median, quantile } from "./stage.ts";
 import type { Stage } from "./stage.ts";
 
