@@ -69,6 +69,8 @@ export function aftermath(
           effect.item.done(effect.row);
           break;
         case "renewed":
+          // A call may renew here what another server gave: from now on it is this one that must end it.
+          if (effect.row !== null) options.leases.add(plan.orgId, effect.row);
           effect.item.done(effect.state);
           break;
         case "swept":

@@ -90,7 +90,12 @@ export type Effect =
   | { readonly kind: "ended"; readonly ordinal: number; readonly fencing: number }
   | { readonly kind: "adopted"; readonly row: StepRow }
   | { readonly kind: "rehomed"; readonly item: Extract<Item, { kind: "rehome" }>; readonly row: StepRow | null }
-  | { readonly kind: "renewed"; readonly item: Extract<Item, { kind: "renew" }>; readonly state: RenewState }
+  | {
+      readonly kind: "renewed";
+      readonly item: Extract<Item, { kind: "renew" }>;
+      readonly state: RenewState;
+      /** Null when the lease is lost; otherwise it is in the present session, wherever it was before. */ readonly row: StepRow | null;
+    }
   | { readonly kind: "swept"; readonly item: Extract<Item, { kind: "sweep" }> };
 
 /** Decides one item in a draft. May throw MissingRows. */
@@ -99,7 +104,11 @@ export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): 
   draft.stages = item.kind === "outcome" ? item.stages : null;
   // A row that cannot be there would be asked for without end.
   if ((item.kind === "rehome" || item.kind === "renew") && !mayExist(draft, item.lease.ordinal)) {
-    return [item.kind === "rehome" ? { kind: "rehomed", item, row: null } : { kind: "renewed", item, state: "lost" }];
+    return [
+      item.kind === "rehome"
+        ? { kind: "rehomed", item, row: null }
+        : { kind: "renewed", item, state: "lost", row: null },
+    ];
   }
   switch (item.kind) {
     case "outcome": {
@@ -145,8 +154,10 @@ export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): 
       if (row.sessionId !== sessionId) draft.patch(row.ordinal, { sessionId });
       return [{ kind: "rehomed", item, row: draft.step(row.ordinal) }];
     }
-    case "renew":
-      return [{ kind: "renewed", item, state: renew(draft, item, sessionId) }];
+    case "renew": {
+      const state = renew(draft, item, sessionId);
+      return [{ kind: "renewed", item, state, row: state === "lost" ? null : draft.step(item.lease.ordinal) }];
+    }
     case "wake":
       wakeStep(draft, item.ordinal);
       return [];

@@ -4,6 +4,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import type { PlanId } from "../../src/domain/id.ts";
 import type { Assignment, LeaseRef } from "../../src/domain/outcome.ts";
 import type { Attachment, Dispatcher, StreamSink } from "../../src/dispatch/dispatcher.ts";
+import { executorRegister } from "../../src/operations/executor-register.ts";
 import { step, success } from "../operations/bench.ts";
 import type { Bench } from "../operations/bench.ts";
 import { aPlan, openDispatcher, openPlans, outcomeOf, until } from "./room.ts";
@@ -140,4 +141,25 @@ test("of a server that ends, executors carry their leases over; what nobody list
       .map(({ lease }) => idOf(lease))
       .sort(),
   );
+});
+
+test("a lease that is renewed by a call at another server than the one that gave it is ended by the one that renewed it", async () => {
+  const planId = await aPlan(bench, [step("alone")]);
+  const [gives, renews] = await Promise.all([openServer(), openServer()]);
+  const { orgId } = bench.org;
+  const principal = { orgId, name: "calls", grants: ["*"], keyId: null, untilMs: null };
+  const spec = { name: "calls", capabilities: ["shell"], labels: {}, slots: 1, buildId: "test" };
+  const { executorId } = await bench.value(executorRegister(gives), { spec });
+  const { signal } = new AbortController();
+  const asked = { principal, executorId, max: 1, waitMs: 5_000, capabilities: [], leaseMs: 60_000, idempotency: null };
+  const given = await gives.next(asked, signal);
+  const [assignment] = given.ok ? given.value : [];
+  if (assignment === undefined) throw new Error("it was given nothing");
+  const { lease } = assignment;
+  const renewal = { lease, progress: 0, message: "", usage: null, checkpoint: null, lines: [] };
+  expect(await renews.renew(principal, executorId, [renewal], 400, signal)).toMatchObject({
+    value: { renewed: [lease] },
+  });
+  // Nobody renews it any more, and no server ends meanwhile.
+  await until(async () => (await bench.states(planId))["alone"] === "READY");
 });
