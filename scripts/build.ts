@@ -1,9 +1,10 @@
-// Builds the package: TypeScript to JavaScript with declarations under dist/, and beside it whatever the sources read at
-// run time. The checkout itself runs from source and needs no build.
+// Builds the package: TypeScript to JavaScript with declarations under dist/, beside it whatever the sources read at run time,
+// and the files that the contract imports. The checkout itself runs from source and needs no build.
 import { spawnSync } from "node:child_process";
 import { cpSync, existsSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { writeThirdPartyProtos } from "./proto/third-party.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const dist = join(root, "dist");
@@ -20,6 +21,9 @@ cpSync(join(root, "src"), join(dist, "src"), {
   filter: (source) =>
     statSync(source).isDirectory() || !/\.(ts|md)$/.test(source) || /\btesting.README\.md$/.test(source),
 });
+
+// What the contract imports goes with it: who generates stubs from the package asks no registry.
+writeThirdPartyProtos(join(root, "node_modules"), join(root, "build/protos"));
 
 const entries = ["src/main.js", "src/executor/executor.js", "src/testing/testing.js"].filter(
   (path) => !existsSync(join(dist, path)),

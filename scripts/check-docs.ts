@@ -1,8 +1,10 @@
-// Checks what no other tool does: links of the documents lead to files and headings that exist, every source file opens by
-// saying what lives in it and names files that exist, none is too long, and no SQL file reads the transaction's clock.
+// Checks what no other tool does: links of the documents lead to files and headings that exist, tests execute their blocks, every
+// source file opens by saying what lives in it and names files that exist, none is too long, and no SQL file reads the
+// transaction's clock.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { unexecuted } from "./docs/blocks.ts";
 import { GUIDE, written } from "./docs/guide.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
@@ -30,7 +32,7 @@ function checkDocuments(): string[] {
   const beside = ["src", "docs", "test"].flatMap(files).filter((path) => path.endsWith(".md"));
   const missing = DOCUMENTS.filter((path) => !existsSync(join(root, path))).map((path) => `${path}: missing`);
   const present = [...DOCUMENTS, ...beside].filter((path) => existsSync(join(root, path)));
-  return [...missing, ...present.flatMap(checkLinks)];
+  return [...missing, ...present.flatMap(checkLinks), ...unexecuted(root, present)];
 }
 
 /** Its code is that of executors that the tests run. */

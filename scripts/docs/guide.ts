@@ -7,13 +7,14 @@ import { regionsOf } from "./regions.ts";
 export const GUIDE = "docs/executors.md";
 
 const FOLDERS: Readonly<Record<string, { readonly folder: string; readonly sources: RegExp }>> = {
+  typescript: { folder: "test/clients/typescript", sources: /\.ts$/ },
   python: { folder: "test/clients/python", sources: /\.py$/ },
   go: { folder: "test/clients/go", sources: /\.go$/ },
   java: { folder: "test/clients/java/src/main/java/executor", sources: /\.java$/ },
 };
 
 /** A mark, and the block below it if there is one already. */
-const BLOCK = /^<!-- (python|go|java): ([a-z]+) -->\n(?:\n```\w+\n[^]*?\n```\n)?/gm;
+const BLOCK = /^<!-- (typescript|python|go|java): ([a-z]+) -->\n(?:\n```\w+\n[^]*?\n```\n)?/gm;
 
 /** The guide with its blocks as the sources have them. Throws when a mark names a region that is not there. */
 export function written(root: string, guide: string): string {
