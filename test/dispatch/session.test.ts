@@ -1,5 +1,5 @@
 // The server's session against the store: when it is new, and when its installation is another one. Not here: what follows from it
-// for leases (leases.test.ts), and the statements (store-looks.test.ts).
+// for leases (leases.test.ts), and the statements (../contract/store-looks.test.ts).
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ServerSession } from "../../src/dispatch/session.ts";
 import { CommitUnknownError, StoreUnavailableError } from "../../src/store/ports/store.ts";

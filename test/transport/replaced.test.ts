@@ -1,4 +1,4 @@
-// A server whose database is given another installation under it. Not here: importing one, see move.test.ts.
+// A server whose database is given another installation under it. Not here: importing one, see ../contract/move.test.ts.
 import { expect, inject, test } from "vitest";
 import { asAdmin, makeDatabase } from "../support/database.ts";
 import { startServer } from "./server.ts";
