@@ -31,9 +31,9 @@ export interface Kill extends Planned {
 }
 
 const MOMENTS: Readonly<Record<Victim, readonly Moment[]>> = {
-  server: ["after a commit", "before a commit", "at large"],
+  server: ["before a commit", "after a commit", "at large"],
   Postgres: ["within a commit", "before a commit", "after a commit", "at large"],
-  executor: ["before a commit", "after a commit", "at large"],
+  executor: ["after a commit", "before a commit", "at large"],
 };
 
 /** So many rounds of three kills, in an order that is drawn; a single round is all open commits. */
