@@ -2,7 +2,7 @@
 // results set in motion (aftermath), the windows and takers themselves.
 import type { OrgId, PlanId, SessionId } from "../domain/id.ts";
 import { refusal } from "../domain/refusal.ts";
-import { BatchContendedError, BatchRejectedError } from "../store/ports/batches.ts";
+import { BatchContendedError, BatchKeyTakenError, BatchRejectedError } from "../store/ports/batches.ts";
 import type { BatchInput, BatchStore } from "../store/ports/batches.ts";
 import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.ts";
 import type { DecideContext } from "../domain/plan/draft.ts";
@@ -219,7 +219,7 @@ export class Batcher {
       // Whether they are leased is as unknown as the commit: they are asked for again and adopted. Otherwise they never were.
       if (error instanceof CommitUnknownError) items = [...items, ...handovers];
       else for (const { taker } of handovers) taker.release();
-      this.#afterTrouble(error, { ...own, items });
+      this.#afterTrouble(error, { ...own, items }, handovers);
     } finally {
       this.#running -= 1;
       if (own.wait) this.#waitingForLocks -= 1;
@@ -285,7 +285,7 @@ export class Batcher {
     else this.#queue.unshift(patient);
   }
 
-  #afterTrouble(error: unknown, own: OwnBatch): void {
+  #afterTrouble(error: unknown, own: OwnBatch, handovers: ReturnType<typeof handoversOf>): void {
     const { items } = own;
     if (error instanceof CommitUnknownError) {
       this.#options.log("batch.commit_unknown", { items: items.length });
@@ -297,6 +297,13 @@ export class Batcher {
     } else if (error instanceof BatchContendedError) {
       this.#options.log("batch.contended", { items: items.length, error: error.message });
       for (const share of byPlanOf(items).values()) this.#defer(share);
+    } else if (error instanceof BatchKeyTakenError) {
+      // Nobody's fault, and no step's: the calls with keys look what became of theirs, and the rest goes on without them.
+      const claims = items.flatMap((item) => (item.kind === "claim" && item.taker.keyFor !== null ? [item] : []));
+      for (const claim of claims) this.#letGo(claim);
+      for (const { taker } of [...claims, ...handovers]) if (taker.keyFor !== null) taker.keyIsDoubtful();
+      const rest = items.filter((item) => item.kind !== "claim" || item.taker.keyFor === null);
+      if (rest.length > 0) this.#own.push({ items: rest, wait: own.wait, plain: true });
     } else if (items.length > 1) {
       // One of them is poison: halves find it in a few rounds.
       this.#options.log("batch.bisected", {

@@ -18,6 +18,9 @@ import { PullCall } from "./pull.ts";
 
 const AWAY: Decision<never> = refused("UNAVAILABLE", "The store is away.", { retryAfterMs: 1_000 });
 
+/** Times that a call under a key is begun: after the first one that another server was quicker with, it finds the answer. */
+const KEY_TRIES = 3;
+
 export class Calls {
   readonly #parts: Parts;
   readonly #keys: KeyBook;
@@ -39,12 +42,21 @@ export class Calls {
       return refused("EXECUTOR_UNFIT", "The executor is draining.", { metadata: { executor_id: call.executorId } });
     this.#parts.executors.seen(executor);
     await this.#parts.feed.demandsOf(executor.orgId);
-    if (call.idempotency === null) return decided(await this.#pull(executor, call, null, signal));
+    if (call.idempotency === null) {
+      const given = await this.#pull(executor, call, null, signal);
+      return given === "look again" ? AWAY : decided(given);
+    }
     const key = callOf(call.principal, call.idempotency, "dispatch.next");
-    return await this.#keys.with(key, async (earlier) => {
-      if (earlier.kind === "conflict") return KEY_CONFLICT(key.key);
-      if (earlier.kind === "answered") return decided(await this.#recall(executor, call, earlier.answer));
-      return decided(await this.#pull(executor, call, key, signal));
+    return await this.#keys.with(key, async (first) => {
+      let earlier = first;
+      for (let tries = 0; tries < KEY_TRIES; tries++) {
+        if (earlier.kind === "conflict") return KEY_CONFLICT(key.key);
+        if (earlier.kind === "answered") return decided(await this.#recall(executor, call, earlier.answer));
+        const given = await this.#pull(executor, call, key, signal);
+        if (given !== "look again") return decided(given);
+        earlier = await this.#keys.peek(key);
+      }
+      return AWAY;
     });
   }
 
@@ -53,7 +65,7 @@ export class Calls {
     call: NextCall,
     key: IdempotentCall | null,
     signal: AbortSignal,
-  ): Promise<readonly Assignment[]> {
+  ): Promise<readonly Assignment[] | "look again"> {
     const pull = new PullCall(executor, call, this.#parts.timers, () => {
       this.#parts.takers.remove(pull.taker);
     });
@@ -67,7 +79,8 @@ export class Calls {
     this.#parts.takers.add(pull.taker);
     this.#parts.feed.refillSoon(pull.taker);
     this.#parts.batcher.poke();
-    return await pull.wait(signal);
+    const given = await pull.wait(signal);
+    return pull.isDoubtful ? "look again" : given;
   }
 
   /** A repeat is answered with those of its leases that still stand. */

@@ -34,7 +34,7 @@ export class KeyBook {
     const id = `${call.orgId}/${call.principal}/${call.key}`;
     for (let before = this.#running.get(id); before !== undefined; before = this.#running.get(id))
       await before.catch(() => undefined);
-    const running = this.#peek(call).then(work);
+    const running = this.peek(call).then(work);
     this.#running.set(id, running);
     try {
       return await running;
@@ -43,7 +43,8 @@ export class KeyBook {
     }
   }
 
-  async #peek(call: IdempotentCall): Promise<EarlierCall> {
+  /** What became of earlier calls under the key. */
+  async peek(call: IdempotentCall): Promise<EarlierCall> {
     return await new Promise((resolve, reject) => {
       this.#questions.push({ call, resolve, reject });
       if (this.#asking) return;

@@ -12,6 +12,7 @@ export class PullCall {
   readonly #leave: () => void;
   readonly #given: Assignment[] = [];
   #open = true;
+  #isDoubtful = false;
   #resolve: (assignments: readonly Assignment[]) => void = () => undefined;
 
   /** `leave` takes the taker out of the set. */
@@ -28,6 +29,15 @@ export class PullCall {
         this.#settle();
       },
     });
+    this.taker.keyIsDoubtful = () => {
+      this.#isDoubtful = true;
+      this.close();
+    };
+  }
+
+  /** It was given nothing, and its key may have been answered elsewhere. */
+  get isDoubtful(): boolean {
+    return this.#isDoubtful && this.#given.length === 0;
   }
 
   /** Takes no more than what is on its way. */

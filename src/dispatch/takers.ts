@@ -17,6 +17,8 @@ export class Taker {
   readonly leaseMs: number | null;
   /** The key that is kept with its leases, once it is known what they are; only for calls. */
   keyFor: ((leases: readonly LeaseRef[]) => BatchKey) | null = null;
+  /** Its key may have been taken elsewhere: it takes nothing more, and its call looks. */
+  keyIsDoubtful: () => void = () => undefined;
   /** Steps that batches under way are about to give it. */
   reserved = 0;
   #sealed = false;

@@ -230,11 +230,14 @@ export function entryOf(room: Room, { planId, ordinal, fencing }: LeaseRef): Lea
 }
 
 /** A dispatcher of its own on the bench's store, started. */
-export async function openDispatcher({ it: { store } }: Bench): Promise<Dispatcher> {
+export async function openDispatcher(
+  { it: { store } }: Bench,
+  log: (event: string) => void = () => undefined,
+): Promise<Dispatcher> {
   const session = new ServerSession(store.platform, systemClock, newId, { address: "here", build: "test" });
   await session.open();
   const ids = { uuid: newId };
-  const options = { store, session, storeEpoch: 1, clock: systemClock, ids, random, log: () => undefined };
+  const options = { store, session, storeEpoch: 1, clock: systemClock, ids, random, log };
   const server = createDispatcher(options);
   await server.start();
   return server;

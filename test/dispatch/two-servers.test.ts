@@ -11,6 +11,8 @@ import { aPlan, openDispatcher, openPlans, outcomeOf, until } from "./room.ts";
 
 let bench: Bench;
 const servers = new Set<Dispatcher>();
+/** Events of the servers' logs. */
+const said: string[] = [];
 beforeAll(async () => {
   bench = await openPlans();
 });
@@ -21,7 +23,7 @@ afterEach(async () => {
 afterAll(() => bench.end());
 
 async function openServer(): Promise<Dispatcher> {
-  const server = await openDispatcher(bench);
+  const server = await openDispatcher(bench, (event) => said.push(event));
   servers.add(server);
   return server;
 }
@@ -162,4 +164,31 @@ test("a lease that is renewed by a call at another server than the one that gave
   });
   // Nobody renews it any more, and no server ends meanwhile.
   await until(async () => (await bench.states(planId))["alone"] === "READY");
+});
+
+test("of a call that is made at two servers under one key, both answer with the same leases, and no step is set aside", async () => {
+  const { orgId } = bench.org;
+  const principal = { orgId, name: "twice", grants: ["*"], keyId: null, untilMs: null };
+  const spec = { name: "twice", capabilities: ["shell"], labels: {}, slots: 50, buildId: "test" };
+  const both = await Promise.all([openServer(), openServer()]);
+  const { executorId } = await bench.value(executorRegister(both[0]), { spec });
+  const { signal } = new AbortController();
+  for (let n = 0; n < 8; n++) {
+    const idempotency = { key: `twice ${String(n)}`, bodyDigest: new Uint8Array(32).fill(n) };
+    const asked = { principal, executorId, max: 3, waitMs: 8_000, capabilities: [], leaseMs: 60_000, idempotency };
+    const calls = both.map((server) => server.next(asked, signal));
+    // Steps for whoever is quicker, on both sides: each server hears of a plan of its own.
+    await Promise.all(
+      both.map(async (server) => {
+        const planId = await aPlan(bench, [step("one"), step("two")]);
+        server.committed({ wake: [{ orgId, planId }] });
+      }),
+    );
+    const [first, second] = await Promise.all(calls);
+    const leases = (answer: typeof first) =>
+      answer?.ok === true ? answer.value.map(({ lease }) => idOf(lease)).sort() : [answer?.refusal.reason];
+    expect(leases(first).length).toBeGreaterThan(0);
+    expect(leases(second)).toEqual(leases(first));
+  }
+  expect(said.filter((event) => event === "item.set_aside" || event === "batch.bisected")).toEqual([]);
 });

@@ -64,7 +64,8 @@ export interface BatchStore {
    * (again, with a completed slice, while it answers `needs`), writes all changes and commits.
    * `keys` is asked after the last decision.
    * `decide` must be pure: when the transaction is retried it is called anew. Throws what the store throws;
-   * a constraint violation or a bad value throws BatchRejectedError, upon which the caller bisects; a deadlock or a lock
+   * a constraint violation or a bad value throws BatchRejectedError, upon which the caller bisects (an exclusive key that is taken:
+   * BatchKeyTakenError); a deadlock or a lock
    * that did not come in time throws BatchContendedError.
    */
   run(
@@ -79,6 +80,9 @@ export class BatchContendedError extends Error {}
 
 /** The database refused what a batch wrote: a bug, or poison in one item. */
 export class BatchRejectedError extends Error {}
+
+/** An exclusive key of the batch was taken meanwhile, by a call that another server carried out: nothing was written. */
+export class BatchKeyTakenError extends BatchRejectedError {}
 
 export function batchKey(planId: PlanId, ordinal: number): string {
   return `${planId}/${String(ordinal)}`;

@@ -1,7 +1,7 @@
 // What can go wrong between us and the database, as typed errors without the database's own words.
 // Not here: refusals, which are the domain's, and retrying, see transaction.ts.
 import { DrizzleQueryError } from "drizzle-orm";
-import { BatchContendedError, BatchRejectedError } from "../ports/batches.ts";
+import { BatchContendedError, BatchKeyTakenError, BatchRejectedError } from "../ports/batches.ts";
 import { CommitUnknownError, StoreFullError, StoreUnavailableError } from "../ports/store.ts";
 
 /** The database refused a statement. Names of constraints are ours, so they may be said; its message may quote data. */
@@ -75,5 +75,7 @@ export function toBatchTrouble(error: unknown): Error {
   if (!(trouble instanceof StatementError)) return trouble;
   // Whoever holds the plan is no fault of any item: the batch is put off, and nothing in it is taken for poison.
   if (passing.has(trouble.code) || isLockTimeout(trouble)) return new BatchContendedError(trouble.message);
+  if (trouble.code === "23505" && trouble.constraint === "idempotency_keys_pkey")
+    return new BatchKeyTakenError(trouble.message);
   return /^2[23]/.test(trouble.code) ? new BatchRejectedError(trouble.message) : trouble;
 }
