@@ -7,6 +7,7 @@ import type { OrgId, PlanId, SessionId, UploadId } from "../../src/domain/id.ts"
 import { sweepArtifacts } from "../../src/operations/artifact-sweep.ts";
 import { ARTIFACTS } from "../../src/store/postgres/artifacts.ts";
 import { SCANS } from "../../src/store/postgres/scans.ts";
+import { seeing } from "../../src/store/postgres/statement.ts";
 import { contentOf } from "../support/artifacts.ts";
 import { asAdmin } from "../support/database.ts";
 import { changesOf } from "../support/plan.ts";
@@ -224,6 +225,7 @@ describe.each(servers())("on $name", (server) => {
       findUpload: ["findUpload", [contentId], ["artifact_uploads_pkey"]],
       findUploadOf: ["findUploadOf", ["p7", digestNr(1)], ["artifact_uploads_org_id_principal_digest_key"]],
       chunk: ["chunk", [contentId, "77"], ["artifact_chunks_pkey"]],
+      part: ["part", [contentId, "77", "0", "1"], ["artifact_chunks_pkey"]],
       received: ["received", [contentId], ["artifact_chunks_pkey"]],
       gaps: ["gaps", [contentId, "2000"], ["artifact_chunks_pkey"]],
       sweepChunks: ["sweepChunks", [contentId, "64"], ["artifact_chunks_pkey", "artifact_chunks_pkey"]],
@@ -242,7 +244,7 @@ describe.each(servers())("on $name", (server) => {
       ["expiredUploads", "artifact_uploads_expiry"],
       ["wastedContents", "artifact_waste_by_age"],
     ] as const)("%s walk along %s", async (scan, index) => {
-      const nodes = await planOf(sql, [], SCANS[scan], [50], { platform: true });
+      const nodes = await planOf(sql, [], `${seeing({ prepare: true, lockMs: 0 })}${SCANS[scan]}`, [50]);
       expect(indexes(nodes)).toEqual([index]);
       expect(scanned(nodes)).toEqual([]);
       expect(nodes.some((node) => node["Node Type"] === "Sort")).toBe(false);

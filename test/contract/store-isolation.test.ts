@@ -86,6 +86,7 @@ const reads: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>> 
   "artifacts.lockUpload": (tx, f) => tx.artifacts.lockUpload(f.orgId, f.uploadId, "change"),
   "artifacts.lockUpload to share": (tx, f) => tx.artifacts.lockUpload(f.orgId, f.uploadId, "share"),
   "artifacts.chunk": (tx, f) => tx.artifacts.chunk(f.orgId, f.uploadId, 0),
+  "artifacts.part": (tx, f) => tx.artifacts.part(f.orgId, f.uploadId, 0, 0, 1),
   "artifacts.received": async (tx, f) => ((await tx.artifacts.received(f.orgId, f.uploadId, 1)).bytes > 0 ? [1] : []),
   "artifacts.use": async (tx, f) => (await tx.artifacts.use(f.orgId, f.goal.planId, [DIGEST])).get(DIGEST),
   "identity.findOrg": (tx, f) => tx.identity.findOrg(f.orgId),

@@ -205,6 +205,19 @@ describe("an upload", () => {
     expect((await put(client, contentOf(CHUNK, 13))).sizeBytes).toBe(BigInt(CHUNK));
   });
 
+  test("is begun no more often than fits, however many begin at the same time", async () => {
+    const client = artifacts();
+    const asked = Array.from({ length: 12 }, (_, i) => ({
+      digest: digestOf(Buffer.from(`race ${i}`)),
+      sizeBytes: 2_097_152n,
+    }));
+    const answers = await Promise.allSettled(asked.map((request) => client.beginUpload(request)));
+    const begun = answers.flatMap((answer) => (answer.status === "fulfilled" ? uploadOf(answer.value).uploadId : []));
+    // What earlier tests put is there as well.
+    expect(begun).toHaveLength(3);
+    for (const uploadId of begun) await client.abortUpload({ uploadId });
+  });
+
   test("of nothing is finished at once", async () => {
     const client = artifacts();
     const artifact = await put(client, Buffer.alloc(0));
