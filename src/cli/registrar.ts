@@ -44,7 +44,7 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   goal: "goal id, plan id, or a name that only one goal has",
   step: "key of a step of the plan",
   executor: "executor id or name",
-  approval: "approval id, as `watch` tells it",
+  approval: "approval id, as `approvals` and `watch` tell it",
   key: "key id, or a principal that has only one key",
   file: "plan file, YAML or JSON; - for standard input",
 };

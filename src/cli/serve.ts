@@ -4,7 +4,7 @@ import { startApp } from "../app.ts";
 import type { App } from "../app.ts";
 import { readConfig } from "../config.ts";
 import type { Config, ConfigSources } from "../config.ts";
-import { CommandEnd, FAILED, MISUSED } from "./io.ts";
+import { CommandEnd, FAILED, INTERRUPTED, MISUSED } from "./io.ts";
 import type { CliIo } from "./io.ts";
 
 export interface ServeFlags {
@@ -14,10 +14,13 @@ export interface ServeFlags {
   readonly json?: boolean;
 }
 
+/** What a start that was called off gets to take itself apart; whatever of it is left ends with the process. */
+const CALLED_OFF_MS = 5_000;
+
 /** Serves until it is told to end, and drains; a database that ends by itself ends it as well. */
 export async function serve(flags: ServeFlags, io: CliIo): Promise<void> {
   const config = configOf(flags, io);
-  const app = await startServer(config);
+  const app = await startServer(config, io.signal);
   const needed = app.hasKeys
     ? "an API key is needed"
     : "an API key is needed and there is none: set MAESTRO_BOOTSTRAP_KEY to make the first";
@@ -37,14 +40,23 @@ export function configOf({ settings, configFile }: ServeFlags, io: CliIo): Confi
   return read.config;
 }
 
-export async function startServer(config: Config): Promise<App> {
+export async function startServer(config: Config, signal: AbortSignal): Promise<App> {
   const log = pino({ level: config.logLevel }, pino.destination({ dest: 2, sync: true }));
   try {
-    return await startApp(config, { log });
+    return await Promise.race([startApp(config, { log, signal }), calledOff(signal)]);
   } catch (error) {
+    if (signal.aborted) throw new CommandEnd(INTERRUPTED);
     log.debug({ error }, "start failed");
     throw new CommandEnd(FAILED, takenPort(error) ?? (error instanceof Error ? error.message : String(error)));
   }
+}
+
+/** Whatever a start waits for, it does not outlast the wish that it end by much. */
+async function calledOff(signal: AbortSignal): Promise<never> {
+  await toldToEnd(signal);
+  return new Promise((_resolve, reject) => {
+    setTimeout(() => reject(new CommandEnd(INTERRUPTED)), CALLED_OFF_MS).unref();
+  });
 }
 
 /** Both listeners say it in their own words, with the system's own among them. */

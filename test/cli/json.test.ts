@@ -20,7 +20,7 @@ beforeAll(async () => {
 afterAll(() => stage.close());
 
 /** Lists that have nothing in them here. */
-const EMPTY = ["executors", "keys"];
+const EMPTY = ["executors", "keys", "approvals"];
 
 const lines = (text: string): unknown[] =>
   text
@@ -43,6 +43,7 @@ describe("an error is one object on standard error, and nothing is on standard o
   test.each([
     ["goals", "goal_00000000000000000000000000"],
     ["plans", "plan_00000000000000000000000000"],
+    ["steps", "plan_00000000000000000000000000", "one"],
     ["watch", "plan_00000000000000000000000000"],
     ["explain", "plan_00000000000000000000000000"],
     ["logs", "plan_00000000000000000000000000", "one"],
@@ -195,6 +196,9 @@ test("every answer is made of objects, help among them", async () => {
     ["goals", "json"],
     ["plans"],
     ["plans", planId],
+    ["steps", planId],
+    ["steps", planId, "one"],
+    ["approvals"],
     ["explain", planId],
     ["executors"],
     ["keys"],

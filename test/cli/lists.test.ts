@@ -131,9 +131,9 @@ describe("goals", () => {
 describe("plans", () => {
   test("by state and by goal, newest first", async () => {
     const cancelled = await stage.here("plans", "--state", "cancelled");
-    expect(cancelled.out).toMatch(/^PLAN +STATE +DONE +VERSION +COMMITTED +ENDED +REASON\n/);
+    expect(cancelled.out).toMatch(/^PLAN +GOAL +STATE +DONE +VERSION +COMMITTED +ENDED +REASON\n/);
     expect(cancelled.out).toMatch(
-      new RegExp(`^${plan("beta")} +CANCELLED +1/1 +1 +\\S+ \\S+ +\\S+ \\S+ +enough$`, "m"),
+      new RegExp(`^${plan("beta")} +beta +CANCELLED +1/1 +1 +\\S+ \\S+ +\\S+ \\S+ +enough$`, "m"),
     );
     expect(cancelled.out.trimEnd().split("\n")).toHaveLength(2);
     const ofGoal = await stage.here("--json", "plans", "--goal", "gamma");

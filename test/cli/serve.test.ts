@@ -1,7 +1,7 @@
 // `maestro serve` as a process: its ready line, its settings, its end. Not here: what it serves.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
@@ -163,6 +163,31 @@ test("says which port is taken", async () => {
     expect(out).toBe("");
     expect(err).toMatch(new RegExp(`port ${port} of 127\\.0\\.0\\.1 is taken`));
   }
+});
+
+test("makes no database for a port that is taken", async () => {
+  const taken = createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => taken.once("listening", resolve));
+  const { port } = taken.address() as AddressInfo;
+  const dataDir = join(folder, "never made");
+  const { code, err } = await serve(["--grpc-port", String(port), "--port", "0", "--data-dir", dataDir], {}).ended;
+  taken.close();
+  expect([code, existsSync(dataDir)]).toEqual([1, false]);
+  expect(err.trimEnd().split("\n")).toEqual([expect.stringContaining(`port ${port} of 127.0.0.1 is taken`)]);
+});
+
+test("ends while it starts, on a database that says nothing", async () => {
+  const called = Promise.withResolvers<Socket>();
+  const mute = createServer(called.resolve).listen(0, "127.0.0.1");
+  await new Promise((resolve) => mute.once("listening", resolve));
+  const { port } = mute.address() as AddressInfo;
+  const server = serve(["--port", "0"], { DATABASE_URL: `postgres://u:secret@127.0.0.1:${port}/x` });
+  const socket = await called.promise;
+  server.signal("SIGTERM");
+  const { code, out, err } = await server.ended;
+  socket.destroy();
+  mute.close();
+  expect([code, out, err]).toEqual([130, "", ""]);
 });
 
 test("says which database does not answer, without its password", async () => {

@@ -65,7 +65,7 @@ test("a step is held, released, skipped, and retried when it failed", async () =
   flaky: { capability: shell, input: { run: "test -e mended" }, on_failure: carry_on }
 `,
   );
-  expect((await stage.here("hold", "steps", "smelt")).out).toBe(`smelt of ${planId} is WAITING\n`);
+  expect((await stage.here("hold", "steps", "smelt")).out).toBe(`smelt of ${planId} is WAITING, held\n`);
   expect((await stage.here("explain", "steps", "smelt")).out).toMatch(/HELD/);
   expect(JSON.parse((await stage.here("--json", "release", planId, "smelt")).out)).toMatchObject({
     key: "smelt",

@@ -9,6 +9,7 @@ import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
 import { followLines } from "../follow-lines.ts";
 import { CommandEnd, INTERRUPTED } from "../io.ts";
+import { Questions } from "../questions.ts";
 import { failureReasons, skipReason } from "../reasons.ts";
 import { allSteps, showPlan } from "../show.ts";
 import { harmless, table } from "../table.ts";
@@ -33,6 +34,7 @@ export async function explain(
 ): Promise<void> {
   await withClient(async (client) => {
     const planId = await planIdOf(client, named, io.signal);
+    let asks = false;
     for (let pageToken = "", first = true; first || pageToken !== ""; first = false) {
       const page = await client.plans.explainPlan({ planId, step: step ?? "", pageToken }, { signal: io.signal });
       pageToken = page.nextPageToken;
@@ -40,6 +42,7 @@ export async function explain(
         io.out(jsonLine(ExplainPlanResponseSchema, page));
         continue;
       }
+      asks ||= page.waiting.some(({ state }) => state === StepState.AWAITING_APPROVAL);
       if (first && page.summary !== "") io.out(`${harmless(page.summary)}\n`);
       if (first && page.waiting.length === 0) {
         if (step !== undefined) io.out(`${harmless(await howItEnded(client, planId, step, io.signal))}\n`);
@@ -51,6 +54,7 @@ export async function explain(
         );
       }
     }
+    if (asks) for (const line of await new Questions(client, planId, io.signal).news()) io.out(`${harmless(line)}\n`);
   });
 }
 

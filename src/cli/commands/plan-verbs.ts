@@ -83,6 +83,8 @@ export async function actOnStep(
   named: string,
   key: string,
   reason: string,
+  /** What the state alone does not say. */
+  besides: string,
   { io, json, quiet, withClient }: Context,
 ): Promise<void> {
   await withClient(async (client) => {
@@ -91,6 +93,7 @@ export async function actOnStep(
     const { step } = await call(client, request, { signal: io.signal });
     if (step === undefined) throw new Error("the server does not say what became of the step");
     if (json) io.out(jsonLine(StepSchema, step));
-    else if (!quiet) io.out(`${harmless(`${step.key} of ${planId} is ${word(StepStateSchema, step.state)}`)}\n`);
+    else if (!quiet)
+      io.out(`${harmless(`${step.key} of ${planId} is ${word(StepStateSchema, step.state)}${besides}`)}\n`);
   });
 }

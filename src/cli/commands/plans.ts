@@ -5,6 +5,7 @@ import type { Plan } from "../../../gen/maestro/v1/plan_pb.ts";
 import { StepStateSchema } from "../../../gen/maestro/v1/step_pb.ts";
 import type { Step } from "../../../gen/maestro/v1/step_pb.ts";
 import { create } from "@bufbuild/protobuf";
+import type { ServerClient } from "../client.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
 import { ExecutorNames } from "../executor-names.ts";
@@ -16,6 +17,8 @@ import { goalOf, planIdOf } from "../target.ts";
 import { amountsText, budgetText, progressText, timeText, valueOf, word } from "../words.ts";
 
 const MOST_ROWS = 60;
+/** Of a long list the rest goes without, instead of asking for ever. */
+const MOST_NAMED = 200;
 
 export interface PlansFlags extends ListFlags {
   readonly state: readonly string[];
@@ -30,16 +33,19 @@ export async function plans(flags: PlansFlags, context: Context): Promise<void> 
   });
   await withClient(async (client) => {
     const goalId = flags.goal === undefined ? "" : (await goalOf(client, flags.goal, io.signal)).goalId;
+    const names = new Map<string, string>();
     await showList(
       {
         schema: PlanSchema,
+        learn: (items) => learnNames(client, items, names, io.signal),
         page: async (pageSize, pageToken) => {
           const page = await client.plans.listPlans({ goalId, states, pageSize, pageToken }, { signal: io.signal });
           return { items: page.plans, nextPageToken: page.nextPageToken };
         },
-        head: ["PLAN", "STATE", "DONE", "VERSION", "COMMITTED", "ENDED", "REASON"],
+        head: ["PLAN", "GOAL", "STATE", "DONE", "VERSION", "COMMITTED", "ENDED", "REASON"],
         row: (plan) => [
           plan.planId,
+          names.get(plan.goalId) ?? "",
           word(PlanStateSchema, plan.state),
           progressText(plan.progress),
           String(plan.activeVersion),
@@ -55,6 +61,23 @@ export async function plans(flags: PlansFlags, context: Context): Promise<void> 
   });
 }
 
+/** Names of their goals, each asked for once; who may not look at goals sees none. */
+async function learnNames(
+  client: ServerClient,
+  items: readonly Plan[],
+  names: Map<string, string>,
+  signal: AbortSignal,
+): Promise<void> {
+  const unknown = [...new Set(items.map(({ goalId }) => goalId))].filter((goalId) => !names.has(goalId));
+  await Promise.all(
+    unknown.slice(0, Math.max(0, MOST_NAMED - names.size)).map(async (goalId) => {
+      names.set(goalId, "");
+      const { goal } = await client.goals.getGoal({ goalId }, { signal }).catch(() => ({ goal: undefined }));
+      if (goal?.spec !== undefined) names.set(goalId, goal.spec.name);
+    }),
+  );
+}
+
 export async function showPlanOnce(named: string, { io, json, withClient }: Context): Promise<void> {
   await withClient(async (client) => {
     const planId = await planIdOf(client, named, io.signal);
@@ -66,7 +89,8 @@ export async function showPlanOnce(named: string, { io, json, withClient }: Cont
     const names = new ExecutorNames(client, io.signal);
     await names.learn(shown.map(({ executorId }) => executorId));
     io.out(`${planText(plan)}\n\n${stepsText(shown, names, io.columns)}\n`);
-    if (shown.length < steps.length) io.out(`… and ${steps.length - shown.length} more steps\n`);
+    if (shown.length < steps.length)
+      io.out(`… and ${steps.length - shown.length} more steps: maestro steps ${planId} --all\n`);
   });
 }
 

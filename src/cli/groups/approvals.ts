@@ -1,4 +1,6 @@
-// The group of answers to questions that plans wait with: `approve`, `reject`.
+// The group of questions that plans wait with, and their answers: `approvals`, `approve`, `reject`.
+import type { ApprovalsFlags } from "../commands/approvals.ts";
+import { addLimit } from "../listing.ts";
 import type { Group } from "../registrar.ts";
 
 const VERBS = [
@@ -9,6 +11,21 @@ const VERBS = [
 export const approvals: Group = {
   heading: "QUESTIONS TO APPROVERS",
   register: ({ add, context }) => {
+    addLimit(
+      add({
+        usage: "approvals [plan]",
+        summary: "list questions that wait for an answer, of all plans or of one",
+        examples: [
+          { line: "approvals", what: "what waits for somebody" },
+          { line: "approvals pack --answered", what: "who answered what of a plan, too" },
+        ],
+      }),
+    )
+      .option("--answered", "those that were answered as well")
+      .action(async (plan: string | undefined, flags: ApprovalsFlags) => {
+        const { approvals: list } = await import("../commands/approvals.ts");
+        await list(plan, flags, context());
+      });
     for (const [verb, approve, summary] of VERBS) {
       add({
         usage: `${verb} <approval>`,

@@ -66,7 +66,7 @@ function addPatternVerbs({ add, context }: Registrar): void {
         if (flags.dryRun === true || flags.state.length > 0)
           throw new CommandEnd(MISUSED, "--dry-run and --state are for a pattern of steps");
         const { actOnStep, [one]: call } = await verbs();
-        await actOnStep(call(flags.row ?? 0), plan, step, flags.reason, context());
+        await actOnStep(call(flags.row ?? 0), plan, step, flags.reason, verb === "hold" ? ", held" : "", context());
       });
     if (verb === "retry") command.option(...ROW);
     addStates(command, StepStateSchema);

@@ -2,9 +2,11 @@
 import { Option } from "commander";
 import { GoalStateSchema } from "../../../gen/maestro/v1/goal_pb.ts";
 import { PlanStateSchema } from "../../../gen/maestro/v1/plan_pb.ts";
+import { StepStateSchema } from "../../../gen/maestro/v1/step_pb.ts";
 import type { DiffFlags } from "../commands/diff.ts";
 import type { GoalsFlags } from "../commands/goals.ts";
 import type { PlansFlags } from "../commands/plans.ts";
+import type { StepsFlags } from "../commands/steps.ts";
 import { addStates, collect } from "../flags.ts";
 import { addLimit } from "../listing.ts";
 import type { Group, Registrar } from "../registrar.ts";
@@ -64,6 +66,19 @@ function addLists({ add, context }: Registrar): void {
 }
 
 function addPlanLooks({ add, context }: Registrar): void {
+  const stepList = add({
+    usage: "steps <plan> [step]",
+    summary: "list a plan's steps, or show one with its attempts",
+    examples: [
+      { line: "steps pack --state failed --state leased", what: "what failed, and what runs" },
+      { line: "steps pack --watch", what: "see them change" },
+      { line: "steps pack test", what: "all about one: input, outputs, and who tried it when" },
+    ],
+  }).action(async (plan: string, step: string | undefined, flags: StepsFlags) => {
+    const { steps, showStep } = await import("../commands/steps.ts");
+    await (step === undefined ? steps(plan, flags, context()) : showStep(plan, step, context()));
+  });
+  addLimit(addStates(stepList, StepStateSchema));
   add({
     usage: "watch <plan>",
     summary: "show a plan until it ends",
