@@ -65,7 +65,7 @@ async function onDatabase<T>(
 ): Promise<T> {
   if (databaseUrl !== null) {
     const url = directUrl ?? databaseUrl;
-    await checkServer(url);
+    await checkServer(url, signal);
     return work(url, false);
   }
   const engine = await startEmbedded({ dataDir, log }, signal);

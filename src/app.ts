@@ -31,7 +31,7 @@ import { uuidv7 } from "./support/typeid.ts";
 import { createFastLane } from "./transport/fast-lane.ts";
 import { createGuard } from "./transport/guard.ts";
 import { allRoutes } from "./transport/handlers/routes.ts";
-import { listen, listenOn } from "./transport/listen.ts";
+import { expectFree, listen, listenOn } from "./transport/listen.ts";
 import { operationTable } from "./transport/operation-table.ts";
 import { createPageTokens } from "./transport/page-token.ts";
 import { createTurnAway } from "./transport/turn-away.ts";
@@ -71,6 +71,8 @@ interface AppOptions {
   readonly clock?: Clock;
   /** For tests, see the store's options. */
   readonly checkCache?: boolean;
+  /** Calls a start off; an App that there is ends with `close`. */
+  readonly signal?: AbortSignal;
 }
 
 export async function startApp(config: Config, options: AppOptions): Promise<App> {
@@ -85,7 +87,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
 
 async function start(
   config: Config,
-  { log, clock = systemClock, checkCache = false }: AppOptions,
+  { log, clock = systemClock, checkCache = false, signal }: AppOptions,
   undo: (() => Promise<unknown> | void)[],
 ): Promise<App> {
   const random = systemRandom();
@@ -97,8 +99,9 @@ async function start(
     config.tls === null
       ? null
       : { cert: await readFile(config.tls.certFile, "utf8"), key: await readFile(config.tls.keyFile, "utf8") };
+  await expectFree(config.host, [config.port, config.grpcPort]);
 
-  const engine = await startEngine(config, log);
+  const engine = await startEngine(config, log, signal);
   undo.push(() => engine.stop());
   const store: Store = await createPostgresStore({
     url: engine.url,
@@ -111,6 +114,7 @@ async function start(
     checkCache,
   });
   undo.push(() => store.close());
+  signal?.throwIfAborted();
   // First of all: from here on no import takes the database for an idle one, and none was in between what is read below.
   const session = new ServerSession(store.platform, clock, () => ids.uuid(), { address: config.host, build: BUILD });
   const { installationId, storeEpoch } = await session.open();
@@ -265,9 +269,9 @@ interface Engine {
   stop(): Promise<void>;
 }
 
-async function startEngine(config: Config, log: Logger): Promise<Engine> {
+async function startEngine(config: Config, log: Logger, signal?: AbortSignal): Promise<Engine> {
   if (config.databaseUrl !== null) {
-    const { major } = await checkServer(config.databaseUrl);
+    const { major } = await checkServer(config.databaseUrl, signal);
     return {
       url: config.databaseUrl,
       name: `PostgreSQL ${major}`,
@@ -275,7 +279,7 @@ async function startEngine(config: Config, log: Logger): Promise<Engine> {
       stop: async () => undefined,
     };
   }
-  const engine = await superviseEmbedded({ dataDir: config.dataDir, log: (line) => log.info(line) });
+  const engine = await superviseEmbedded({ dataDir: config.dataDir, log: (line) => log.info(line) }, signal);
   return {
     url: engine.url,
     name: `embedded PostgreSQL ${engine.major}`,

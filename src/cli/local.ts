@@ -19,7 +19,7 @@ export async function startLocal(dataDir: string | undefined, slots: number, io:
     logLevel: "error",
     ...(dataDir !== undefined && { dataDir }),
   };
-  const app = await startServer(configOf({ settings }, io));
+  const app = await startServer(configOf({ settings }, io), io.signal);
   const executor = shellExecutor({ url: app.grpcUrl, name: "local", slots, orgs: "own", drainOn: [] });
   try {
     await executor.start();

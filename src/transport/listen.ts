@@ -1,5 +1,6 @@
 // Which addresses and ports are listened on. `localhost` is two addresses: whoever held the other one could stand in for this server.
 import { once } from "node:events";
+import { createServer } from "node:net";
 import type { Server } from "node:net";
 
 /** How often a free port is looked for that is free on both addresses. */
@@ -35,6 +36,22 @@ export async function listenOn(server: Server, address: string, port: number): P
   const at = server.address();
   if (at === null || typeof at === "string") throw new Error("a TCP server listens on no port");
   return at.port;
+}
+
+/**
+ * Throws as `listen` will when a port is somebody else's, before anything was made for the sake of a server that cannot be. Nothing is
+ * held: who takes the port in between is met by `listen`.
+ */
+export async function expectFree(host: string, ports: readonly number[]): Promise<void> {
+  for (const port of ports.filter((one) => one !== 0)) {
+    await listen(host, port, async (address) => {
+      const probe = createServer();
+      const bound = await listenOn(probe, address, port);
+      probe.close();
+      await once(probe, "close");
+      return bound;
+    });
+  }
 }
 
 function unlessAbsent(error: unknown): void {

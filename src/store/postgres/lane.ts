@@ -61,6 +61,7 @@ void nobody.end();
 
 export function openLane(options: LaneOptions, onGone: () => void): Lane {
   const connectMs = options.connectMs ?? 2_000;
+  const socketOf = dialsOnce(connectMs);
   const lane: Lane = {
     gone: false,
     old: false,
@@ -86,11 +87,24 @@ export function openLane(options: LaneOptions, onGone: () => void): Lane {
       },
       socket: async (to: Address) => {
         if (lane.gone) throw Object.assign(new Error("the connection is gone"), { code: "CONNECTION_CLOSED" });
-        return dial(to, connectMs);
+        return socketOf(to);
       },
     } as postgres.Options<Record<string, postgres.PostgresType>>),
   };
   return lane;
+}
+
+/**
+ * Makes one socket, and no second: a server that ends the connection before the login is over, as a proxy with no database
+ * behind it does, is otherwise tried by the driver for ever, with nobody being told.
+ */
+export function dialsOnce(limitMs: number): (to: Address) => Promise<Socket> {
+  let dialled = false;
+  return async (to) => {
+    if (dialled) throw Object.assign(new Error("ended before the login was over"), { code: "CONNECTION_CLOSED" });
+    dialled = true;
+    return dial(to, limitMs);
+  };
 }
 
 interface Address {

@@ -29,7 +29,7 @@ const CLOCK_FAIL_MS = 60_000;
 export async function examineDatabase(surroundings: DatabaseSurroundings): Promise<readonly Finding[]> {
   const { url, signal } = surroundings;
   try {
-    const { major, role } = await checkServer(url);
+    const { major, role } = await checkServer(url, signal);
     const reached = [
       ok("database.reach", `PostgreSQL ${major} answers.`),
       ok("database.role", `The role ${role} is bound by row-level security.`),

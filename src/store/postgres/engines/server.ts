@@ -1,5 +1,6 @@
 // The server engine: any Postgres 15 or newer that somebody else runs, checked before use. Not here: pools, queries, migrations.
 import postgres from "postgres";
+import { dialsOnce } from "../lane.ts";
 import { EngineError, systemCode } from "./engine-error.ts";
 
 /** The oldest major Maestro's SQL runs on. */
@@ -11,6 +12,10 @@ export interface ServerFacts {
   readonly role: string;
 }
 
+/** How long a connection may take, and all that is asked on it. */
+const CONNECT_MS = 5_000;
+const LOOK_MS = 20_000;
+
 interface Row {
   readonly version: number;
   readonly role: string;
@@ -20,32 +25,55 @@ interface Row {
 
 /**
  * Logs in once and refuses what Maestro must not run on: a server older than 15, or a role that row-level security does not bind.
- * Throws EngineError; its messages never contain the password.
+ * Throws EngineError, whose messages never contain the password, or the signal's reason.
  */
-export async function checkServer(url: string): Promise<ServerFacts> {
+export async function checkServer(url: string, signal?: AbortSignal): Promise<ServerFacts> {
+  signal?.throwIfAborted();
   const place = describeUrl(url);
   const sql = postgres(url, {
     max: 1,
-    connect_timeout: 5,
+    connect_timeout: CONNECT_MS / 1_000,
     idle_timeout: 1,
     onnotice: () => undefined,
     fetch_types: false,
     prepare: false,
-  });
+    socket: dialsOnce(CONNECT_MS),
+  } as postgres.Options<Record<string, postgres.PostgresType>>);
+  const bound = boundOf(signal);
   try {
     // Both users: a session may have been put into a lesser role that it can leave again.
-    const [row] = await sql<Row[]>`
+    const asked = sql<Row[]>`
       SELECT current_setting('server_version_num')::int AS version, current_user::text AS role,
              bool_or(rolsuper) AS superuser, bool_or(rolbypassrls) AS bypass
       FROM pg_catalog.pg_roles WHERE rolname IN (current_user, session_user)`;
+    const [row] = await Promise.race([asked, bound.passed]);
     if (row === undefined)
       throw new EngineError("login-refused", `The server ${place} does not say who we are.`, "Check DATABASE_URL.");
     return judge(row, place);
   } catch (error) {
+    signal?.throwIfAborted();
     throw error instanceof EngineError ? error : connectionTrouble(place, error);
   } finally {
-    await sql.end({ timeout: 1 });
+    bound.lift();
+    // At once when it is called off: there is nothing to wait for.
+    await sql.end({ timeout: signal?.aborted === true ? 0 : 1 });
   }
+}
+
+/** Rejects when the look takes too long, or is called off. */
+function boundOf(signal?: AbortSignal): { readonly passed: Promise<never>; readonly lift: () => void } {
+  let lift = (): void => undefined;
+  const passed = new Promise<never>((_resolve, reject) => {
+    const tooLate = (): void => reject(Object.assign(new Error("too slow"), { code: "CONNECT_TIMEOUT" }));
+    const late = setTimeout(tooLate, LOOK_MS);
+    const callOff = (): void => reject(new Error("called off"));
+    signal?.addEventListener("abort", callOff, { once: true });
+    lift = () => {
+      clearTimeout(late);
+      signal?.removeEventListener("abort", callOff);
+    };
+  });
+  return { passed, lift };
 }
 
 /** The rules, apart from the connection. Exported because no test can have every old server at hand. */
@@ -88,6 +116,14 @@ function connectionTrouble(place: string, error: unknown): EngineError {
       "login-refused",
       `The server ${place} ${what} (${code}).`,
       "Check user, password and database in DATABASE_URL.",
+      error,
+    );
+  }
+  if (code === "CONNECTION_CLOSED") {
+    return new EngineError(
+      "unreachable",
+      `What listens at ${place} is no Postgres, or has none behind it: it ended the connection before the login was over.`,
+      "Check that DATABASE_URL names the right host and port.",
       error,
     );
   }

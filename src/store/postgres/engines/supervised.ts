@@ -17,9 +17,9 @@ export interface SupervisedEngine {
 const TRIES = 12;
 const LONGEST_WAIT_MS = 5_000;
 
-/** Starts the engine and keeps it up. Throws EngineError when the first start fails. */
-export async function superviseEmbedded(options: EmbeddedOptions): Promise<SupervisedEngine> {
-  const first = await startEmbedded(options);
+/** Starts the engine and keeps it up. Throws EngineError when the first start fails, or the reason of the signal that called it off. */
+export async function superviseEmbedded(options: EmbeddedOptions, signal?: AbortSignal): Promise<SupervisedEngine> {
+  const first = await startEmbedded(options, signal);
   const down = new AbortController();
   const isDown = (): boolean => down.signal.aborted;
   let current: Promise<EngineHandle> = Promise.resolve(first);
