@@ -88,7 +88,9 @@ export async function importWfcommons(
     : undefined;
   try {
     await executor?.start();
-    const ended = await applyRequests(requests, flags, context);
+    // Of a dry run the recording's own summary is the answer.
+    const silent = json && flags.dryRun === true;
+    const ended = await applyRequests(requests, flags, silent ? { ...context, json: false, quiet: true } : context);
     if (ended !== undefined && !json && !quiet) io.out(`${comparison(ended, recording, flags.scale)}\n`);
   } finally {
     await executor?.stop();
