@@ -4,13 +4,13 @@ import { access, constants, mkdir, open, readFile, realpath, rename } from "node
 import { dirname, join, resolve } from "node:path";
 import type * as SqliteTypes from "node:sqlite";
 import { systemRandom } from "../../../support/random.ts";
-import { EngineError, folderTrouble } from "./engine-error.ts";
+import { EngineError, folderTrouble, systemCode } from "./engine-error.ts";
 
 /** Makes the folder if need be and returns its real path. */
 export async function openFolder(dataDir: string): Promise<string> {
   try {
     // As root, Postgres's account has to pass through; each file in it has its own, closed mode.
-    await mkdir(resolve(dataDir), { recursive: true, mode: process.geteuid?.() === 0 ? 0o711 : 0o700 });
+    await makeFolder(resolve(dataDir), process.geteuid?.() === 0 ? 0o711 : 0o700);
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
     const folder = await realpath(dataDir);
     // SQLite, which takes the lock, stops at 512.
@@ -19,6 +19,25 @@ export async function openFolder(dataDir: string): Promise<string> {
   } catch (error) {
     throw folderTrouble(resolve(dataDir), error);
   }
+}
+
+/** With all that leads to it. Node's own way never ends where a parent is there and nothing can be made in it, as below /proc. */
+async function makeFolder(folder: string, mode: number): Promise<void> {
+  const absent: string[] = [];
+  for (let at = folder; !(await isThere(at)); at = dirname(at)) absent.push(at);
+  for (const missing of absent.reverse()) {
+    await mkdir(missing, { mode }).catch(async (error: unknown) => {
+      // Another Maestro may have made it just now.
+      if (systemCode(error) !== "EEXIST") throw error;
+    });
+  }
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    (error: unknown) => systemCode(error) !== "ENOENT" || dirname(path) === path,
+  );
 }
 
 type SqliteModule = typeof SqliteTypes;

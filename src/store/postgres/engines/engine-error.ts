@@ -54,7 +54,9 @@ export function folderTrouble(path: string, error: unknown): EngineError {
           ? "a part of that path is a file"
           : code === "ENAMETOOLONG"
             ? "the path is too long for this system"
-            : `the system says ${code === "" ? String(error) : code}`;
+            : code === "ENOENT"
+              ? "no folder can be made there"
+              : `the system says ${code === "" ? String(error) : code}`;
   return new EngineError(
     "folder-unusable",
     `The data folder ${path} cannot be used: ${why}.`,
