@@ -1,6 +1,6 @@
 // Leases, and what attempts come to. Not here: what an outcome sets in motion, see plan/.
 import type { Amounts } from "./amounts.ts";
-import { sha256 } from "./canonical.ts";
+import { sha256Hex } from "./canonical.ts";
 import type { ExecutorId, PlanId, RecordId } from "./id.ts";
 import type { Artifact, Payload } from "./payload.ts";
 import type { StepState } from "./step.ts";
@@ -36,20 +36,15 @@ export interface Outcome {
   readonly usage: Amounts;
   readonly artifacts: readonly Artifact[];
   /** See outcomeDigest. */
-  readonly bodyDigest: Uint8Array;
+  readonly bodyDigest: string;
   /** Last lines of output, for the attempt's row; empty for none. */
   readonly logTail: string;
 }
 
-/** SHA-256 over everything that is taken from an outcome: tells a repeat from a contradiction. Outputs count as their digest. */
-export function outcomeDigest({
-  lease,
-  result,
-  usage,
-  artifacts,
-}: Omit<Outcome, "bodyDigest" | "logTail">): Uint8Array {
+/** SHA-256 over everything that is taken from an outcome, in hex: tells a repeat from a contradiction. Outputs count as their digest. */
+export function outcomeDigest({ lease, result, usage, artifacts }: Omit<Outcome, "bodyDigest" | "logTail">): string {
   const came = result.kind === "success" ? { kind: result.kind, outputs: result.outputsDigest } : result;
-  return sha256(JSON.stringify(["outcome.v1", lease, came, usage, artifacts]));
+  return sha256Hex(JSON.stringify(["outcome.v1", lease, came, usage, artifacts]));
 }
 
 export interface Receipt {
@@ -75,13 +70,13 @@ export interface Attempt {
   readonly endedMs: number;
   readonly outputs: Payload | null;
   readonly outputsDigest: string;
-  readonly bodyDigest: Uint8Array | null;
+  readonly bodyDigest: string | null;
   readonly failure: Failure | null;
   readonly artifacts: readonly Artifact[];
   readonly logTail: string;
   readonly hold: Amounts;
   readonly usage: Amounts;
-  readonly lateDigest: Uint8Array | null;
+  readonly lateDigest: string | null;
   readonly recordId: RecordId;
 }
 

@@ -180,7 +180,7 @@ function outcomeOf(
     result: { kind: "success", outputs: { kind: "json", text: OUTPUT }, outputsDigest: DIGEST.toString("hex") },
     usage: NOTHING,
     artifacts: [],
-    bodyDigest: DIGEST,
+    bodyDigest: DIGEST.toString("hex"),
     logTail: "",
   };
 }

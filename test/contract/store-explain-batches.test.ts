@@ -143,7 +143,7 @@ describe.each(servers())("on $name", (server) => {
         anAttempt(planId, 5, 2),
         anAttempt(planId, 6, 2, { failure: { errorClass: "LOST", message: "", details: "" } }),
       ],
-      late: [{ ordinal: 9, fencing: 1, lateDigest: Buffer.from([1]), usage: NOTHING, artifacts: [] }],
+      late: [{ ordinal: 9, fencing: 1, lateDigest: "01", usage: NOTHING, artifacts: [] }],
       inputs: [{ ordinal: 8, undoing: false, input: null, effectiveDigest: "" }],
       timers: [
         { ordinal: 5, dueMs: 9e15 },

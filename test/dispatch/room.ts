@@ -3,7 +3,7 @@
 import type { ExecutorId, PlanId } from "../../src/domain/id.ts";
 import { goalOfPlan } from "../../src/domain/id.ts";
 import type { Assignment, LeaseRef, Outcome, OutcomeResult, Receipt } from "../../src/domain/outcome.ts";
-import { digestOfText } from "../../src/domain/canonical.ts";
+import { sha256Hex } from "../../src/domain/canonical.ts";
 import { NO_LIMITS, NOTHING } from "../../src/domain/amounts.ts";
 import type { Decision } from "../../src/domain/refusal.ts";
 import type { StepDefinition } from "../../src/domain/step.ts";
@@ -196,7 +196,7 @@ export function outcomeOf(lease: LeaseRef, result: OutcomeResult, tokens = 0): O
     result,
     usage: { ...NOTHING, tokens },
     artifacts: [],
-    bodyDigest: Buffer.from(digestOfText(`${lease.planId}${lease.step}${String(lease.fencing)}`)),
+    bodyDigest: sha256Hex(`${lease.planId}${lease.step}${String(lease.fencing)}`),
     logTail: "",
   };
 }

@@ -1,6 +1,6 @@
 // A workbench for operations: calls them in transactions as the engine would, and performs steps as executors would.
 // Not here: expectations.
-import { digestOfText } from "../../src/domain/canonical.ts";
+import { digestOfText, sha256Hex } from "../../src/domain/canonical.ts";
 import { NO_LIMITS, NOTHING } from "../../src/domain/amounts.ts";
 import type { Amounts } from "../../src/domain/amounts.ts";
 import type { CharterTerms } from "../../src/domain/charter.ts";
@@ -160,7 +160,7 @@ export async function openBench(): Promise<Bench> {
         result,
         usage: { ...NOTHING, tokens: 1 },
         artifacts: [],
-        bodyDigest: Buffer.from(digestOfText(`${key}${String(row.fencing)}`)),
+        bodyDigest: sha256Hex(`${key}${String(row.fencing)}`),
         logTail: "",
       };
       const receipt = report(draft, outcome, holder);

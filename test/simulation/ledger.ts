@@ -39,7 +39,7 @@ export class Ledger {
 
   sent({ lease, bodyDigest }: Outcome): void {
     const digests = this.#sent.get(leaseKey(lease)) ?? new Set();
-    digests.add(Buffer.from(bodyDigest).toString("hex"));
+    digests.add(bodyDigest);
     this.#sent.set(leaseKey(lease), digests);
   }
 
@@ -87,8 +87,7 @@ export class Ledger {
 
   #isReported(key: string, attempt: Attempt): boolean {
     const digests = this.#sent.get(key);
-    const hex = (digest: Uint8Array | null): string => Buffer.from(digest ?? []).toString("hex");
-    return digests !== undefined && (digests.has(hex(attempt.bodyDigest)) || digests.has(hex(attempt.lateDigest)));
+    return digests !== undefined && (digests.has(attempt.bodyDigest ?? "") || digests.has(attempt.lateDigest ?? ""));
   }
 
   #changed(before: StoredPlan | undefined, after: StoredPlan): void {

@@ -1,6 +1,7 @@
 // What executors do to a plan by chance: lease, report, fall silent, repeat themselves, contradict themselves, come late,
 // talk nonsense, all of it alone or in batches; each answer is looked at. Not here: operators' verbs, and when what happens.
 import { NOTHING } from "../../src/domain/amounts.ts";
+import { sha256Hex } from "../../src/domain/canonical.ts";
 import type { ExecutorId } from "../../src/domain/id.ts";
 import type { Attempt, ErrorClass, Outcome, Receipt } from "../../src/domain/outcome.ts";
 import { overdue } from "../../src/domain/plan/control.ts";
@@ -145,7 +146,7 @@ export class ExecutorEvents {
     const { outcome, executorId } = this.#random.pick(this.#sent);
     this.#trail.say(`contradict ${outcome.lease.step}`, () => {
       this.#evidence(
-        { ...outcome, bodyDigest: Buffer.from("another"), usage: randomAmounts(this.#random, 90) },
+        { ...outcome, bodyDigest: sha256Hex("another"), usage: randomAmounts(this.#random, 90) },
         executorId,
         "CONTRADICTORY_EVIDENCE",
       );

@@ -68,7 +68,7 @@ export function checkWritten(
       "a header is RFC 8785 text",
       record.header,
     );
-    must(leafOf(record).equals(record.leaf), "a leaf can be computed again", record.recordId);
+    must(leafOf(record) === record.leaf, "a leaf can be computed again", record.recordId);
   }
   must(plan.recordSeq === seq, "the plan knows its last record", plan.recordSeq, seq);
   for (const attempt of changes.attempts) {
@@ -80,9 +80,9 @@ export function checkWritten(
       attempt.fencing,
     );
     if (record !== undefined && attempt.outputs?.kind === "json") {
-      const salt = sha("payload", record.bodySalt);
+      const salt = sha("payload", Buffer.from(record.bodySalt, "hex"));
       must(
-        record.payloadCommitment !== null && sha(salt, attempt.outputs.text).equals(record.payloadCommitment),
+        sha(salt, attempt.outputs.text).toString("hex") === record.payloadCommitment,
         "outputs are committed to",
         attempt.ordinal,
       );
@@ -145,15 +145,15 @@ function checkUndoOrder(store: PlanStore, began: StepRow): void {
   }
 }
 
-function leafOf(record: PlanStore["records"][number]): Buffer {
+function leafOf(record: PlanStore["records"][number]): string {
   const parts = [
     Buffer.from([0]),
     Buffer.from("maestro.leaf.v1"),
-    sha(record.headerSalt, record.header),
-    sha(record.bodySalt, record.body),
-    record.payloadCommitment ?? Buffer.alloc(32),
+    sha(Buffer.from(record.headerSalt, "hex"), record.header),
+    sha(Buffer.from(record.bodySalt, "hex"), record.body),
+    record.payloadCommitment === null ? Buffer.alloc(32) : Buffer.from(record.payloadCommitment, "hex"),
   ];
-  return createHash("sha256").update(Buffer.concat(parts)).digest();
+  return createHash("sha256").update(Buffer.concat(parts)).digest("hex");
 }
 
 function sha(...parts: readonly (string | Uint8Array)[]): Buffer {

@@ -2,6 +2,7 @@
 // transaction each. Not here: what is kept (plan-store.ts), and what happens by chance (plan-events.ts).
 import { NO_LIMITS, NOTHING } from "../../src/domain/amounts.ts";
 import type { Amounts, Limits } from "../../src/domain/amounts.ts";
+import { sha256Hex } from "../../src/domain/canonical.ts";
 import { analyse } from "../../src/domain/graph/analysis.ts";
 import type { ComparedGraph } from "../../src/domain/graph/diff.ts";
 import { findCycles } from "../../src/domain/graph/cycles.ts";
@@ -337,7 +338,7 @@ export class PlanWorld extends PlanStore {
       result: resultOf(result, text),
       usage: { ...NOTHING, ...parts.usage },
       artifacts: [],
-      bodyDigest: Buffer.from(parts.body ?? `${result}/${text}/${JSON.stringify(parts.usage ?? {})}`),
+      bodyDigest: sha256Hex(parts.body ?? `${result}/${text}/${JSON.stringify(parts.usage ?? {})}`),
       logTail: "",
     };
   }

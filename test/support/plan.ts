@@ -121,7 +121,7 @@ export function anAttempt(planId: PlanId, ordinal: number, fencing: number, fiel
     endedMs: 3,
     outputs: { kind: "json", text: '{"n":1}' },
     outputsDigest: "o",
-    bodyDigest: Buffer.from([1, 2, 3]),
+    bodyDigest: "010203",
     failure: null,
     artifacts: [],
     logTail: "",

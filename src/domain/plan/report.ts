@@ -202,7 +202,7 @@ function reportEnded(draft: PlanDraft, row: StepRow, outcome: Outcome, executorI
       metadata: { executor_id: executorId },
     });
   }
-  if (earlier.bodyDigest !== null && sameBytes(earlier.bodyDigest, outcome.bodyDigest)) {
+  if (earlier.bodyDigest === outcome.bodyDigest) {
     return decided({ lease: { ...outcome.lease }, stepState: row.state, recordId: earlier.recordId, duplicate: true });
   }
   const seen = earlier.lateDigest !== null;
@@ -217,7 +217,7 @@ function reportEnded(draft: PlanDraft, row: StepRow, outcome: Outcome, executorI
   }
   const recordId = seen ? null : keepContradiction(draft, row, outcome, earlier);
   return refused("CONTRADICTORY_EVIDENCE", `Another outcome was reported before for this attempt of step ${step}.`, {
-    metadata: { expected: hex(earlier.bodyDigest), actual: hex(outcome.bodyDigest) },
+    metadata: { expected: earlier.bodyDigest, actual: outcome.bodyDigest },
     ...uri(recordId),
   });
 }
@@ -243,18 +243,10 @@ function keepEvidence(draft: PlanDraft, row: StepRow, outcome: Outcome, usage: A
     fencing,
     result: outcome.result.kind,
     usage: outcome.usage,
-    digest: hex(outcome.bodyDigest),
+    digest: outcome.bodyDigest,
   });
 }
 
 function uri(recordId: RecordId | null): { readonly recordUri?: string } {
   return recordId === null ? {} : { recordUri: recordId };
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
-}
-
-function hex(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString("hex");
 }

@@ -133,7 +133,7 @@ export interface ResolvedInput {
 export interface LateReport {
   readonly ordinal: number;
   readonly fencing: number;
-  readonly lateDigest: Uint8Array;
+  readonly lateDigest: string;
   readonly usage: Attempt["usage"];
   readonly artifacts: readonly Artifact[];
 }

@@ -3,7 +3,7 @@ import type { ExecutorId, PlanId, RecordId } from "../../domain/id.ts";
 import type { Attempt, AttemptState, ErrorClass } from "../../domain/outcome.ts";
 import { payloadOf } from "../../domain/payload.ts";
 import type { Artifact } from "../../domain/payload.ts";
-import { amountsOf } from "./columns.ts";
+import { amountsOf, hexOf } from "./columns.ts";
 import type { RawAmounts } from "./columns.ts";
 
 export interface RawAttempt extends RawAmounts<"hold" | "usage"> {
@@ -77,7 +77,7 @@ export function attemptOf(raw: RawAttempt): Attempt {
     endedMs: raw.ended_ms,
     outputs: payloadOf(raw.outputs),
     outputsDigest: raw.outputs_digest ?? "",
-    bodyDigest: raw.body_digest,
+    bodyDigest: hexOf(raw.body_digest),
     failure:
       raw.error_class === null
         ? null
@@ -86,7 +86,7 @@ export function attemptOf(raw: RawAttempt): Attempt {
     logTail: raw.log_tail ?? "",
     hold: amountsOf(raw, "hold"),
     usage: amountsOf(raw, "usage"),
-    lateDigest: raw.late_digest,
+    lateDigest: hexOf(raw.late_digest),
     recordId: raw.record_id as RecordId,
   };
 }

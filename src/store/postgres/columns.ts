@@ -20,7 +20,7 @@ export function arraysOf<Row>(columns: readonly BulkColumn<Row>[], rows: readonl
 }
 
 /**
- * Text form of an array parameter. The driver could make it, but only after asking the server for its array types on
+ * Text form of an array parameter; bytes may be given in hex. The driver could make it, but only after asking the server for its array types on
  * every new connection, and a connection that dies during that question rejects where nobody can catch it.
  */
 export function arrayLiteral(type: string, values: readonly unknown[]): string {
@@ -29,12 +29,19 @@ export function arrayLiteral(type: string, values: readonly unknown[]): string {
     const value = values[i];
     if (i > 0) text += ",";
     if (value === null || value === undefined) text += "NULL";
-    else if (value instanceof Uint8Array)
-      text += `"\\\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("hex")}"`;
+    else if (value instanceof Uint8Array) text += `"\\\\x${hexOf(value)}"`;
+    else if (type === "bytea") text += `"\\\\x${value as string}"`;
     else if (type === "text") text += `"${escaped(`${value as string}`)}"`;
     else text += `${value as string}`;
   }
   return `${text}}`;
+}
+
+/** Bytes of a column as the domain has them. */
+export function hexOf(bytes: Uint8Array): string;
+export function hexOf(bytes: Uint8Array | null): string | null;
+export function hexOf(bytes: Uint8Array | null): string | null {
+  return bytes === null ? null : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
 }
 
 function escaped(text: string): string {

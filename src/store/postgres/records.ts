@@ -4,7 +4,7 @@ import { RECORD_SALT_BYTES, storeRecord } from "../../domain/record.ts";
 import type { StoredRecord } from "../../domain/record.ts";
 import type { Random } from "../../support/random.ts";
 import type { RecordRepository } from "../ports/records.ts";
-import { arraysOf, insertText } from "./columns.ts";
+import { arraysOf, hexOf, insertText } from "./columns.ts";
 import type { BulkColumn } from "./columns.ts";
 import type { Session } from "./transaction.ts";
 
@@ -97,9 +97,9 @@ function recordOf(raw: RawRecord): StoredRecord {
     atMs: raw.at_ms,
     header: raw.header,
     body: raw.body,
-    payloadCommitment: raw.payload_commitment,
-    headerSalt: raw.header_salt,
-    bodySalt: raw.body_salt,
-    leaf: raw.leaf,
+    payloadCommitment: hexOf(raw.payload_commitment),
+    headerSalt: hexOf(raw.header_salt),
+    bodySalt: hexOf(raw.body_salt),
+    leaf: hexOf(raw.leaf),
   };
 }

@@ -7,7 +7,7 @@ import { consumedKey, earlierKey, PARKED_LIMIT } from "../../domain/plan/slice.t
 import type { ChildEdge, EarlierAttempt, Needs, PlanSlice } from "../../domain/plan/slice.ts";
 import type { StepState } from "../../domain/step.ts";
 import { STEP_FLAGS } from "../../domain/step.ts";
-import { amountsOf, arrayLiteral } from "./columns.ts";
+import { amountsOf, arrayLiteral, hexOf } from "./columns.ts";
 import type { RawAmounts } from "./columns.ts";
 import { STEP_SELECT_OF_PLAN, stepRowOfPlan } from "./step-rows.ts";
 import type { RawStepOfPlan } from "./step-rows.ts";
@@ -208,8 +208,8 @@ async function loadEarlier(query: Query, slice: PlanSlice, ordinal: number, fenc
           fencing,
           state: raw.state as EarlierAttempt["state"],
           executorId: raw.executor_id as ExecutorId,
-          bodyDigest: raw.body_digest,
-          lateDigest: raw.late_digest,
+          bodyDigest: hexOf(raw.body_digest),
+          lateDigest: hexOf(raw.late_digest),
           recordId: raw.record_id as RecordId,
           hold: amountsOf(raw, "hold"),
           usage: amountsOf(raw, "usage"),

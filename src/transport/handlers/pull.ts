@@ -10,7 +10,7 @@ import {
 import type { OutcomeResult } from "../../../gen/maestro/v1/maestro_service_pb.ts";
 import type { Assignment, Receipt } from "../../domain/outcome.ts";
 import { NOTHING } from "../../domain/amounts.ts";
-import { sha256 } from "../../domain/canonical.ts";
+import { sha256, sha256Hex } from "../../domain/canonical.ts";
 import type { ExecutorId } from "../../domain/id.ts";
 import type { Principal } from "../../domain/principal.ts";
 import { KEY_ENDED } from "../../engine/identify.ts";
@@ -114,7 +114,7 @@ async function keepFitting(
       result: { kind: "returned" as const, message },
       usage: NOTHING,
       artifacts: [],
-      bodyDigest: sha256(`${message} ${lease.planId}/${lease.ordinal}/${lease.fencing}`),
+      bodyDigest: sha256Hex(`${message} ${lease.planId}/${lease.ordinal}/${lease.fencing}`),
       logTail: "",
     }));
     await kit.dispatcher.report(by, executorId, outcomes, null, signal);
