@@ -4,6 +4,7 @@ import type { Amounts } from "../domain/amounts.ts";
 import type { Assignment, LeaseRef, Receipt } from "../domain/outcome.ts";
 import type { StopOrderDraft } from "../domain/plan/draft.ts";
 import type { OrgId, PlanId } from "../domain/id.ts";
+import type { PlanRow } from "../domain/plan.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { StepRow } from "../domain/step.ts";
 import { batchKey } from "../store/ports/batches.ts";
@@ -52,7 +53,7 @@ export function aftermath(
             assignmentOf(effect.row, result, inputs.get(batchKey(plan.planId, effect.row.ordinal)), options.windows),
           );
           given.set(effect.taker, list);
-          tellLeased(effect.row, plan.orgId, nowMs, options.listeners);
+          tellLeased(effect.row, plan, nowMs, options.listeners);
           break;
         }
         case "not-leased":
@@ -113,10 +114,11 @@ function assignmentOf(row: StepRow, result: PlanResult, input: BatchInput | unde
   };
 }
 
-function tellLeased(row: StepRow, orgId: OrgId, nowMs: number, listeners: Listeners): void {
+function tellLeased(row: StepRow, plan: PlanRow, nowMs: number, listeners: Listeners): void {
   if (row.executorId === null || !listeners.has(row.planId)) return;
-  listeners.passing(orgId, {
+  listeners.passing(plan.orgId, {
     planId: row.planId,
+    after: plan.recordSeq,
     atMs: nowMs,
     kind: "step.leased",
     step: row.key,

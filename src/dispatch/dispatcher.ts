@@ -106,6 +106,8 @@ export interface Attachment {
 /** Something that happened and is not in the records: sent to watchers once. */
 export interface PassingEvent {
   readonly planId: PlanId;
+  /** The plan's newest record when it happened: it is told after that one and before the next. Zero for none in particular. */
+  readonly after: number;
   readonly atMs: number;
   readonly kind: "step.leased" | "step.progress" | "step.log";
   readonly step: string;

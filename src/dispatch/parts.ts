@@ -89,6 +89,7 @@ export function takeProgress(parts: Parts, orgId: OrgId, executorId: ExecutorId,
   if (parts.listeners.has(planId)) {
     parts.listeners.passing(orgId, {
       planId,
+      after: 0,
       atMs: parts.options.clock.nowMs(),
       kind: renewal.lines.length > 0 ? "step.log" : "step.progress",
       step,

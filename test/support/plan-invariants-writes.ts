@@ -1,11 +1,12 @@
 // What every write of a plan must satisfy, next to what was there before. Not here: what must hold of the whole, see
 // plan-invariants.ts.
 import { createHash } from "node:crypto";
+import { CHANGES_LIMIT } from "../../src/domain/plan/draft.ts";
 import { PLAN_TRANSITIONS } from "../../src/domain/plan.ts";
 import type { PlanRow } from "../../src/domain/plan.ts";
 import type { PlanChanges } from "../../src/domain/plan/slice.ts";
 import { has, STEP_FLAGS } from "../../src/domain/step.ts";
-import type { StepRow } from "../../src/domain/step.ts";
+import type { StepRow, StepState } from "../../src/domain/step.ts";
 import { isOver, letsGo, must } from "./plan-invariants-terms.ts";
 import type { PlanStore } from "./plan-store.ts";
 
@@ -47,6 +48,7 @@ export function checkWritten(
     if (row.state === "LEASED" && old.fencing === 0) checkAllowed(store, row);
     if (old.state === "SUCCEEDED" && row.state === "COMPENSATING") checkUndoOrder(store, old);
   }
+  checkTold(before.steps, changes);
   let seq = before.plan.recordSeq;
   const ids = new Set<string>();
   for (const record of changes.records) {
@@ -142,6 +144,27 @@ function checkUndoOrder(store: PlanStore, began: StepRow): void {
       began.key,
       began.finishedMs,
     );
+  }
+}
+
+/** Whoever follows the records knows the state of every step, but for leases and the ends of backoffs, which have none. */
+function checkTold(before: ReadonlyMap<number, StepRow | undefined>, changes: PlanChanges): void {
+  // Rows that follow each other under one key are told of by that key.
+  const told = new Map<string, Set<StepState>>();
+  let named = 0;
+  for (const { body } of changes.records) {
+    const moves = (JSON.parse(body) as { changes?: [string, StepState][] }).changes ?? [];
+    named += moves.length;
+    for (const [key, state] of moves) told.set(key, (told.get(key) ?? new Set()).add(state));
+  }
+  if (named >= CHANGES_LIMIT) return;
+  const rows = changes.steps.filter((row) => row.current);
+  for (const row of rows) {
+    const old = before.get(row.ordinal);
+    // A row that comes under its key in this very write is told of by its version.
+    if (old?.current !== true || old.state === row.state) continue;
+    if (row.state === "LEASED" || (old.state === "BACKING_OFF" && changes.records.length === 0)) continue;
+    must(told.get(row.key)?.has(row.state) === true, "a record names the step that moved", row.key, row.state);
   }
 }
 

@@ -9,6 +9,7 @@ import { MaestroService } from "../../gen/maestro/v1/maestro_service_pb.ts";
 import { PlanService } from "../../gen/maestro/v1/plan_service_pb.ts";
 import type { WatchPlanResponse } from "../../gen/maestro/v1/plan_service_pb.ts";
 import { RefusalReason } from "../../gen/maestro/v1/refusal_pb.ts";
+import { StepStateSchema } from "../../gen/maestro/v1/step_pb.ts";
 import { StepService } from "../../gen/maestro/v1/step_service_pb.ts";
 import { makeDatabase } from "../support/database.ts";
 import type { TestDatabase } from "../support/database.ts";
@@ -158,6 +159,48 @@ describe.each(Object.keys(browsers))("over %s", (name) => {
     expect(reader.kinds.at(-1)).toBe("plan.completed");
     expect(reader.ended).toBe(true);
   });
+});
+
+test("whoever follows a plan learns what every step becomes, in order: skipped ones and those that wait for an approver, too", async () => {
+  const work = { case: "work" as const, value: { capability: "told" } };
+  const made = await createClient(MaestroService, native()).plan({
+    target: { case: "newGoal", value: { charter: "watched", spec: { name: "told" } } },
+    steps: [
+      { key: "first", kind: work },
+      { key: "asked", kind: work, needs: [{ step: "first" }], requiresApproval: true },
+      { key: "never", kind: work, needs: [{ step: "first" }], condition: "1 > 2" },
+      { key: "behind", kind: work, needs: [{ step: "never" }] },
+      { key: "then", kind: work, needs: [{ step: "first" }] },
+    ],
+  });
+  const planId = made.plan?.planId ?? "";
+  const seen: string[] = [];
+  const reading = (async () => {
+    for await (const { message } of createClient(PlanService, native()).watchPlan({ planId, after: 1n })) {
+      if (message.case !== "event") continue;
+      const { kind, step, changes } = message.value;
+      if (kind === "step.leased") seen.push(`${step} LEASED`);
+      seen.push(...changes.map((change) => `${change.step} ${StepStateSchema.value[change.state]?.localName ?? ""}`));
+      if (seen.includes("then SUCCEEDED")) return;
+    }
+  })();
+  const executor = attach(native());
+  executor.say({
+    case: "hello",
+    value: { spec: { name: "told", capabilities: ["told"], slots: 1 }, incarnation: "1" },
+  });
+  for (let i = 0; i < 2; i++) {
+    const { assignments } = await executor.hear("assignments");
+    executor.say({ case: "outcomes", value: { outcomes: [success(assignments[0])] } });
+  }
+  await reading;
+  executor.end();
+  const of = (key: string): readonly string[] =>
+    seen.flatMap((line) => (line.startsWith(`${key} `) ? [line.slice(key.length + 1)] : []));
+  expect(of("asked")).toEqual(["AWAITING_APPROVAL"]);
+  expect(of("never")).toEqual(["SKIPPED"]);
+  expect(of("behind")).toEqual(["SKIPPED"]);
+  expect(of("then")).toEqual(["READY", "LEASED", "SUCCEEDED"]);
 });
 
 async function drained(reader: AsyncIterator<unknown>): Promise<void> {

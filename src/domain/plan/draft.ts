@@ -6,7 +6,7 @@ import type { Attempt, LeaseRef } from "../outcome.ts";
 import { PLAN_TRANSITIONS } from "../plan.ts";
 import type { PlanRow, PlanState } from "../plan.ts";
 import { RECORD_SALT_BYTES, storeRecord } from "../record.ts";
-import type { StageNotes, StoredRecord } from "../record.ts";
+import type { RecordDraft, RecordPlace, StageNotes, StoredRecord } from "../record.ts";
 import { has, hasEnded, STEP_FLAGS, STEP_TRANSITIONS } from "../step.ts";
 import type { StepDefinition, StepRow, StepState } from "../step.ts";
 import { consumedKey, earlierKey, MissingRows } from "./slice.ts";
@@ -43,6 +43,16 @@ export interface StopOrderDraft {
   readonly reason: string;
 }
 
+/** A record whose consequences may still be told in it. */
+interface DraftedRecord {
+  readonly id: RecordId;
+  readonly place: RecordPlace;
+  readonly draft: RecordDraft;
+  readonly stages: StageNotes | null;
+  /** Steps that moved, and to which state. */
+  readonly moves: [string, StepState][];
+}
+
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Steps named in one record at most. */
@@ -67,7 +77,7 @@ export class PlanDraft {
   readonly #attempts: Attempt[] = [];
   readonly #late: LateReport[] = [];
   readonly #inputs = new Map<string, ResolvedInput>();
-  readonly #records: StoredRecord[] = [];
+  readonly #records: DraftedRecord[] = [];
   readonly #timers = new Map<number, number | null>();
   readonly #checkpoints = new Map<number, PlanChanges["checkpoints"][number]>();
   readonly #approvals = new Map<string, Approval>();
@@ -204,7 +214,8 @@ export class PlanDraft {
       ...patch,
       state,
     });
-    if (this.#moves.length < CHANGES_LIMIT) this.#moves.push([before.key, state]);
+    // A lease is an event of its own, and in the record of what the attempt comes to.
+    if (state !== "LEASED") this.#moves.push([before.key, state]);
   }
 
   movePlan(state: PlanState): void {
@@ -270,25 +281,24 @@ export class PlanDraft {
   ): RecordId {
     const id = options.id ?? this.newRecordId();
     this.plan.recordSeq += 1;
-    const place = {
-      orgId: this.plan.orgId,
-      stream: this.plan.planId,
-      seq: this.plan.recordSeq,
-      atMs: this.context.nowMs,
-    };
-    const changes = this.#moves.length > 0 ? { changes: this.#moves } : {};
+    const { orgId, planId, recordSeq } = this.plan;
+    this.#records.push({
+      id,
+      place: { orgId, stream: planId, seq: recordSeq, atMs: this.context.nowMs },
+      draft: { kind, actor: options.actor ?? this.actor, body, payload: options.payload ?? null },
+      // What the plan does by itself went through no stages.
+      stages: options.actor === undefined ? this.stages : null,
+      moves: this.#moves,
+    });
     this.#moves = [];
-    // What the plan does by itself went through no stages.
-    const stages = options.actor === undefined && this.stages !== null ? { stages: this.stages } : {};
-    const draft = {
-      kind,
-      actor: options.actor ?? this.actor,
-      body: { ...body, ...changes, ...stages },
-      payload: options.payload ?? null,
-    };
-    this.#records.push(storeRecord(draft, place, id, this.context.salts(RECORD_SALT_BYTES)));
     this.#touched = true;
     return id;
+  }
+
+  /** What moved since the last record came of what this one says, and is named in it: whoever follows the records misses nothing. */
+  consequencesOf(recordId: RecordId): void {
+    this.#records.find(({ id }) => id === recordId)?.moves.push(...this.#moves);
+    this.#moves = [];
   }
 
   changes(): PlanChanges {
@@ -300,7 +310,7 @@ export class PlanDraft {
       attempts: this.#attempts,
       late: this.#late,
       inputs: [...this.#inputs.values()],
-      records: this.#records,
+      records: this.#records.map((record) => this.#stored(record)),
       timers: [...this.#timers].map(([ordinal, dueMs]) => ({ ordinal, dueMs })),
       approvals: [...this.#approvals.values()],
       rejectedVersions: this.#rejectedVersions(),
@@ -308,6 +318,15 @@ export class PlanDraft {
       cascade: this.cascade,
       goal: this.#goal,
     };
+  }
+
+  #stored({ id, place, draft, stages, moves }: DraftedRecord): StoredRecord {
+    const body = {
+      ...draft.body,
+      ...(moves.length === 0 ? {} : { changes: moves.slice(0, CHANGES_LIMIT) }),
+      ...(stages === null ? {} : { stages }),
+    };
+    return storeRecord({ ...draft, body }, place, id, this.context.salts(RECORD_SALT_BYTES));
   }
 
   /** A version whose ratification was refused or withdrawn is not asked about again. */

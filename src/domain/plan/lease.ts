@@ -102,5 +102,6 @@ export function loseLease(draft: PlanDraft, ordinal: number, fencing: number, fa
     { id: recordId, actor: "maestro" },
   );
   afterAttempt(draft, ordinal, result, failure.message);
+  draft.consequencesOf(recordId);
   return true;
 }

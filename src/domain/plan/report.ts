@@ -84,6 +84,7 @@ function take(draft: PlanDraft, row: StepRow, outcome: Outcome, executorId: Exec
     payload: outputsText,
   });
   afterAttempt(draft, ordinal, result, judged.failure?.message ?? "");
+  draft.consequencesOf(recordId);
   return { lease: leaseOf(draft, row), stepState: state, recordId, duplicate: false };
 }
 

@@ -92,12 +92,14 @@ async function* watch(kit: Kit, request: WatchPlanRequest, info: CallInfo): Asyn
         told = true;
       }
       for (const record of records) {
+        for (const event of passing.take((e) => e.after < record.seq)) yield tell(passingToEvent(event));
         after = record.seq;
         yield tell(recordToEvent(record));
       }
       if (records.length > 0)
         yield say({ case: "checkpoint", value: { $typeName: "maestro.v1.Checkpoint", after: BigInt(after) } });
-      for (const event of passing.take()) yield tell(passingToEvent(event));
+      // What came of a record that is not read yet waits for it.
+      for (const event of passing.take((e) => e.after <= after)) yield tell(passingToEvent(event));
       if (passing.tooSlow)
         throw new RefusedError(
           refusal("SLOW_READER", "The reader did not keep up; resume from the last checkpoint.", {
