@@ -14,6 +14,9 @@ import type { StepRow } from "../domain/step.ts";
 import type { BatchKey } from "../store/ports/batches.ts";
 import type { Taker } from "./takers.ts";
 
+/** Why a lease that calls keep ends: its time is over, unless the store knows better. */
+export const NOT_RENEWED = "the lease was not renewed";
+
 /** Unknown: nothing can be said of the lease now. Whoever holds it goes on, and asks again. */
 export type RenewState = "renewed" | "lost" | "stopping" | "unknown";
 
@@ -122,12 +125,20 @@ export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): 
     }
     case "claim":
       return decideClaim(draft, item, sessionId);
-    case "loss":
+    case "loss": {
+      const row = draft.step(item.ordinal);
+      const renewed = (row.leaseUntilMs ?? 0) > draft.context.nowMs && isLive(row, item.fencing);
+      // A renewal came in between: it goes on, under whoever renewed it.
+      if (item.failure.message === NOT_RENEWED && renewed)
+        return row.sessionId === sessionId
+          ? [{ kind: "adopted", row }]
+          : [{ kind: "ended", ordinal: item.ordinal, fencing: item.fencing }];
       // Its executor may have carried it over to another server, whose it is now.
       if ([sessionId, item.under].includes(draft.step(item.ordinal).sessionId))
         loseLease(draft, item.ordinal, item.fencing, item.failure);
       // Ended here or ended before: either way this server must not count it among its leases any longer.
       return [{ kind: "ended", ordinal: item.ordinal, fencing: item.fencing }];
+    }
     case "sweep": {
       const row = draft.step(item.ordinal);
       // Whoever it was carried over to since it was listed keeps it.

@@ -10,7 +10,7 @@ export interface LeaseEntry {
   readonly executorId: ExecutorId;
   readonly attempt: number;
   /** The session that it began or arrived here under. */
-  readonly sessionId: SessionId | null;
+  sessionId: SessionId | null;
   /** When its attempt's time is up, and when it lapses without a renewal (null: a stream keeps it). Epoch milliseconds. */
   readonly deadlineMs: number;
   leaseUntilMs: number | null;
@@ -37,7 +37,15 @@ export class LeaseTable {
     const lease: LeaseRef = { planId: row.planId, step: row.key, ordinal: row.ordinal, fencing: row.fencing };
     const key = leaseKey(row.planId, row.ordinal, row.fencing);
     const there = this.#entries.get(key);
-    if (there !== undefined) return there;
+    if (there !== undefined) {
+      // It may have been renewed elsewhere, and come back: what was known of its end is old.
+      there.sessionId = row.sessionId;
+      if (row.leaseUntilMs !== null) {
+        there.leaseUntilMs = Math.max(there.leaseUntilMs ?? 0, row.leaseUntilMs);
+        there.ending = false;
+      }
+      return there;
+    }
     const entry: LeaseEntry = {
       orgId,
       lease,

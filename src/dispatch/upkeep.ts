@@ -14,6 +14,7 @@ import type { Batcher } from "./batcher.ts";
 import { HEARTBEAT_MS, SILENCE_MS } from "./connection.ts";
 import type { ExecutorConnection } from "./connection.ts";
 import { LeaseKeeper } from "./lease-keeper.ts";
+import { NOT_RENEWED } from "./items.ts";
 import type { LeaseEntry, LeaseTable } from "./leases.ts";
 import { RENEW_EVERY_MS } from "./session.ts";
 import type { Renewed, ServerSession } from "./session.ts";
@@ -231,8 +232,7 @@ export class DispatchUpkeep {
       else if (entry.deadlineMs <= nowMs) {
         this.loseLease(entry, "the attempt took longer than it may", "TIMEOUT");
         this.#o.stopLease(entry, "its time is up");
-      } else if (entry.leaseUntilMs !== null && entry.leaseUntilMs <= nowMs)
-        this.loseLease(entry, "the lease was not renewed");
+      } else if (entry.leaseUntilMs !== null && entry.leaseUntilMs <= nowMs) this.loseLease(entry, NOT_RENEWED);
       else if (entry.stopBeforeMs !== null && entry.stopBeforeMs <= nowMs)
         this.loseLease(entry, "the executor did not stop in time");
       else if (entry.pendingCheckpoint !== null && atMs - entry.checkpointMs >= 10_000) this.writeCheckpoint(entry);
