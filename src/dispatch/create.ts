@@ -100,6 +100,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     batcher,
     connections,
     renewed: options.renewed,
+    isArriving: () => streams.isArriving,
     loseConnection: (connection, why) => {
       streams.lose(connection, why);
     },

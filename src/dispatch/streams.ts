@@ -9,9 +9,14 @@ import type { Attachment, Hello, Reporter, StreamSink } from "./dispatcher.ts";
 import { pushOutcome, takeProgress } from "./parts.ts";
 import type { Parts } from "./parts.ts";
 
+/** How long after an executor has attached the next one is taken to be on its way. */
+const ARRIVAL_MS = 1_000;
+
 export class Streams {
   readonly connections: Map<ExecutorId, ExecutorConnection>;
   readonly #parts: Parts;
+  #arriving = 0;
+  #arrivedMs = Number.NEGATIVE_INFINITY;
 
   constructor(parts: Parts, connections: Map<ExecutorId, ExecutorConnection>) {
     this.#parts = parts;
@@ -24,7 +29,22 @@ export class Streams {
       connection.end(refusal("DRAINING", "The server is going down.", { retryAfterMs: 200 }), true);
   }
 
+  /** Executors are attaching, or did a moment ago: more may wait in the sockets. */
+  get isArriving(): boolean {
+    return this.#arriving > 0 || this.#parts.options.clock.monotonicMs() - this.#arrivedMs < ARRIVAL_MS;
+  }
+
   async attach(hello: Hello, sink: StreamSink): Promise<Decision<Attachment>> {
+    this.#arriving += 1;
+    try {
+      return await this.#attach(hello, sink);
+    } finally {
+      this.#arriving -= 1;
+      this.#arrivedMs = this.#parts.options.clock.monotonicMs();
+    }
+  }
+
+  async #attach(hello: Hello, sink: StreamSink): Promise<Decision<Attachment>> {
     if (this.#parts.draining) return refused("DRAINING", "The server is going down.", { retryAfterMs: 200 });
     const { orgId } = hello.principal;
     const { session, ids, store } = this.#parts.options;

@@ -35,6 +35,8 @@ export interface UpkeepOptions {
   readonly loseSlow: (connection: ExecutorConnection) => void;
   /** Tells the executor of a lease that is over. */
   readonly stopLease: (entry: LeaseEntry, reason: string) => void;
+  /** Executors are attaching to this server. */
+  readonly isArriving: () => boolean;
   /** Hears each renewal's answer. */
   readonly renewed?: ((news: Renewed) => void) | undefined;
   readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
@@ -49,6 +51,8 @@ const LOOK_MS = 5_000;
  * since whatever kept it from the store kept others from it too, and they come back as it does.
  */
 export const SETTLE_MS = 6_000;
+/** While they are still attaching they have more, up to this: thousands of them, or a machine that is slow just then, take longer. */
+const ARRIVALS_MS = 30_000;
 /** Clocks drift apart by less between two settings of the wall clock. */
 const JUMP_MS = 1_000;
 /** Shortest pause before timers are looked at again. */
@@ -263,6 +267,7 @@ export class DispatchUpkeep {
   async #sweep(lapsed: readonly SessionId[]): Promise<void> {
     const atMs = this.#o.clock.monotonicMs();
     if (lapsed.length === 0 || atMs < this.#settlesMs || this.#sweeping || this.#stopped) return;
+    if (atMs < this.#settlesMs + ARRIVALS_MS && this.#o.isArriving()) return;
     const swept = this.#swept;
     if (swept !== undefined && atMs - swept.atMs < LOOK_MS && lapsed.every((id) => swept.ids.has(id))) return;
     this.#sweeping = true;

@@ -7,6 +7,7 @@ import type { Attachment, Dispatcher, StreamSink } from "../../src/dispatch/disp
 import { executorRegister } from "../../src/operations/executor-register.ts";
 import { step, success } from "../operations/bench.ts";
 import type { Bench } from "../operations/bench.ts";
+import { asAdmin } from "../support/database.ts";
 import { aPlan, openDispatcher, openPlans, outcomeOf, until } from "./room.ts";
 
 let bench: Bench;
@@ -49,6 +50,8 @@ async function attach(
   const finish = (leases: readonly LeaseRef[]): void => {
     void worker.attachment.outcomes(leases.map((lease) => outcomeOf(lease, success("{}"))));
   };
+  // It may be asked for a sign of life before it is welcome.
+  let heard = (): void => undefined;
   const sink: StreamSink = {
     send: (assignments, acks) => {
       given.push(...assignments);
@@ -60,7 +63,7 @@ async function attach(
     },
     sendStops: () => true,
     sendHeartbeat: () => {
-      worker.attachment.heard();
+      heard();
       return true;
     },
     end: () => {
@@ -84,6 +87,7 @@ async function attach(
   );
   if (!attached.ok) throw new Error(attached.refusal.explanation);
   const worker: Worker = { attachment: attached.value, given, receipts, refusals, isTold: false };
+  heard = () => worker.attachment.heard();
   if (works) finish(held);
   return worker;
 }
@@ -192,3 +196,35 @@ test("of a call that is made at two servers under one key, both answer with the 
   }
   expect(said.filter((event) => event === "item.set_aside" || event === "batch.bisected")).toEqual([]);
 });
+
+test(
+  "a server that was started sweeps nothing while executors are still on their way to it",
+  { timeout: 60_000 },
+  async () => {
+    const planId = await aPlan(bench, pairs(20));
+    const ends = await openServer();
+    const idle = await attach(ends, "late", false);
+    await until(() => idle.given.length === 20);
+    await ends.drain();
+    servers.delete(ends);
+    const started = await openServer();
+    const held = idle.given.slice(0, 10).map(({ lease }) => lease);
+    await asAdmin(bench.it.database.adminUrl, async (admin) => {
+      const lapsedMs = async (): Promise<number> => {
+        const [row] = await admin<{ ms: number | null }[]>`
+          SELECT (maestro.clock_ms() - max(v.expires_ms))::int AS ms FROM maestro.server_sessions v
+          WHERE v.ended_ms IS NOT NULL AND v.session_id IN (SELECT session_id FROM maestro.steps WHERE plan_id = ${planId})`;
+        return row?.ms ?? Number.POSITIVE_INFINITY;
+      };
+      await until(async () => (await lapsedMs()) > -1_000);
+      // Others come before it, for longer than sweeps are apart.
+      while ((await lapsedMs()) < 2_500) await attach(started, "early", true);
+    });
+    const back = await attach(started, "late", true, held);
+    expect(back.attachment.resumed.map(idOf)).toEqual(held.map(idOf));
+    expect(back.attachment.lost).toEqual([]);
+    // What it did not list comes back now.
+    await until(() => isDone(planId));
+    expect(back.refusals).toEqual([]);
+  },
+);

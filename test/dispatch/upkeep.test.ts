@@ -51,6 +51,7 @@ async function open(): Promise<void> {
     leases,
     batcher,
     connections,
+    isArriving: () => false,
     loseConnection: () => undefined,
     loseSlow: () => undefined,
     stopLease: () => undefined,
