@@ -14,7 +14,7 @@ export type CommitFate =
 
 export interface Hooks {
   /** Asked before a transaction begins, and before one that wrote is committed. */
-  readonly fateOf: (process: Process, when: "BEGIN" | "COMMIT") => CommitFate;
+  readonly fateOf: (when: "BEGIN" | "COMMIT", carried: ReadonlySet<string>) => CommitFate;
   readonly kill: (process: Process, why: string) => Promise<void>;
   /** Something of a plan was committed. */
   readonly committed: () => Promise<void>;
@@ -125,7 +125,7 @@ export class SimulatedLane {
     const { text } = statement;
     const { process, hooks } = this.#set;
     if (text.startsWith("BEGIN")) {
-      if (hooks.fateOf(process, "BEGIN") === "dies before BEGIN") return hooks.kill(process, "before BEGIN");
+      if (hooks.fateOf("BEGIN", statement.carried) === "dies before BEGIN") return hooks.kill(process, "before BEGIN");
       this.#hold(statement);
       // What it may see goes along: nothing can come between.
       if (this.#queue[0]?.text.startsWith(SETTING) === true) this.#hold(this.#queue[0]);
@@ -146,7 +146,7 @@ export class SimulatedLane {
       reject: (trouble) => (settled.trouble = trouble),
     };
     this.#queue[0] = inside;
-    const bare = { parameters: [], options: {}, asValues: false };
+    const bare = { parameters: [], options: {}, asValues: false, carried: statement.carried };
     this.#prefix.push({ ...bare, text: "BEGIN", resolve: () => undefined, reject: () => undefined });
     await this.#carryOut(inside);
     if (this.#queue[0] === inside) {
@@ -243,11 +243,8 @@ export class SimulatedLane {
     const wrote = this.#wrote;
     const wrotePlans = this.#wrotePlans;
     const isCommit = statement.text === "COMMIT";
-    const fate = isCommit && wrote ? hooks.fateOf(process, "COMMIT") : "done";
-    if (fate !== "done") {
-      world.count(fate);
-      world.note(process.name, fate);
-    }
+    const fate = isCommit && wrote ? hooks.fateOf("COMMIT", statement.carried) : "done";
+    if (fate !== "done") world.note(process.name, fate);
     if (fate === "dies before COMMIT") return hooks.kill(process, fate);
     if (fate === "unknown, not done") return this.break();
     this.#queue.shift();
@@ -272,6 +269,7 @@ export class SimulatedLane {
     const done = (rows as { readonly command?: string }).command === "COMMIT";
     this.#ended();
     if (wrote) world.note(process.name, done ? "committed" : "rolled back");
+    if (wrote && done) for (const kind of statement.carried) world.count(`committed: ${kind}`);
     if (wrotePlans && done) await hooks.committed();
     if (fate === "dies after COMMIT") return hooks.kill(process, fate);
     if (fate === "unknown, done") {

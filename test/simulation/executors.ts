@@ -1,16 +1,14 @@
 // Executors of the simulation: they obey, or they are late, say things twice, contradict themselves, fall silent, and vanish with
 // or without their memory. Not here: what is true (ledger.ts).
 import type { Acknowledgement, Attachment, StopOrder, StreamSink } from "../../src/dispatch/dispatcher.ts";
-import { digestOfText } from "../../src/domain/canonical.ts";
-import { NOTHING } from "../../src/domain/amounts.ts";
 import type { ExecutorId, SessionId } from "../../src/domain/id.ts";
-import { outcomeDigest } from "../../src/domain/outcome.ts";
-import type { Assignment, LeaseRef, Outcome, OutcomeResult } from "../../src/domain/outcome.ts";
+import type { Assignment, LeaseRef, Outcome } from "../../src/domain/outcome.ts";
 import type { Principal } from "../../src/domain/principal.ts";
 import type { Dice } from "../support/random-graph.ts";
 import { leaseKey } from "./ledger.ts";
 import type { Ledger } from "./ledger.ts";
 import type { SimulatedServer } from "./server.ts";
+import { outcomeOf, resultOf, takesMs } from "./work.ts";
 import type { Process } from "./world.ts";
 
 export interface ExecutorOptions {
@@ -192,10 +190,11 @@ export class SimulatedExecutor {
     this.#note("got", leaseKey(lease));
     const dice = this.#dice;
     if (!this.isGood && dice.chance(0.05)) return;
-    const ms = this.isGood ? 50 : dice.chance(0.1) ? 2_000 + dice.below(6_000) : 20 + dice.below(1_500);
+    const ms = takesMs(dice, this.isGood);
     this.#later(ms, () => {
       if (!this.#held.has(leaseKey(lease))) return;
-      const outcome = this.#outcome(lease, this.#result());
+      const outcome = this.#outcome(lease);
+      this.#o.clients.world.count(`reported: ${outcome.result.kind}`);
       this.#unsent.set(leaseKey(lease), outcome);
       this.#tell(outcome);
       if (this.isGood) return;
@@ -208,7 +207,7 @@ export class SimulatedExecutor {
       if (dice.chance(0.1)) this.#callElsewhere(outcome);
       if (dice.chance(0.03)) {
         this.#o.clients.world.count("contradicted itself");
-        this.#tell(this.#outcome(lease, this.#result()));
+        this.#tell(this.#outcome(lease));
       }
     });
   }
@@ -226,25 +225,8 @@ export class SimulatedExecutor {
     this.#tell(outcome);
   }
 
-  #result(): OutcomeResult {
-    const dice = this.#dice;
-    const chance = dice.fraction();
-    if (this.isGood || chance < 0.82) {
-      const outputs = `{"value":${String(dice.below(100))}}`;
-      return { kind: "success", outputs: { kind: "json", text: outputs }, outputsDigest: digestOfText(outputs) };
-    }
-    if (chance < 0.87) return { kind: "returned", message: "not now" };
-    if (chance < 0.9) return { kind: "refusal", explanation: "not this", rule: "taste" };
-    const errorClass = chance < 0.97 ? "TRANSIENT" : "PERMANENT";
-    return { kind: "failure", failure: { errorClass, message: "it broke", details: "" } };
-  }
-
-  #outcome(lease: LeaseRef, result: OutcomeResult): Outcome {
-    const usage = { ...NOTHING, tokens: this.#dice.below(30) };
-    const parts = { lease, result, usage, artifacts: [] };
-    const outcome = { ...parts, bodyDigest: outcomeDigest(parts), logTail: "" };
-    this.#o.ledger.sent(outcome);
-    return outcome;
+  #outcome(lease: LeaseRef, result = resultOf(this.#dice, this.isGood)): Outcome {
+    return outcomeOf(this.#dice, this.#o.ledger, lease, result);
   }
 
   #tell(outcome: Outcome | undefined): void {

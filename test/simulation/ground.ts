@@ -1,6 +1,6 @@
 // What all seeds share: a database whose clock is virtual, connections to it, and the observer. Not here: running seeds.
-import { servers } from "../support/store.ts";
 import { asAdmin, makeDatabase } from "../support/database.ts";
+import type { TestServer } from "../support/database.ts";
 import { heavyWork } from "../../src/operations/heavy-work.ts";
 import { RealConnections } from "./statements.ts";
 import { Observer } from "./observer.ts";
@@ -26,9 +26,7 @@ export interface OpenGround extends Ground {
   end(): Promise<void>;
 }
 
-export async function openGround(): Promise<OpenGround> {
-  const [server] = servers();
-  if (server === undefined) throw new Error("no server to simulate on");
+export async function openGround(server: TestServer): Promise<OpenGround> {
   const database = await makeDatabase(server);
   await asAdmin(database.adminUrl, async (sql) => {
     await sql.unsafe(VIRTUAL_CLOCK);

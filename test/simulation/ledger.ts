@@ -2,6 +2,7 @@
 // true. Not here: plans by themselves, see the invariants in test/support.
 import type { ExecutorId, SessionId } from "../../src/domain/id.ts";
 import type { Assignment, Attempt, LeaseRef, Outcome, Receipt } from "../../src/domain/outcome.ts";
+import { NOBODY } from "../../src/domain/plan/by-hand.ts";
 import { earlierKey } from "../../src/domain/plan/slice.ts";
 import { isLeased, must } from "../support/plan-invariants-terms.ts";
 import type { StoredPlan, Observer } from "./observer.ts";
@@ -113,14 +114,17 @@ export class Ledger {
     for (const [key, attempt] of after.attempts) {
       if (before.attempts.has(key)) continue;
       const old = before.steps.get(attempt.ordinal);
+      // An operator's word is an attempt of nobody's, and ends whatever lease there was with another one.
+      if (attempt.executorId === NOBODY) continue;
+      const byHand = attempt.failure?.message.startsWith("resolved by hand") === true;
       must(
         old !== undefined && isLeased(old) && old.fencing === attempt.fencing,
         "only the live lease ends",
         old,
         attempt,
       );
-      if (attempt.state === "LOST") this.#lost(before, attempt);
-      else {
+      if (attempt.state === "LOST" && !byHand) this.#lost(before, attempt);
+      else if (!byHand) {
         must(this.#isReported(leaseKey(attempt), attempt), "what an attempt came to was reported for it", attempt);
         must(old?.executorId === attempt.executorId, "the holder reported it", old, attempt);
       }

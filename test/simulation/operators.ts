@@ -15,6 +15,17 @@ import { stepHold } from "../../src/operations/step-hold.ts";
 import { stepRelease } from "../../src/operations/step-release.ts";
 import { stepRetry } from "../../src/operations/step-retry.ts";
 import { stepSkip } from "../../src/operations/step-skip.ts";
+import { stepRerun } from "../../src/operations/step-rerun.ts";
+import { stepResolve } from "../../src/operations/step-resolve.ts";
+import { stepChange } from "../../src/operations/step-change.ts";
+import { planChange } from "../../src/operations/plan-change.ts";
+import { digestOfText } from "../../src/domain/canonical.ts";
+import type { PlanId } from "../../src/domain/id.ts";
+import { hasEnded, NO_RETRY } from "../../src/domain/step.ts";
+import type { StepDefinition, StepRow } from "../../src/domain/step.ts";
+import { isNotUndone } from "../support/plan-invariants.ts";
+import { workStep } from "../support/random-graph.ts";
+import type { Dice } from "../support/random-graph.ts";
 import { variedSteps } from "../support/random-plan.ts";
 import type { Observer, StoredPlan } from "./observer.ts";
 import type { SimulatedServer } from "./server.ts";
@@ -46,16 +57,15 @@ export class Operators {
     const { clients, heavy, observer } = this.#o;
     const { dice } = clients;
     this.open += 1;
-    const steps = variedSteps(dice, 3 + dice.below(7)).map((step) => ({
-      ...step,
-      timeoutMs: 2_000 + dice.below(4_000),
-    }));
+    const steps = dice.chance(0.15)
+      ? chain(dice)
+      : variedSteps(dice, 3 + dice.below(7)).map((step) => timed(dice, step));
     const worst = steps.reduce((sum, step) => plus(sum, step.hold), NOTHING);
     const tokens = dice.chance(0.5) ? Math.ceil(worst.tokens * 1.2) + 40 : null;
     const terms = {
       purpose: "",
       budget: { ...NO_LIMITS, tokens, currency: "USD" },
-      deadlineMs: dice.chance(0.2) ? 20_000 + dice.below(20_000) : null,
+      deadlineMs: dice.chance(0.3) ? 3_000 + dice.below(20_000) : null,
       minTrust: 0,
       ratifyCommits: dice.chance(0.1),
       staleRule: dice.pick(["RERUN", "KEEP"] as const),
@@ -85,61 +95,97 @@ export class Operators {
     const { dice } = clients;
     const plans = [...observer.snapshot.values()].filter(({ plan }) => plan.activeVersion > 0);
     if (plans.length === 0) return;
-    const stored = dice.pick(plans);
+    const live = plans.filter(({ plan }) => !planHasEnded(plan.state));
+    const stored = dice.pick(live.length > 0 && dice.chance(0.8) ? live : plans);
     const { planId } = stored.plan;
     const rows = [...stored.steps.values()].filter((row) => row.current);
     if (rows.length === 0) return;
-    const step = { planId, step: dice.pick(rows).key, reason: "chance" };
-    const failed = rows.filter((row) => row.state === "FAILED" || row.state === "BACKING_OFF");
+    const row = dice.pick(rows);
+    const step = { planId, step: row.key, reason: "chance" };
     const asked = { planId, reason: "chance" };
-    switch (
-      dice.pick([
-        "suspend",
-        "resume",
-        "retry",
-        "retry",
-        "hold",
-        "release",
-        "skip",
-        "replan",
-        "replan",
-        "cancel",
-        "decide",
-      ])
-    ) {
-      case "suspend":
+    const verbs: Readonly<Record<string, () => void>> = {
+      suspend: () => {
         this.#call(planSuspend, "plan.suspend", asked);
         clients.timers.after(1_000 + dice.below(3_000), () => {
           this.#call(planResume, "plan.resume", asked);
         });
-        break;
-      case "resume":
-        this.#call(planResume, "plan.resume", asked);
-        break;
-      case "retry":
-        this.#call(stepRetry, "step.retry", {
-          ...(failed.length === 0 ? step : { ...step, step: dice.pick(failed).key }),
-          ordinal: 0,
-        });
-        break;
-      case "hold":
+      },
+      retry: () => {
+        const failed = [...stored.steps.values()].filter(
+          ({ state, current }) =>
+            state === "COMPENSATION_FAILED" || (current && (state === "FAILED" || state === "BACKING_OFF")),
+        );
+        if (failed.length === 0) return;
+        const { key, ordinal } = dice.pick(failed);
+        this.#call(stepRetry, "step.retry", { ...asked, step: key, ordinal: dice.chance(0.5) ? ordinal : 0 });
+      },
+      hold: () => {
         this.#call(stepHold, "step.hold", step);
-        break;
-      case "release":
+      },
+      release: () => {
         this.#call(stepRelease, "step.release", step);
-        break;
-      case "skip":
+      },
+      skip: () => {
         this.#call(stepSkip, "step.skip", step);
-        break;
-      case "cancel":
-        if (dice.chance(0.4)) this.#call(planCancel, "plan.cancel", { ...asked, compensate: dice.chance(0.5) });
-        break;
-      case "decide":
-        this.#decide(stored);
-        break;
-      default:
+      },
+      rerun: () => {
+        const done = rows.filter(({ state, undoing }) => hasEnded(state) && !undoing);
+        const { key } = done.length === 0 ? row : dice.pick(done);
+        const order = dice.chance(0.7) ? ("UNDO_FIRST" as const) : ("AT_ONCE" as const);
+        this.#call(stepRerun(heavy), "step.rerun", {
+          ...asked,
+          step: key,
+          cascade: dice.chance(0.5),
+          order,
+          dryRun: false,
+        });
+      },
+      resolve: () => {
+        const open = rows.filter(({ state }) => !hasEnded(state) || state === "COMPENSATING");
+        this.#resolve(planId, open.length === 0 ? row : dice.pick(open));
+      },
+      "change steps": () => {
+        const verb = dice.pick(["retry", "hold", "release", "skip"] as const);
+        const states = verb === "retry" && dice.chance(0.5) ? (["COMPENSATION_FAILED", "FAILED"] as const) : [];
+        const page = { limit: 1 + dice.below(5), after: null };
+        this.#call(stepChange, "step.change", { ...asked, verb, states, keys: "", dryRun: false, page });
+      },
+      "change plans": () => {
+        const verb = dice.pick(["suspend", "resume", "resume"] as const);
+        const wish = { verb, charter: "", filter: 'name != ""', reason: "chance", compensate: false, dryRun: false };
+        this.#call(planChange, "plan.change", { ...wish, page: { limit: 10, after: null } });
+        if (verb === "suspend")
+          clients.timers.after(1_000, () => {
+            this.#call(planResume, "plan.resume", asked);
+          });
+      },
+      replan: () => {
         this.#replan(stored, heavy);
-    }
+      },
+      cancel: () => {
+        if (dice.chance(0.4)) this.#call(planCancel, "plan.cancel", { ...asked, compensate: dice.chance(0.5) });
+      },
+      decide: () => {
+        this.#decide(stored);
+      },
+    };
+    // Some are as likely as several.
+    verbs[dice.pick([...Object.keys(verbs), "retry", "replan", "rerun"])]?.();
+  }
+
+  /** An operator says what a row came to. */
+  #resolve(planId: PlanId, row: StepRow): void {
+    const { dice } = this.#o.clients;
+    const outputs = `{"value":${String(dice.below(80))}}`;
+    this.#call(stepResolve, "step.resolve", {
+      planId,
+      step: row.key,
+      ordinal: row.ordinal,
+      reason: "seen",
+      result: { kind: "success", outputs: { kind: "json", text: outputs }, outputsDigest: digestOfText(outputs) },
+      usage: dice.chance(0.5) ? { ...NOTHING, tokens: dice.below(20) } : null,
+      fencing: dice.chance(0.5) ? row.fencing : 0,
+    });
   }
 
   /** Nothing waits for an operator any more. */
@@ -152,6 +198,7 @@ export class Operators {
       for (const row of stored.steps.values())
         if (row.heldBack && row.current)
           this.#call(stepRelease, "step.release", { planId, step: row.key, reason: "the end" });
+        else if (isNotUndone(stored, row)) this.#resolve(planId, row);
     }
   }
 
@@ -236,6 +283,29 @@ export class Operators {
     };
     attempt();
   }
+}
+
+/** Time limits and backoffs that come up within a seed. */
+function timed(dice: Dice, step: StepDefinition): StepDefinition {
+  const maxAttempts = dice.chance(0.5) ? 2 + dice.below(3) : step.retry.maxAttempts;
+  const retry = {
+    ...step.retry,
+    maxAttempts,
+    initialBackoffMs: dice.chance(0.5) ? step.retry.initialBackoffMs : dice.below(1_500),
+  };
+  return { ...step, retry, timeoutMs: 2_000 + dice.below(4_000) };
+}
+
+/** Longer than a transaction follows: when its first step fails, the rest is skipped by a cascade. */
+function chain(dice: Dice): readonly StepDefinition[] {
+  return Array.from({ length: 24 }, (_, i) =>
+    workStep(`link${String(i)}`, {
+      needs: i === 0 ? [] : [{ step: `link${String(i - 1)}`, regardless: false }],
+      onFailure: "SKIP_DEPENDENTS",
+      timeoutMs: 2_000 + dice.below(1_000),
+      retry: NO_RETRY,
+    }),
+  );
 }
 
 /** Whether the plan has come to its end, or to one that nobody can move: it was not ratified, or its budget is used up. */

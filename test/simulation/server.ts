@@ -16,6 +16,7 @@ import type { Store } from "../../src/store/ports/store.ts";
 import { openPostgresStore } from "../../src/store/postgres/store.ts";
 import { digestOfText } from "../../src/domain/canonical.ts";
 import { uuidv7 } from "../../src/support/typeid.ts";
+import { asOperation, telling } from "./carried.ts";
 import { SimulatedClient } from "./connections.ts";
 import type { Hooks, Locks } from "./connections.ts";
 import type { RealConnections } from "./statements.ts";
@@ -48,14 +49,16 @@ export class SimulatedServer {
     const { clock, random, timers } = process;
     const ids: IdMaker = { uuid: () => uuidv7(clock.nowMs(), random.bytes(10)) };
     const store = options.tamper(
-      openPostgresStore(
-        { url: "", poolSize: 4, ids, random, log: () => undefined, checkCache: true },
-        (clientOptions) => {
-          const client = new SimulatedClient(options, clientOptions);
-          this.#clients.push(client);
-          process.sources.push(client);
-          return client;
-        },
+      telling(
+        openPostgresStore(
+          { url: "", poolSize: 4, ids, random, log: () => undefined, checkCache: true },
+          (clientOptions) => {
+            const client = new SimulatedClient(options, clientOptions);
+            this.#clients.push(client);
+            process.sources.push(client);
+            return client;
+          },
+        ),
       ),
     );
     this.session = new ServerSession(store.platform, clock, () => ids.uuid(), { address: process.name, build: "test" });
@@ -118,21 +121,23 @@ export class SimulatedServer {
     request: Req,
     by: { readonly who: string; readonly key: string },
   ): Promise<Decision<Res>> {
-    return await this.#pipeline.run<Req, Res, Res>({
-      method: { method: name, parts: [{ operation: name, capability: name, writes: true }] },
-      caller: { authorization: by.who, address: "127.0.0.1", forwarded: false },
-      decode: () => ({ ok: true, value: request }),
-      keyHeader: "",
-      keyField: by.key,
-      operation,
-      traceparent: "",
-      signal: new AbortController().signal,
-      dryRun: false,
-      bodyDigest: () => Buffer.from(digestOfText(`${name}${JSON.stringify(request)}`), "hex"),
-      answer: (result) => result,
-      encode: (answer) => Buffer.from(JSON.stringify(answer)),
-      read: (bytes) => JSON.parse(Buffer.from(bytes).toString()) as Res,
-    });
+    const run = () =>
+      this.#pipeline.run<Req, Res, Res>({
+        method: { method: name, parts: [{ operation: name, capability: name, writes: true }] },
+        caller: { authorization: by.who, address: "127.0.0.1", forwarded: false },
+        decode: () => ({ ok: true, value: request }),
+        keyHeader: "",
+        keyField: by.key,
+        operation,
+        traceparent: "",
+        signal: new AbortController().signal,
+        dryRun: false,
+        bodyDigest: () => Buffer.from(digestOfText(`${name}${JSON.stringify(request)}`), "hex"),
+        answer: (result) => result,
+        encode: (answer) => Buffer.from(JSON.stringify(answer)),
+        read: (bytes) => JSON.parse(Buffer.from(bytes).toString()) as Res,
+      });
+    return await asOperation(run);
   }
 
   /** Trouble with the store is part of the game; everything else is a bug. */

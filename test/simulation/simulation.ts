@@ -4,11 +4,15 @@ import type { OrgId } from "../../src/domain/id.ts";
 import type { HeavyWork } from "../../src/operations/heavy-work.ts";
 import type { Store } from "../../src/store/ports/store.ts";
 import { uuidv7 } from "../../src/support/typeid.ts";
+import { isLeased } from "../support/plan-invariants-terms.ts";
 import { movers } from "../support/plan-invariants.ts";
 import { Locks } from "./connections.ts";
-import type { CommitFate, Hooks } from "./connections.ts";
+import type { Hooks } from "./connections.ts";
+import { Crashes } from "./crashes.ts";
 import type { RealConnections } from "./statements.ts";
+import { SimulatedCaller } from "./callers.ts";
 import { SimulatedExecutor } from "./executors.ts";
+import type { ExecutorOptions } from "./executors.ts";
 import { Ledger, SKEW_MS } from "./ledger.ts";
 import type { Observer } from "./observer.ts";
 import { isSettled, Operators } from "./operators.ts";
@@ -42,14 +46,6 @@ export interface Run {
   readonly trace: readonly string[];
 }
 
-const CRASHES: readonly CommitFate[] = [
-  "dies before BEGIN",
-  "dies before COMMIT",
-  "dies after COMMIT",
-  "unknown, done",
-  "unknown, not done",
-];
-
 export async function simulate(ground: Ground, seed: number, fault: Fault = {}): Promise<Run> {
   const world = new World(seed);
   await ground.observer.begin(world);
@@ -77,10 +73,11 @@ class Scene {
   readonly #operators: Operators;
   readonly #principal;
   readonly #executors: SimulatedExecutor[] = [];
+  readonly #callers: SimulatedCaller[] = [];
   readonly #servers: SimulatedServer[] = [];
   /** Of servers that are gone: what the database has not found out yet. */
   readonly #remains: { readonly atMs: number; readonly abandoned: () => Promise<void> }[] = [];
-  readonly #crashes: { readonly fate: CommitFate; left: number }[] = [];
+  readonly #crashes: Crashes;
   #calm = false;
   #named = 0;
 
@@ -88,6 +85,7 @@ class Scene {
     this.#ground = ground;
     this.#world = world;
     this.#fault = fault;
+    this.#crashes = new Crashes(world.seed, world.dice);
     this.#clients = world.process("clients");
     this.#database = world.process("database");
     this.#database.sources.push({
@@ -115,17 +113,13 @@ class Scene {
   async play(): Promise<void> {
     const { dice } = this.#world;
     await this.#ground.observer.orgs(this.#principal.orgId, "org");
-    const crashes = 2 + dice.below(2);
-    for (let i = 0; i < crashes; i++)
-      this.#crashes.push({
-        fate: CRASHES[(this.#world.seed + i * 2) % CRASHES.length] ?? "done",
-        left: 4 + dice.below(40),
-      });
     const servers = 2 + dice.below(2);
     for (let i = 0; i < servers; i++) this.#startServer();
-    const executors = 2 + dice.below(3);
+    const executors = 1 + dice.below(3);
+    const callers = 1 + dice.below(2);
     this.#clients.timers.after(50, () => {
       for (let i = 0; i < executors; i++) this.#addExecutor(`executor-${String(i)}`);
+      for (let i = 0; i < callers; i++) this.#callers.push(new SimulatedCaller(this.#optionsOf(`caller-${String(i)}`)));
     });
     const plans = 2 + dice.below(2);
     for (let i = 0; i < plans; i++)
@@ -136,10 +130,14 @@ class Scene {
       this.#clients.timers.after(atMs, () => {
         this.#trouble();
       });
+    for (let atMs = 1_500; atMs < TROUBLE_MS; atMs += 300 + dice.below(1_200))
+      this.#clients.timers.after(atMs, () => {
+        this.#operators.disturb();
+      });
     await this.#until(() => this.#world.nowMs >= START_MS + TROUBLE_MS);
     this.#world.note("world", "calm");
     this.#calm = true;
-    for (const executor of this.#executors) executor.isGood = true;
+    for (const executor of [...this.#executors, ...this.#callers]) executor.isGood = true;
     const settle = (): void => {
       this.#operators.settle();
     };
@@ -176,7 +174,10 @@ class Scene {
 
   #stuck(): string {
     return [...this.#ground.observer.snapshot.values()]
-      .map((it) => `${it.plan.state} ${JSON.stringify(it.states())} ${movers(it).join(",")}`)
+      .map((it) => {
+        const leased = [...it.steps.values()].filter(isLeased);
+        return `${it.plan.planId} ${it.plan.state} ${JSON.stringify(it.states())} ${movers(it).join(",")} ${JSON.stringify(leased)}`;
+      })
       .join(" | ");
   }
 
@@ -201,14 +202,10 @@ class Scene {
   }
 
   readonly #hooks: Hooks = {
-    fateOf: (_process, when) => {
-      if (this.#calm) return "done";
-      const [crash] = this.#crashes;
-      if (crash === undefined || crash.fate.endsWith("BEGIN") !== (when === "BEGIN")) return "done";
-      crash.left -= when === "BEGIN" ? 0.3 : 1;
-      if (crash.left > 0) return "done";
-      this.#crashes.shift();
-      if (when === "BEGIN") this.#world.count(crash.fate);
+    fateOf: (when, carried) => {
+      const crash = this.#calm ? undefined : this.#crashes.at(when, carried);
+      if (crash === undefined) return "done";
+      for (const kind of when === "BEGIN" ? [crash.of] : carried) this.#world.count(`${crash.fate}: ${kind}`);
       return crash.fate;
     },
     kill: (process, why) => this.#kill(process, why),
@@ -240,32 +237,36 @@ class Scene {
   }
 
   #addExecutor(name: string): void {
-    this.#executors.push(
-      new SimulatedExecutor({
-        name,
-        clients: this.#clients,
-        principal: { ...this.#principal, name },
-        ledger: this.#ledger,
-        slots: 1 + this.#world.dice.below(3),
-        anyServer: this.#anyServer,
-      }),
-    );
+    this.#executors.push(new SimulatedExecutor(this.#optionsOf(name)));
+  }
+
+  #optionsOf(name: string): ExecutorOptions {
+    return {
+      name,
+      clients: this.#clients,
+      principal: { ...this.#principal, name },
+      ledger: this.#ledger,
+      slots: 1 + this.#world.dice.below(3),
+      anyServer: this.#anyServer,
+    };
   }
 
   #trouble(): void {
     const { dice } = this.#world;
     const executor = this.#executors.length === 0 ? undefined : dice.pick(this.#executors);
     const server = this.#anyServer();
+    const caller = this.#callers.length === 0 ? undefined : dice.pick(this.#callers);
     const chance = dice.fraction();
-    if (chance < 0.5) this.#operators.disturb();
-    else if (chance < 0.65) executor?.break(dice.below(4_000), dice.chance(0.4));
-    else if (chance < 0.72) executor?.silence(5_000 + dice.below(9_000));
-    else if (chance < 0.86 && server !== undefined) {
+    if (chance < 0.4) executor?.break(dice.below(4_000), dice.chance(0.4));
+    else if (chance < 0.52) executor?.silence(5_000 + dice.below(9_000));
+    else if (chance < 0.6) caller?.silence(3_000 + dice.below(6_000));
+    else if (chance < 0.66) caller?.forget();
+    else if (chance < 0.82 && server !== undefined) {
       const ms = dice.chance(0.5) ? dice.below(3_000) : 6_000 + dice.below(9_000);
       this.#world.note(server.process.name, "freezes", String(ms));
       this.#world.count("frozen");
       server.freeze(ms);
-    } else if (chance < 0.95 && server !== undefined) {
+    } else if (chance < 0.94 && server !== undefined) {
       const ms = dice.below(12_000);
       this.#world.note(server.process.name, "is cut off", String(ms));
       this.#world.count("cut off");

@@ -2,6 +2,7 @@
 // see connections.ts.
 import { openLane } from "../../src/store/postgres/lane.ts";
 import type { Lane } from "../../src/store/postgres/lane.ts";
+import { carriedHere } from "./carried.ts";
 
 /** Real connections, for all servers of all seeds. */
 export class RealConnections {
@@ -36,9 +37,13 @@ export interface Statement {
   readonly parameters: readonly unknown[];
   readonly options: object;
   readonly asValues: boolean;
+  /** What its transaction carries. */
+  readonly carried: ReadonlySet<string>;
   readonly resolve: (rows: unknown) => void;
   readonly reject: (trouble: unknown) => void;
 }
+
+const NOTHING: ReadonlySet<string> = new Set();
 
 /** Where statements wait. */
 export interface Queue {
@@ -82,7 +87,7 @@ export class Sent {
   #begin(): Promise<unknown> {
     this.#answer ??= new Promise((resolve, reject) => {
       const [text, parameters, options] = this.#parts;
-      const statement = { text, parameters, options, resolve, reject };
+      const statement = { text, parameters, options, carried: carriedHere() ?? NOTHING, resolve, reject };
       queueMicrotask(() => {
         this.#lane.send({ ...statement, asValues: this.#asValues });
       });

@@ -10,7 +10,7 @@ import type { Dice } from "../support/random-graph.ts";
 /** Inside of the partitions that the simulation makes; the same on every day that it runs. */
 export const START_MS = Date.UTC(2026, 5, 10, 12);
 /** What happened last, for whoever reads of a violation. */
-const TRACE_LINES = 400;
+const TRACE_LINES = 40_000;
 
 /** Something that could happen now. */
 export interface Turn {
