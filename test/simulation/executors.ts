@@ -82,6 +82,7 @@ export class SimulatedExecutor {
             this.#executorId = decision.value.executor.executorId;
             this.#o.ledger.stirred(this.#executorId, this.#server);
             this.#o.ledger.keepers.set(this.#executorId, (key, sessionId) => this.#keeps(key, sessionId));
+            this.#o.ledger.streams.set(this.#executorId, (sessionId) => this.#isOn(sessionId));
             for (const lease of decision.value.lost) this.#held.delete(leaseKey(lease));
           });
         },
@@ -126,8 +127,11 @@ export class SimulatedExecutor {
 
   /** It has the lease, and is on its stream with it. */
   #keeps(key: string, sessionId: SessionId | null): boolean {
-    const isThere = this.#attachment !== undefined && this.#server?.session.id === sessionId;
-    return isThere && this.#silentUntilMs <= this.#now && this.#held.has(key);
+    return this.#isOn(sessionId) && this.#silentUntilMs <= this.#now && this.#held.has(key);
+  }
+
+  #isOn(sessionId: SessionId | null): boolean {
+    return this.#attachment !== undefined && this.#server?.session.id === sessionId;
   }
 
   #sink(mine: number, server: SimulatedServer): StreamSink {

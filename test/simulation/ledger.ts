@@ -29,6 +29,9 @@ export class Ledger {
   /** Who says of a lease that it is kept alive on a stream of that session. */
   readonly keepers = new Map<ExecutorId, (key: string, sessionId: SessionId | null) => boolean>();
 
+  /** Who says whether it is on a stream of that session: a server that was frozen may give a lease to one that broke long ago. */
+  readonly streams = new Map<ExecutorId, (sessionId: SessionId | null) => boolean>();
+
   constructor(world: World, observer: Observer, servers: () => readonly SimulatedServer[]) {
     this.#world = world;
     this.#observer = observer;
@@ -150,7 +153,8 @@ export class Ledger {
           ? row.state === "STOPPING"
           : message.includes("server was gone")
             ? holder?.session.isAlive !== true
-            : stirred && this.keepers.get(attempt.executorId)?.(leaseKey(attempt), row.sessionId) !== true;
+            : (stirred || this.streams.get(attempt.executorId)?.(row.sessionId) !== true) &&
+              this.keepers.get(attempt.executorId)?.(leaseKey(attempt), row.sessionId) !== true;
     must(isRight, "a lease that is kept alive is not taken away", message, row, attempt);
   }
 }
