@@ -1,7 +1,7 @@
 // A server as a client sees it: its services over gRPC, which the wide port and the fast lane both speak. Not here: what is
 // asked of them.
 import type { DescService } from "@bufbuild/protobuf";
-import { createClient } from "@connectrpc/connect";
+import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import type { Client, Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
 import { ApprovalService } from "../../gen/maestro/v1/approval_service_pb.ts";
@@ -13,8 +13,12 @@ import { IdentityService } from "../../gen/maestro/v1/identity_service_pb.ts";
 import { MaestroService } from "../../gen/maestro/v1/maestro_service_pb.ts";
 import { PlanService } from "../../gen/maestro/v1/plan_service_pb.ts";
 import { StepService } from "../../gen/maestro/v1/step_service_pb.ts";
+import { bearerOf } from "../executor/bearer.ts";
 import { systemRandom } from "../support/random.ts";
 import { CommandEnd, MISUSED } from "./io.ts";
+import { parseDuration } from "./plan-file/amounts.ts";
+import { harmless } from "./table.ts";
+import { spanText } from "./words.ts";
 
 export interface ServerClient {
   readonly url: string;
@@ -34,17 +38,24 @@ export interface ServerClient {
 
 const MESSAGE_BYTES = 4 * 1024 * 1024;
 
-export function connectTo(server: string, apiKey: string | undefined): ServerClient {
+/** How long a server may take to answer. The largest plans take it some seconds; whoever is mute says nothing at all. */
+const ANSWER_MS = 60_000;
+const LONGEST_MS = 86_400_000;
+/** While a call waits, the other end is asked whether it is there, and has as long again to say so. */
+const PING_MS = 15_000;
+
+export function connectTo(server: string, apiKey: string | undefined, answerMs = ANSWER_MS): ServerClient {
   const url = URL.parse(/^[a-z]+:\/\//i.test(server) ? server : `http://${server}`);
   if (url === null || !["http:", "https:"].includes(url.protocol)) {
     throw new CommandEnd(MISUSED, `"${server}" is not the address of a server, such as http://127.0.0.1:8001`);
   }
+  const bearer = apiKey === undefined ? undefined : usable(apiKey);
   const authorize: Interceptor = (next) => (request) => {
-    if (apiKey !== undefined) request.header.set("authorization", `Bearer ${apiKey}`);
-    return next(request);
+    if (bearer !== undefined) request.header.set("authorization", bearer);
+    return answered(answerMs, next(request));
   };
   // One connection for all calls; it would keep the process alive if nobody closed it.
-  const sessions = new Http2SessionManager(url.origin, { pingIntervalMs: 15_000, idleConnectionTimeoutMs: 60_000 });
+  const sessions = new Http2SessionManager(url.origin, { pingIntervalMs: PING_MS, idleConnectionTimeoutMs: 60_000 });
   const transport = createGrpcTransport({
     baseUrl: url.href.replace(/\/$/, ""),
     sessionManager: sessions,
@@ -67,4 +78,41 @@ export function connectTo(server: string, apiKey: string | undefined): ServerCli
     newKey: () => `cli-${Buffer.from(random.bytes(16)).toString("hex")}`,
     close: () => sessions.abort(),
   };
+}
+
+/** From what was typed after `--timeout`. */
+export function patienceOf(typed: string | undefined): number {
+  const ms = typed === undefined ? ANSWER_MS : parseDuration(typed);
+  if (ms === undefined || ms < 1 || ms > LONGEST_MS)
+    throw new CommandEnd(
+      MISUSED,
+      `maestro: --timeout ${harmless(typed ?? "")}: must be a duration up to 1d, such as 5s or 2m`,
+    );
+  return ms;
+}
+
+/** Of a stream this is its first message, which a server sends at once. */
+async function answered<T>(limitMs: number, call: Promise<T>): Promise<T> {
+  let late: NodeJS.Timeout | undefined;
+  const mute = new Promise<never>((_resolve, reject) => {
+    const text = `it has not answered within ${spanText(limitMs)} (--timeout), and may do what was asked all the same`;
+    late = setTimeout(() => reject(new ConnectError(text, Code.Unavailable)), limitMs);
+  });
+  try {
+    return await Promise.race([call, mute]);
+  } finally {
+    clearTimeout(late);
+  }
+}
+
+/** A key that cannot be one is the caller's mistake, and is not repeated. */
+function usable(apiKey: string): string {
+  try {
+    return bearerOf(apiKey);
+  } catch (error) {
+    throw new CommandEnd(
+      MISUSED,
+      `maestro: ${error instanceof Error ? error.message : ""}; it is that of --api-key or MAESTRO_API_KEY`,
+    );
+  }
 }

@@ -9,6 +9,8 @@ export interface GlobalFlags {
   readonly apiKey?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
+  /** How long a server may take to answer, such as `5s`. */
+  readonly timeout?: string;
 }
 
 export interface Context {
@@ -39,8 +41,8 @@ export function contextOf(io: CliIo, flags: GlobalFlags, server?: string): Conte
       io.err(flags.json === true ? `${JSON.stringify({ notice: text, ...more })}\n` : `${text}\n`),
     withClient: async (use) => {
       // Only who asks a server pays for loading what it takes.
-      const { connectTo } = await import("./client.ts");
-      const client = connectTo(at, apiKey);
+      const { connectTo, patienceOf } = await import("./client.ts");
+      const client = connectTo(at, apiKey, patienceOf(flags.timeout));
       try {
         return await use(client);
       } finally {

@@ -8,6 +8,7 @@ import type {
   MessageShape,
 } from "@bufbuild/protobuf";
 import { Client, Metadata } from "@grpc/grpc-js";
+import { bearerOf } from "./bearer.ts";
 import type { Address } from "./wire.ts";
 import { credentialsFor } from "./wire.ts";
 
@@ -26,7 +27,7 @@ export class Calls {
       "grpc.max_reconnect_backoff_ms": 1_000,
       ...(address.loopback && { "grpc.enable_http_proxy": 0 }),
     });
-    if (apiKey !== undefined) this.#metadata.set("authorization", `Bearer ${apiKey}`);
+    if (apiKey !== undefined) this.#metadata.set("authorization", bearerOf(apiKey));
   }
 
   unary<I extends DescMessage, O extends DescMessage>(

@@ -84,7 +84,7 @@ export class Executor {
   #draining = false;
   #over = false;
 
-  /** Throws a TypeError when the address is none. */
+  /** Throws a TypeError when the address is none, or the key cannot be one. */
   constructor(options: ExecutorOptions) {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;

@@ -9,6 +9,7 @@ import { AttachRequestSchema, AttachResponseSchema } from "../../gen/maestro/v1/
 import type { AttachRequest, AttachResponse } from "../../gen/maestro/v1/dispatch_service_pb.ts";
 import { RefusalReasonSchema, RefusalSchema } from "../../gen/maestro/v1/refusal_pb.ts";
 import type { Refusal } from "../../gen/maestro/v1/refusal_pb.ts";
+import { bearerOf } from "./bearer.ts";
 import { RefusedByServer } from "./errors.ts";
 
 /** Where a server is, as `http://host:port`, `https://host:port` or `host:port`. */
@@ -64,7 +65,7 @@ export function openWire(address: Address, apiKey: string | undefined, events: W
     ...(address.loopback && { "grpc.enable_http_proxy": 0 }),
   });
   const metadata = new Metadata();
-  if (apiKey !== undefined) metadata.set("authorization", `Bearer ${apiKey}`);
+  if (apiKey !== undefined) metadata.set("authorization", bearerOf(apiKey));
   const call: ClientDuplexStream<AttachRequest, AttachResponse> = client.makeBidiStreamRequest(
     PATH,
     (message: AttachRequest) => Buffer.from(toBinary(AttachRequestSchema, message)),

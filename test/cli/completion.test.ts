@@ -47,7 +47,7 @@ describe("without a server", () => {
     ],
     [
       ["approve", "--"],
-      ["--comment", "--version", "--server", "--api-key", "--json", "--quiet", "--help"],
+      ["--comment", "--version", "--server", "--api-key", "--json", "--quiet", "--timeout", "--help"],
     ],
     [["--json", "--server", "x", "goals", "--st"], ["--state"]],
     [

@@ -144,6 +144,9 @@ describe("a session", () => {
         .start(),
     ).rejects.toThrow(/slots must be/);
     expect(() => executor({ url: "ftp://x" })).toThrow(/is not the address of a server/);
+    const broken = (): unknown => executor({ apiKey: "mk_secret-guess\nmk_other" });
+    expect(broken).toThrow(/holds what no key holds/);
+    expect(broken).not.toThrow(/secret-guess/);
   });
 });
 

@@ -1,5 +1,6 @@
 // Examines a server from outside: whether it answers, is ready, and lets this caller in. Not here: the machine it runs on.
 import { grants as cover } from "../../domain/principal.ts";
+import { bearerOf } from "../../executor/bearer.ts";
 import type { Finding } from "../../support/finding.ts";
 import { fail, ok, warn } from "../../support/finding.ts";
 import { OPERATIONS } from "../services.ts";
@@ -72,7 +73,7 @@ async function whoAmI(url: string, { apiKey, signal }: ServerSurroundings): Prom
     method: "POST",
     headers: {
       "content-type": "application/json",
-      ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
+      ...(apiKey !== undefined && { authorization: bearerOf(apiKey) }),
     },
     body: "{}",
     signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]),
