@@ -62,6 +62,16 @@ const reads: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>> 
   "plans.find": (tx, f) => tx.plans.find(f.orgId, f.goal.planId),
   "plans.list": (tx, f) => tx.plans.list(f.orgId, { planId: null, states: [] }, page),
   "plans.listSteps": (tx, f) => tx.plans.listSteps(f.orgId, f.goal.planId, { states: [] }, page),
+  "plans.findRow": (tx, f) => tx.plans.findRow(f.orgId, f.goal.planId, 1),
+  "plans.listDropped": (tx, f) => tx.plans.listDropped(f.orgId, f.goal.planId, { states: ["COMPENSATED"] }, page),
+  "plans.listDropped by key": (tx, f) =>
+    tx.plans.listDropped(
+      f.orgId,
+      f.goal.planId,
+      { states: ["COMPENSATED"], key: aStepRow(f.goal.planId, 3).key },
+      page,
+    ),
+  "plans.countAlike": (tx, f) => tx.plans.countAlike(f.orgId, f.goal.planId, { after: "", upTo: "~", keys: "" }),
   "plans.listAttempts": (tx, f) => tx.plans.listAttempts(f.orgId, f.goal.planId, aStepRow(f.goal.planId, 1).key, page),
   "plans.allAttempts": (tx, f) => tx.plans.allAttempts(f.orgId, f.goal.planId),
   "plans.unfinishedBefore": async (tx, f) => [
@@ -210,11 +220,12 @@ async function fill({ store }: TestStore): Promise<Full> {
     await tx.goals.add(goal);
     await tx.graphs.addVersion(aVersion(goal));
     const rows = [aStepRow(planId, 1), aStepRow(planId, 2)];
+    const dropped = aStepRow(planId, 3, { current: false, undoing: true, state: "COMPENSATED", finishedMs: 1 });
     await tx.graphs.replace(
       orgId,
       planId,
       1,
-      rows.map((row) => aGraphStep(row.key)),
+      [...rows, dropped].map((row) => aGraphStep(row.key)),
       [anEdge(rows[0]?.key ?? "", rows[1]?.key ?? "")],
     );
     const plan = await tx.plans.lock(orgId, planId);
@@ -222,7 +233,7 @@ async function fill({ store }: TestStore): Promise<Full> {
     await tx.plans.addSteps(
       orgId,
       planId,
-      rows.map((row) => ({ row, input: { text: null, effectiveDigest: "" } })),
+      [...rows, dropped].map((row) => ({ row, input: { text: null, effectiveDigest: "" } })),
       [{ from: 1, to: 2, regardless: false }],
     );
     const [record] = await tx.records.appendJournal(

@@ -266,9 +266,9 @@ describe.each(servers())("on $name", (server) => {
       expect(before.get(154)).toEqual({
         count: 150,
         keys: rows.slice(0, 100).map((row) => row.key),
-        predecessor: false,
+        predecessor: null,
       });
-      expect(before.get(155)).toEqual({ count: 0, keys: [], predecessor: true });
+      expect(before.get(155)).toEqual({ count: 0, keys: [], predecessor: "STOPS" });
     });
 
     test("steps are shown with definition, input, last attempt and summed usage; lists filter by state and key", async () => {

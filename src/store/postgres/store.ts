@@ -102,8 +102,9 @@ export function openPostgresStore(options: StoreOptions, connect = openClient): 
     batches: createBatchStore(batchClient, { prepare, cache, checkCache: options.checkCache ?? false }),
     contents,
     close: async () => {
-      await contents.close();
-      await Promise.all([operations, session, scans].map(({ client }) => client.end()).concat(batchClient.end()));
+      // All at once: whoever comes from now on is refused, whatever is still under way.
+      const clients = [operations, session, scans].map(({ client }) => client.end());
+      await Promise.all([...clients, batchClient.end(), contents.close()]);
     },
   };
 }
