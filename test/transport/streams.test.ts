@@ -107,9 +107,11 @@ describe.each(Object.keys(listeners))("an executor's stream on %s", (name) => {
     stream.say({ case: "hello", value: { spec: spec(`picky-${lane}`, `pick-${lane}`), incarnation: "one" } });
     await plan(`pick-${lane}`, ["only"]);
     const { assignments } = await stream.hear("assignments");
-    stream.say({ case: "outcomes", value: { outcomes: [success(assignments[0], "{not json")] } });
-    const bad = await stream.acks();
-    expect(bad[0]?.result).toMatchObject({ case: "refusal", value: { reason: RefusalReason.INVALID_REQUEST } });
+    for (const outputs of ["{not json", "[1]", '"text"']) {
+      stream.say({ case: "outcomes", value: { outcomes: [success(assignments[0], outputs)] } });
+      const bad = await stream.acks();
+      expect(bad[0]?.result).toMatchObject({ case: "refusal", value: { reason: RefusalReason.INVALID_REQUEST } });
+    }
     stream.say({ case: "outcomes", value: { outcomes: [success(assignments[0], "{}")] } });
     const good = await stream.acks();
     expect(good[0]?.result.case).toBe("receipt");

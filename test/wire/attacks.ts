@@ -291,6 +291,18 @@ export const attacks: readonly Attack[] = [
     ({ planId }) => ({ executorId: EXECUTOR, outcomes: [{ lease: lease(planId), success: { outputs: json("{") } }] }),
     "outcomes[0].success.outputs.json",
   ],
+  ...["[1]", '"text"', "7", "null"].map((text): Attack => [
+    `an outcome whose outputs are ${text}`,
+    "MaestroService/ReportOutcome",
+    ({ planId }) => ({ executorId: EXECUTOR, outcomes: [{ lease: lease(planId), success: { outputs: json(text) } }] }),
+    "outcomes[0].success.outputs.json",
+  ]),
+  [
+    "a step resolved with outputs that are no object",
+    "StepService/ResolveStep",
+    ({ planId }) => ({ planId, step: "only", success: { outputs: json("[1]") }, reason: "why" }),
+    "success.outputs.json",
+  ],
   [
     "usage below nothing",
     "MaestroService/ReportOutcome",

@@ -5,7 +5,7 @@ import type { ByHand } from "../../domain/plan/by-hand.ts";
 import type { StepVerb } from "../../operations/step-change.ts";
 import { amountsOf } from "../mapping/amounts.ts";
 import { failureIn } from "../mapping/lease.ts";
-import { digestedPayloadIn } from "../mapping/payload.ts";
+import { outputsIn } from "../mapping/payload.ts";
 import { idIn } from "../mapping/problems.ts";
 import type { Problems } from "../mapping/problems.ts";
 import { passedOverToWire, refusalToWire } from "../mapping/refusal.ts";
@@ -35,7 +35,7 @@ const KEYS_SHOWN = 1_000;
 
 function resultIn(result: ResolveStepRequest["result"], problems: Problems): ByHand["result"] {
   if (result.case !== "failure") {
-    const { payload, digest } = digestedPayloadIn(problems, "success.outputs", result.value?.outputs);
+    const { payload, digest } = outputsIn(problems, "success.outputs", result.value?.outputs);
     return { kind: "success", outputs: payload, outputsDigest: digest };
   }
   return { kind: "failure", failure: failureIn(problems, "failure", result.value) };

@@ -16,7 +16,7 @@ import type { Assignment, Failure, LeaseRef, Outcome, OutcomeResult, Receipt } f
 import { parseJson } from "../../domain/json.ts";
 import { recordUri } from "../../engine/record.ts";
 import { amountsOf, amountsToWire, budgetToWire } from "./amounts.ts";
-import { artifactOf, digestedPayloadIn, payloadIn, payloadToWire } from "./payload.ts";
+import { artifactOf, outputsIn, payloadIn, payloadToWire } from "./payload.ts";
 import { idIn, idText } from "./problems.ts";
 import type { Problems } from "./problems.ts";
 import { timestamp, timestampMs } from "./time.ts";
@@ -98,7 +98,7 @@ function outcomeIn(problems: Problems, field: string, wire: WireOutcome): Outcom
 function resultIn(problems: Problems, field: string, { result }: WireOutcome): OutcomeResult {
   switch (result.case) {
     case "success": {
-      const { payload, digest } = digestedPayloadIn(problems, `${field}.success.outputs`, result.value.outputs);
+      const { payload, digest } = outputsIn(problems, `${field}.success.outputs`, result.value.outputs);
       return { kind: "success", outputs: payload, outputsDigest: digest };
     }
     case "failure":

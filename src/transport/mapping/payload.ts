@@ -58,13 +58,18 @@ export function payloadIn(problems: Problems, field: string, wire: WirePayload |
   return read(problems, field, wire).payload;
 }
 
-/** A payload with its digest: over the RFC 8785 form of JSON, over the store's text of the rest; empty for none. */
-export function digestedPayloadIn(
+/**
+ * What a step came to, with its digest: over the RFC 8785 form of JSON, over the store's text of the rest; empty for none. JSON is an
+ * object: other steps refer to its fields, and would fail for good where there are none.
+ */
+export function outputsIn(
   problems: Problems,
   field: string,
   wire: WirePayload | undefined,
 ): { readonly payload: Payload | null; readonly digest: string } {
   const { payload, json } = read(problems, field, wire);
+  if (json !== undefined && (typeof json !== "object" || json === null || Array.isArray(json)))
+    problems.add(`${field}.json`, "must be a JSON object", "outputs.object");
   if (payload === null) return { payload, digest: "" };
   return { payload, digest: json === undefined ? digestOfText(payloadText(payload) ?? "") : digestOf(json) };
 }

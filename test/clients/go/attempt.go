@@ -105,8 +105,8 @@ func (a *Attempt) call(handler Handler) (outputs *pb.Payload, err error) {
 		}
 	}()
 	value, err := handler(a.ctx, a)
-	if err != nil {
-		return nil, err
+	if err != nil || value == nil {
+		return nil, err // a JSON object, or nothing
 	}
 	text, err := json.Marshal(value)
 	return &pb.Payload{Value: &pb.Payload_Json{Json: string(text)}}, err

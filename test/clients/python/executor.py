@@ -94,7 +94,9 @@ class Attempt:
                 outcome.refusal.explanation = f"no handler for {self.assignment.capability}"
             else:
                 outputs = await handler(self)
-                outcome.success.outputs.CopyFrom(Payload(json=json.dumps(outputs)))
+                outcome.success.SetInParent()
+                if outputs is not None:  # A JSON object, or nothing.
+                    outcome.success.outputs.CopyFrom(Payload(json=json.dumps(outputs)))
         except asyncio.CancelledError:
             outcome.stopped.message = "told to stop"
         except Exception as error:
