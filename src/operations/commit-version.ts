@@ -124,7 +124,7 @@ export async function activate(
     await tx.plans.addSteps(orgId, planId, succession.added, succession.addedEdges);
   if (plan.activeVersion > 0) await tx.graphs.setState(orgId, planId, plan.activeVersion, "SUPERSEDED");
   await tx.graphs.setState(orgId, planId, version.version, movedVersion(version.state, "ACTIVE"));
-  const { arrivals, settled, removed, rewired, readyAtOnce: atOnce, added } = succession;
+  const { arrivals, settled, removed, undoFirst, rewired, readyAtOnce: atOnce, added } = succession;
   const claims = context.handover.reserve(readyAtOnce(plan, added));
   const claimed = new Set(claims.map(({ ordinal }) => ordinal));
   const command = {
@@ -137,6 +137,7 @@ export async function activate(
     arrivals,
     settled,
     removed,
+    undoFirst,
     rewired,
     readyAtOnce: atOnce,
     claims,
@@ -241,6 +242,7 @@ export async function transitionOf(
     nextOrdinal: plan.nextOrdinal,
     minTrust: constraints.minTrust,
     staleRule: charter.terms.staleRule,
+    undoFirst: true,
     nowMs: await tx.nowMs(),
     before,
     after: { steps, edges, analysis: version.analysis },

@@ -160,6 +160,35 @@ describe("a rerun that undoes first", () => {
   });
 });
 
+describe("a re-plan that changes a done step", () => {
+  const changed = workStep("a", { compensation: UNDO, input: { kind: "json", text: '{"other":true}' } });
+
+  function replanned(): { readonly world: PlanWorld; readonly old: number } {
+    const world = committed([undoable, workStep("b", after("a"))]);
+    world.perform("a");
+    const old = world.row("a").ordinal;
+    world.activate([changed, workStep("b", after("a"))]);
+    return { world, old };
+  }
+
+  it("runs it anew once its old effect is undone", () => {
+    const { world, old } = replanned();
+    expect([stateOf(world, old), world.row("a").state]).toEqual(["COMPENSATING", "PENDING"]);
+    world.performRow(old);
+    expect([stateOf(world, old), world.row("a").state]).toEqual(["COMPENSATED", "READY"]);
+    for (const key of ["a", "b"]) world.perform(key);
+    expect(world.plan.state).toBe("COMPLETED");
+  });
+
+  it("builds nothing upon an effect that could not be undone, until somebody says what became of it", () => {
+    const { world, old } = replanned();
+    world.performRow(old, "PERMANENT");
+    expect([stateOf(world, old), world.row("a").state]).toEqual(["COMPENSATION_FAILED", "PENDING"]);
+    expect(resolved(world, world.steps.get(old))).toBe("done");
+    expect(world.row("a").state).toBe("READY");
+  });
+});
+
 describe("what a row that was dropped left behind", () => {
   /** A re-plan dropped `a`, and its effect could not be undone. */
   function leftBehind(): { readonly world: PlanWorld; readonly old: number } {

@@ -95,6 +95,7 @@ export class PlanWorld extends PlanStore {
       after,
       version,
       staleRule: options.staleRule ?? "RERUN",
+      undoFirst: true,
       ...this.#standing(),
     });
     const before = this.#kept();

@@ -37,7 +37,7 @@ function addPlanVerbs({ add, context }: Registrar): void {
     summary: "put what a plan file says in the place of what a plan runs",
     details:
       "Shows the difference, and commits it: what is done and unchanged is reused, what runs unchanged carries on, what is done and " +
-      "gone or changed is undone. The file's steps and limits are taken; the goal and its charter stay as they are. A file of up " +
+      "gone or changed is undone, and only then runs anew. The file's steps and limits are taken; the goal and its charter stay as they are. A file of up " +
       "to 20,000 steps will do; where more than 2,000 of them change, all become a version of the goal first, which is then " +
       "committed, limits before it, and which stays uncommitted after --dry-run.",
     examples: [

@@ -23,8 +23,8 @@ export function wasUndone(rows: readonly StepRow[]): boolean {
  *
  * A step that runs again is the same definition with another effective input, so the rules are those of a re-plan whose version
  * changed that one step. It gets a new row under its key; its old row is dropped, and its effect undone if it declared how (before
- * the new run, or beside it: see README.md), or said to be left. What had not begun waits anew; so does what was skipped after it. What succeeded, or runs, and consumed
- * its outputs is stale: it stays and is named, or with `cascade` gets a new row as well, and so on down the graph. Steps that only
+ * the new run, as a re-plan does, or beside it: see README.md), or said to be left. What had not begun waits anew; so does what was
+ * skipped after it. What succeeded, or runs, and consumed its outputs is stale: it stays and is named, or with `cascade` gets a new row as well, and so on down the graph. Steps that only
  * waited for it, without taking a value, are none of its consumers and stay. Attempts take their holds from what the budget has
  * left, as all do. A plan that ended runs again only where a retry could bring it back: it failed, and nothing of it was undone.
  */
