@@ -224,6 +224,7 @@ describe.each(servers())("on $name", (server) => {
       openUse: ["openUse", [digestNr(1)], ["artifact_uses_pkey", "plans_pkey"]],
       findUpload: ["findUpload", [contentId], ["artifact_uploads_pkey"]],
       findUploadOf: ["findUploadOf", ["p7", digestNr(1)], ["artifact_uploads_org_id_principal_digest_key"]],
+      findBroughtBy: ["findBroughtBy", [contentId], ["artifacts_by_content"]],
       chunk: ["chunk", [contentId, "77"], ["artifact_chunks_pkey"]],
       part: ["part", [contentId, "77", "0", "1"], ["artifact_chunks_pkey"]],
       received: ["received", [contentId], ["artifact_chunks_pkey"]],

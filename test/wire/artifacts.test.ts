@@ -218,6 +218,31 @@ describe("an upload", () => {
     for (const uploadId of begun) await client.abortUpload({ uploadId });
   });
 
+  test("that is finished again, at the same time or later, gives the artifact that it became, and one record", async () => {
+    const client = artifacts();
+    const content = contentOf(2 * CHUNK, 91);
+    const { uploadId } = uploadOf(
+      await client.beginUpload({ digest: digestOf(content), sizeBytes: BigInt(content.length), chunkBytes: CHUNK }),
+    );
+    for (const place of [0, 1]) {
+      const data = content.subarray(place * CHUNK, (place + 1) * CHUNK);
+      await client.uploadChunk({ uploadId, offset: BigInt(place * CHUNK), data });
+    }
+    const answers = await Promise.all(Array.from({ length: 10 }, () => client.finishUpload({ uploadId })));
+    const [first] = answers;
+    expect(first?.artifact?.digest).toBe(digestOf(content));
+    for (const { artifact } of [...answers, await client.finishUpload({ uploadId })])
+      expect(artifact).toEqual(first?.artifact);
+    const [row] = await asAdmin(
+      database.adminUrl,
+      (sql) => sql<{ n: number }[]>`SELECT count(*)::int AS n FROM maestro.journal
+        WHERE kind = 'artifact.finish_upload' AND body::jsonb->>'digest' = ${digestOf(content)}`,
+    );
+    expect(row?.n).toBe(1);
+    await client.deleteArtifact({ uri: first?.artifact?.uri ?? "" });
+    expect(await reasonOf(client.finishUpload({ uploadId }))).toBe("NOT_FOUND");
+  });
+
   test("of nothing is finished at once", async () => {
     const client = artifacts();
     const artifact = await put(client, Buffer.alloc(0));

@@ -22,6 +22,8 @@ export interface ArtifactRepository {
   saveAccount(orgId: OrgId, account: ArtifactAccount): Promise<void>;
 
   find(orgId: OrgId, digest: string): Promise<KeptArtifact | undefined>;
+  /** The artifact whose content an upload brought. */
+  findBroughtBy(orgId: OrgId, uploadId: UploadId): Promise<KeptArtifact | undefined>;
   /** Newest first; sort key [created_ms, digest]. */
   list(orgId: OrgId, page: PageRequest): Promise<readonly KeptArtifact[]>;
   add(artifact: KeptArtifact): Promise<void>;

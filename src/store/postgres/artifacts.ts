@@ -17,6 +17,8 @@ export const ARTIFACTS = {
   lockAccount: "SELECT kept_bytes, promised_bytes FROM maestro.artifact_accounts WHERE org_id = $1 FOR UPDATE",
   saveAccount: "UPDATE maestro.artifact_accounts SET kept_bytes = $2, promised_bytes = $3 WHERE org_id = $1",
   find: `SELECT ${ARTIFACT} FROM maestro.artifacts WHERE org_id = $1 AND digest = $2`,
+  /** Index: artifacts_by_content. */
+  findBroughtBy: `SELECT ${ARTIFACT} FROM maestro.artifacts WHERE org_id = $1 AND content_id = $2`,
   /** Index: artifacts_by_time, whose predicate is named. */
   list: `SELECT ${ARTIFACT} FROM maestro.artifacts WHERE org_id = $1 AND created_ms >= 0 ORDER BY created_ms DESC, digest DESC LIMIT $2`,
   listAfter:
@@ -126,6 +128,10 @@ export function createArtifactRepository({ run, send }: Session): ArtifactReposi
       send(ARTIFACTS.saveAccount, [orgId, keptBytes, promisedBytes]);
     },
     find: (orgId, digest) => artifact(orgId, digest),
+    findBroughtBy: async (orgId, uploadId) => {
+      const [row] = await run<RawArtifact>(ARTIFACTS.findBroughtBy, [orgId, uploadId]);
+      return row === undefined ? undefined : artifactOf(orgId, row);
+    },
     list: async (orgId, { limit, after }) => {
       const [ms, digest] = (after ?? []) as [number?, string?];
       const rows =
