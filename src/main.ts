@@ -11,7 +11,8 @@ if (major < needed || (major === needed && minor < neededMinor)) {
 }
 // Only now: an older Node fails while it loads what the command imports, and says why in words that help nobody.
 const { runCli } = await import("./cli/cli.ts");
-const { CLOSED_PIPE } = await import("./cli/io.ts");
+const { endOfLost, writeOut } = await import("./cli/standard-output.ts");
+const { troubleLine } = await import("./cli/trouble.ts");
 
 /** What keeps a process alive after its command is done is a bug, and gets no longer than this. */
 const LINGER_MS = 2_000;
@@ -24,22 +25,38 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
     end.abort();
   });
 }
-// Whoever reads the output may stop reading, as `head` does: nobody is there for the rest of it.
-const output = { unread: false };
-process.stdout.on("error", () => {
-  output.unread = true;
-  process.exitCode = CLOSED_PIPE;
+// Whoever reads the output may stop reading, as `head` does, and a disk may be full: nothing is to be done for the rest of it.
+const output: { lost: number | undefined } = { lost: undefined };
+function lose(error: unknown): void {
+  if (output.lost !== undefined) return;
+  const { exitCode, message } = endOfLost(error);
+  output.lost = exitCode;
+  process.exitCode = exitCode;
+  if (message !== "") {
+    const json = process.argv.includes("--json");
+    process.stderr.write(json ? troubleLine({ reason: "FAILED", exitCode, message }) : `maestro: ${message}\n`);
+  }
   end.abort();
   setTimeout(() => process.exit(), LINGER_MS).unref();
-});
+}
+process.stdout.on("error", lose);
+// There is nobody left to tell.
+process.stderr.on("error", () => undefined);
 
 const code = await runCli(process.argv.slice(2), {
-  out: (text) => void process.stdout.write(text),
+  out: (text) => {
+    if (output.lost !== undefined) return;
+    try {
+      writeOut(text);
+    } catch (error) {
+      lose(error);
+    }
+  },
   err: (text) => void process.stderr.write(text),
   terminal: process.stdout.isTTY,
   columns: process.stdout.isTTY ? process.stdout.columns : 200,
   env: process.env,
   signal: end.signal,
 });
-process.exitCode = output.unread ? CLOSED_PIPE : code;
+process.exitCode = output.lost ?? code;
 setTimeout(() => process.exit(), LINGER_MS).unref();

@@ -79,7 +79,7 @@ test("an export whose reader goes away ends with an exit code and one line, comp
     const { out, err } = await new Running(["bash", "-c", line], { env: source, cwd: folder }).ended;
     expect({ out, err }).toEqual({
       out: "141\n",
-      err: "the reader went away before the end: what it has of the export cannot be imported\n",
+      err: "the reader went away before the end: what is there of the export cannot be imported\n",
     });
   }
 });

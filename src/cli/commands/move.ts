@@ -10,6 +10,7 @@ import { readConfig } from "../../config.ts";
 import type { Context } from "../context.ts";
 import { CLOSED_PIPE, CommandEnd, INTERRUPTED, MISUSED } from "../io.ts";
 import type { CliIo } from "../io.ts";
+import { endOfLost, flushOut, writeOut } from "../standard-output.ts";
 
 export interface PlaceFlags {
   readonly config?: string;
@@ -147,27 +148,37 @@ async function syncFolder(folder: string): Promise<void> {
   await handle?.close();
 }
 
-/** Throws once whoever reads it went away: what is written from then on is taken, and never drained. */
+/** Throws once whoever reads it went away, or it is full: what is written to a stream from then on is taken, and never drained. */
 async function toStandardOutput(write: (sink: Sink) => Promise<Moved>): Promise<Moved> {
   const { stdout } = process;
   const gone = new AbortController();
-  const end = (): void => gone.abort();
+  const end = (error: unknown): void => gone.abort(error);
   stdout.on("error", end);
   try {
-    return await write(async (bytes) => {
-      if (!stdout.write(bytes) && !gone.signal.aborted) await once(stdout, "drain", { signal: gone.signal });
+    const moved = await write(async (bytes) => {
+      if (!written(bytes, end) && !gone.signal.aborted) await once(stdout, "drain", { signal: gone.signal });
       gone.signal.throwIfAborted();
     });
+    flushOut();
+    return moved;
   } catch (error) {
-    throw gone.signal.aborted ? closedPipe() : error;
+    throw gone.signal.aborted ? lost(gone.signal.reason) : error;
   } finally {
     stdout.off("error", end);
   }
 }
 
-function closedPipe(): CommandEnd {
-  return new CommandEnd(
-    CLOSED_PIPE,
-    "the reader went away before the end: what it has of the export cannot be imported",
-  );
+function written(bytes: Uint8Array, end: (error: unknown) => void): boolean {
+  try {
+    return writeOut(bytes);
+  } catch (error) {
+    end(error);
+    return false;
+  }
+}
+
+function lost(error: unknown): CommandEnd {
+  const { exitCode, message } = endOfLost(error);
+  const why = exitCode === CLOSED_PIPE ? "the reader went away before the end" : message;
+  return new CommandEnd(exitCode, `${why}: what is there of the export cannot be imported`);
 }
