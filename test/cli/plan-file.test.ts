@@ -123,7 +123,38 @@ steps:
     [
       "a key given twice",
       "charter: c\ngoal: { name: g }\nsteps:\n  a: { capability: x }\n  a: { capability: y }\n",
-      /unique/,
+      /^f:5:3: steps\.a: the key is there twice$/,
+    ],
+    [
+      "a key given twice in an input",
+      withStep("{ capability: x, input: { n: 1, m: 2, n: 3 } }"),
+      /^f:4:44: steps\.a\.input\.n: the key is there twice$/,
+    ],
+    [
+      "a tag of another language",
+      withStep("{ capability: x, input: { run: !!js/function 'x' } }"),
+      /^f:4:\d+: steps\.a\.input\.run: has the tag !!js\/function, which a plan file does not know$/,
+    ],
+    [
+      "bytes",
+      withStep("{ capability: x, input: { run: !!binary aGk= } }"),
+      /^f:4:\d+: steps\.a\.input\.run: has the tag !!binary, which a plan file does not know$/,
+    ],
+    ["a number that is none", withStep("{ capability: x, input: { n: .nan } }"), /input\.n: \.nan is beyond/],
+    [
+      "a number without an end",
+      withStep("{ capability: x, timeout: -.inf }"),
+      /timeout: must be a duration .*, and is -\.inf$/,
+    ],
+    [
+      "a second document",
+      `${withStep("{ capability: x }")}---\ncharter: d\n`,
+      /^f:5:1: a second document begins here; a plan file is one$/,
+    ],
+    [
+      "a need that is no key",
+      withStep("{ capability: x, needs: [1] }"),
+      /needs\[0\]: must be a step's key, or a map with a step's key under `step`, and is 1$/,
     ],
     ["text that is no YAML", "charter: [", /f:1:\d+/],
     ["nothing at all", "", /must be a map/],
@@ -142,6 +173,26 @@ steps:
     expect(told.join("\n")).toMatch(expected);
     expect(told[0]).toMatch(/^f(:\d+:\d+)?: /);
   });
+});
+
+test("each key of a map is told once when it is there twice, however often the map is merged", () => {
+  const told = mistakes(
+    "charter: c\ngoal: { name: g }\nsteps:\n  a: &one { capability: x, priority: 1, priority: 2 }\n  b: { <<: *one }\n  c: { <<: *one }\n",
+  );
+  expect(told).toEqual(["f:4:41: steps.a.priority: the key is there twice"]);
+});
+
+test("is read in a time that grows with its steps, not with their square", () => {
+  const millis = (count: number): number => {
+    const steps = Array.from({ length: count }, (_, i) => `  s${i}: { capability: x }\n`).join("");
+    const began = process.cpuUsage();
+    expect(mistakes(`charter: c\ngoal: { name: g }\nsteps:\n${steps}`)).toEqual([]);
+    return process.cpuUsage(began).user / 1000;
+  };
+  millis(500);
+  const few = millis(3_000);
+  // Eight times as many. By the square it would be 64 times, and was at least 30.
+  expect(millis(24_000)).toBeLessThan(20 * Math.max(few, 50));
 });
 
 describe("the editors' schema", () => {

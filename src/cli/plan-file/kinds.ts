@@ -22,6 +22,8 @@ export interface Kind<T> {
 
 const MOST_NODES = 500_000;
 const DEEPEST = 64;
+/** Tags that say what JSON can say. Others would be taken for something else than they name. */
+const PLAIN_TAGS = /^(!|tag:yaml\.org,2002:(str|int|float|bool|null|map|seq|merge))$/;
 
 /** Walks the nodes of a document, following aliases within bounds: a small file may otherwise stand for an endless one. */
 export class Reader {
@@ -30,6 +32,8 @@ export class Reader {
   readonly places = new Map<string, { line: number; column: number }>();
   readonly #document: Document;
   readonly #lines: LineCounter;
+  /** Nodes of which everything that holds for them alone was told: some are met more than once. */
+  readonly #looked = new WeakSet<Node>();
   #nodes = 0;
 
   constructor(document: Document, lines: LineCounter) {
@@ -42,7 +46,25 @@ export class Reader {
     const place = { node: (resolved ?? null) as Node | null, path, reader: this };
     this.#nodes++;
     this.places.set(path, this.#position(node as Node | null));
+    if (place.node !== null && !this.#looked.has(place.node)) {
+      this.#looked.add(place.node);
+      this.#look(place, place.node);
+    }
     return place;
+  }
+
+  #look(place: Place, node: Node): void {
+    const tag = "tag" in node && typeof node.tag === "string" ? node.tag : "!";
+    if (!PLAIN_TAGS.test(tag))
+      this.wrong(place, `has the tag ${tag.replace("tag:yaml.org,2002:", "!!")}, which a plan file does not know`);
+    if (!isMap(node)) return;
+    const names = new Set<string>();
+    for (const { key } of node.items) {
+      const name = isScalar(key) && typeof key.value !== "symbol" ? String(key.value) : undefined;
+      if (name !== undefined && names.has(name))
+        this.wrong({ ...place, path: join(place.path, name) }, "the key is there twice", key as Node);
+      if (name !== undefined) names.add(name);
+    }
   }
 
   get exhausted(): boolean {
@@ -73,7 +95,10 @@ function describe(place: Place): string {
   if (isMap(place.node)) return "a map";
   if (isSeq(place.node)) return "a list";
   const value = scalar(place);
-  return value === null ? "nothing" : JSON.stringify(isNumber(value) ? Number(value) : value);
+  if (value === null) return "nothing";
+  if (!isNumber(value)) return JSON.stringify(value);
+  const number = Number(value);
+  return Number.isFinite(number) ? String(number) : Number.isNaN(number) ? ".nan" : number < 0 ? "-.inf" : ".inf";
 }
 
 export function wrongKind(place: Place, wanted: string): undefined {
@@ -157,11 +182,19 @@ export function oneOf<const W extends string>(...words: readonly W[]): Kind<W> {
   };
 }
 
-/** The first kind that `is` says yes to. */
-export function either<A, B>(isFirst: (place: Place) => boolean, first: Kind<A>, second: Kind<B>): Kind<A | B> {
+/** The first kind that `isFirst` says yes to; `wanted` names both for what is neither of them, nor a map. */
+export function either<A, B>(
+  isFirst: (place: Place) => boolean,
+  first: Kind<A>,
+  second: Kind<B>,
+  wanted?: string,
+): Kind<A | B> {
   return {
     schema: { anyOf: [first.schema, second.schema] },
-    read: (place) => (isFirst(place) ? first.read(place) : second.read(place)),
+    read: (place) => {
+      if (isFirst(place)) return first.read(place);
+      return wanted === undefined || isMap(place.node) ? second.read(place) : wrongKind(place, wanted);
+    },
   };
 }
 
@@ -299,6 +332,8 @@ function readJson(place: Place, depth: number): Json | undefined {
   ) {
     return Number(value);
   }
+  // Only a tag makes any other value, and that was told.
+  if (!isNumber(value)) return undefined;
   return reader.wrong(place, `${describe(place)} is beyond what JSON numbers can hold; write it as text`);
 }
 

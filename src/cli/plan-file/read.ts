@@ -15,6 +15,7 @@ export const MOST_BYTES = 8 * 1024 * 1024;
 /** What is read is allowed far less; this is for a clear word before the parser's stack ends. */
 const DEEPEST = 200;
 const OVERFLOW = /stack overflow|call stack/i;
+const SEVERAL = "a second document begins here; a plan file is one";
 export const TOO_LARGE = `is larger than ${MOST_BYTES / 1024 / 1024} MiB`;
 
 export function readPlanFile(source: string): ReadFile {
@@ -24,9 +25,9 @@ export function readPlanFile(source: string): ReadFile {
   if (document === undefined) return failed([{ line: 0, column: 0, path: "", message: "is nested too deeply" }]);
   if (document.errors.length > 0) {
     return failed(
-      document.errors.map(({ pos, message }) => {
+      document.errors.map(({ pos, code, message }) => {
         const { line, col } = lines.linePos(pos[0]);
-        return { line, column: col, path: "", message };
+        return { line, column: col, path: "", message: code === "MULTIPLE_DOCS" ? SEVERAL : message };
       }),
     );
   }
@@ -40,7 +41,8 @@ export function readPlanFile(source: string): ReadFile {
 function parsed(source: string, lineCounter: LineCounter): Document | undefined {
   if (isDeep(source)) return undefined;
   try {
-    const options = { lineCounter, intAsBigInt: true, merge: true, prettyErrors: false };
+    // Keys that are there twice are told by the reader: the parser compares each with all others.
+    const options = { lineCounter, intAsBigInt: true, merge: true, prettyErrors: false, uniqueKeys: false };
     const document = parseDocument(source, options);
     return document.errors.some(({ message }) => OVERFLOW.test(message)) ? undefined : document;
   } catch (error) {

@@ -76,6 +76,7 @@ const dependency = either(
     step: need(key, "Key of the step that must end first."),
     regardless: may(truth, "Wait for its end, whatever comes of it; otherwise it must succeed."),
   }),
+  "a step's key, or a map with a step's key under `step`",
 );
 
 const capability = text({ maxBytes: 128 });
@@ -121,7 +122,10 @@ const step = object({
 
 export const planFile = object({
   $schema: may(text({ maxBytes: 2048 }), "Where the schema of this file is, for editors."),
-  charter: need(either(isText, name, charterTerms), "The charter's terms, or the name of one that exists."),
+  charter: need(
+    either(isText, name, charterTerms, "a charter's name, or a map of its terms"),
+    "The charter's terms, or the name of one that exists.",
+  ),
   goal: need(goal, "What is to be achieved."),
   steps: need(named(stepKey, step, 100_000), "The steps, by key."),
 });
