@@ -8,6 +8,7 @@ import { StepFateSchema } from "../../gen/maestro/v1/graph_pb.ts";
 import type { DiffSummary, StepDifference } from "../../gen/maestro/v1/graph_pb.ts";
 import type { ReplanGraphResponse } from "../../gen/maestro/v1/maestro_service_pb.ts";
 import type { StepDefinition } from "../../gen/maestro/v1/step_pb.ts";
+import { counted } from "../support/counted.ts";
 import type { ServerClient } from "./client.ts";
 import type { Requests } from "./plan-file/requests.ts";
 import { pages } from "./refine.ts";
@@ -156,6 +157,6 @@ export function diffText(summary: DiffSummary | undefined, steps: readonly StepD
       : `${summary.reused} reused, ${summary.rerun} to run again, ${summary.stopped} to stop, ${summary.compensated} to undo`;
   const { addedSteps = 0, removedSteps = 0, changedSteps = 0 } = summary ?? {};
   const left = addedSteps + removedSteps + changedSteps - rows.length;
-  const more = left > 0 ? `… and ${left} more steps\n` : "";
+  const more = left > 0 ? `… and ${counted(left, "more step")}\n` : "";
   return `${table(["STEP", "BECOMES", "WHAT CHANGED"], rows, columns)}\n${more}${span}; ${counts}`;
 }

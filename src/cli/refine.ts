@@ -3,6 +3,7 @@ import { toBinary } from "@bufbuild/protobuf";
 import type { GraphVersion } from "../../gen/maestro/v1/graph_pb.ts";
 import { StepDefinitionSchema } from "../../gen/maestro/v1/step_pb.ts";
 import type { StepDefinition } from "../../gen/maestro/v1/step_pb.ts";
+import { counted } from "../support/counted.ts";
 import type { ServerClient } from "./client.ts";
 import type { CliIo } from "./io.ts";
 import type { Requests } from "./plan-file/requests.ts";
@@ -88,12 +89,12 @@ export async function planTable(client: ServerClient, version: GraphVersion, io:
       ];
     });
   const head = ["LEVEL", "STEP", "NEEDS EXECUTOR FOR", "FROM", "EXPECTED", "SLACK", "AFTER"];
-  const more = stepCount > rows.length ? [`… and ${stepCount - rows.length} more steps`] : [];
+  const more = stepCount > rows.length ? [`… and ${counted(stepCount - rows.length, "more step")}`] : [];
   const found =
     analysis === undefined
       ? []
       : [
-          `${stepCount} steps, ${edgeCount} edges, ${analysis.levels} levels; critical path ${clipPath(analysis.criticalPath)}: ${spanText(msOf(analysis.makespan))}, p90 ${spanText(msOf(analysis.makespanP90))}`,
+          `${counted(stepCount, "step")}, ${counted(edgeCount, "edge")}, ${counted(analysis.levels, "level")}; critical path ${clipPath(analysis.criticalPath)}: ${spanText(msOf(analysis.makespan))}, p90 ${spanText(msOf(analysis.makespanP90))}`,
           ...(analysis.unservableSteps.length > 0
             ? [`no registered executor can do: ${analysis.unservableSteps.slice(0, 10).join(", ")}`]
             : []),

@@ -7,6 +7,7 @@ import { PlanState, PlanStateSchema } from "../../gen/maestro/v1/plan_pb.ts";
 import { StepState } from "../../gen/maestro/v1/step_pb.ts";
 import type { Step } from "../../gen/maestro/v1/step_pb.ts";
 import { isoTime, systemClock } from "../support/clock.ts";
+import { counted } from "../support/counted.ts";
 import type { ServerClient } from "./client.ts";
 import { ExecutorNames } from "./executor-names.ts";
 import { follow, mayPass } from "./follow.ts";
@@ -144,7 +145,7 @@ export function endLine(plan: Plan): string {
   const began = epochMs(plan.committedAt);
   const ended = epochMs(plan.finishedAt);
   const took = began === undefined || ended === undefined ? "" : ` in ${spanText(ended - began)}`;
-  const done = progress === undefined ? "" : `; ${progress.succeeded} of ${progress.total} steps succeeded`;
+  const done = progress === undefined ? "" : `; ${progress.succeeded} of ${counted(progress.total, "step")} succeeded`;
   const why = reason === "" || plan.state === PlanState.COMPLETED ? "" : `: ${harmless(reason)}`;
   return `plan ${plan.planId} ${word(PlanStateSchema, plan.state)}${took}${done}; used ${amountsText(usedOf(ledger), ledger?.currency ?? "")}${why}`;
 }
@@ -175,8 +176,7 @@ export async function failures(client: ServerClient, planId: string, signal: Abo
   const reasons = await failureReasons(client, planId, failed, signal);
   const told: string[] = [];
   for (const { key, attempt } of failed) {
-    const when =
-      attempt === 0 ? "before its first attempt" : `after ${attempt} ${attempt === 1 ? "attempt" : "attempts"}`;
+    const when = attempt === 0 ? "before its first attempt" : `after ${counted(attempt, "attempt")}`;
     told.push(`✗ ${key} failed ${when}: ${harmless(reasons.get(key) ?? "no reason given")}`);
     if (attempt === 0) continue;
     for (const line of await lastLines(client, planId, key, signal)) told.push(`    ${line}`.trimEnd());

@@ -5,6 +5,7 @@ import { pathToString } from "@bufbuild/protobuf/reflect";
 import { createValidator } from "@bufbuild/protovalidate";
 import { invalid } from "../domain/refusal.ts";
 import type { Decision, Violation } from "../domain/refusal.ts";
+import { ruleInWords } from "../support/counted.ts";
 import { isPlainlyValid } from "./plain-rules.ts";
 import { checkTexts, countOf } from "./texts.ts";
 
@@ -93,7 +94,7 @@ function violationsOf(schema: DescMessage, message: Message): readonly Violation
     case "invalid":
       return result.violations
         .slice(0, NAMED)
-        .map((v) => ({ field: pathToString(v.field), description: v.message, rule: v.ruleId }));
+        .map((v) => ({ field: pathToString(v.field), description: ruleInWords(v.message), rule: v.ruleId }));
     case "error":
       throw result.error;
   }

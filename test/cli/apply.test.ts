@@ -29,7 +29,7 @@ test("shows the plan as a table, commits it, says each move on a plain line, and
     /^LEVEL +STEP +NEEDS EXECUTOR FOR +FROM +EXPECTED +SLACK +AFTER$/,
     /^0 +first +shell /,
     /^1 +second +shell .* first$/,
-    /^2 steps, 1 edges, 2 levels; critical path first → second: /,
+    /^2 steps, 1 edge, 2 levels; critical path first → second: /,
     /^committed as plan_/,
     /^\d\d:\d\d:\d\d {2}✓ first SUCCEEDED/,
     /^\d\d:\d\d:\d\d {2}✓ second SUCCEEDED/,
@@ -211,7 +211,7 @@ test("interrupted, it stops watching; the plan goes on", async () => {
   expect(err).toBe(`stopped watching; the plan goes on: maestro watch ${planId}\n`);
   const later = stage.start(["watch", planId]);
   await gate.open();
-  expect((await later.ended).out).toMatch(/COMPLETED in .*; 1 of 1 steps succeeded/);
+  expect((await later.ended).out).toMatch(/COMPLETED in .*; 1 of 1 step succeeded/);
 });
 
 test("a plan that must be ratified first says so, and is not waited for", async () => {

@@ -30,7 +30,7 @@ test("takes steps of the org that it names and its key belongs to, and of no oth
     ["apply", stage.file("theirs", `  theirs: { capability: shell, input: { run: echo theirs } }\n`)],
     { env },
   );
-  expect(theirs.out).toMatch(/; 1 of 1 steps succeeded;/);
+  expect(theirs.out).toMatch(/; 1 of 1 step succeeded;/);
   expect(executor.out).toMatch(/^✓ plan_\w+ theirs success$/m);
   const { steps } = await stage.client.steps.listSteps({ planId: own });
   expect(steps[0]).toMatchObject({ attempt: 0 });

@@ -83,7 +83,7 @@ test.concurrent(
 
     const away = { DATABASE_URL: (await database()).url };
     const { out } = await done(away, "import", at("first.export"));
-    expect(out).toMatch(/^imported installation \S+ into the database: 1 plans with 3 steps, /);
+    expect(out).toMatch(/^imported installation \S+ into the database: 1 plan with 3 steps, /);
     const second = await open(away, "second");
     // Its lease belonged to a server that is no more.
     await second.worker.line(/▶ plan_\w+ two /);

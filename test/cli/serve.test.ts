@@ -83,7 +83,7 @@ test("a restart under a running step: the step goes on, and so does who watches 
   await gate.open();
   const { code, out, err } = await watching.ended;
   expect([code, err]).toEqual([0, ""]);
-  expect(out).toMatch(/; 1 of 1 steps succeeded;/);
+  expect(out).toMatch(/; 1 of 1 step succeeded;/);
   expect(out.match(/▶ held LEASED/g)).toHaveLength(1);
   // Each line once, and the end of the step is its end.
   expect(await following.ended).toMatchObject({ code: 0, out: "begun\ndone\n" });

@@ -39,12 +39,18 @@ describe("validate", () => {
     ]);
     expect(plain).toEqual({
       code: 0,
-      out: "good.yaml: goal pack under charter release, 2 steps, 1 edges: fine\n",
+      out: "good.yaml: goal pack under charter release, 2 steps, 1 edge: fine\n",
       err: "",
     });
     expect(json).toEqual({ code: 0, out: '{"ok":true,"steps":2,"edges":1}\n', err: "" });
     expect(quiet).toEqual({ code: 0, out: "", err: "" });
     expect(piped.out).toMatch(/^-: goal pack/);
+  });
+
+  test("a plan has steps", async () => {
+    writeFileSync(join(folder, "none.yaml"), "charter: { name: c }\ngoal: { name: g }\nsteps: {}\n");
+    const { code, err } = await run(["validate", "none.yaml"]);
+    expect([code, err]).toEqual([2, "none.yaml:3:8: steps: must have at least one step\n1 mistake in none.yaml\n"]);
   });
 
   test("lists every mistake with its place, and ends with exit code 2", async () => {

@@ -4,6 +4,7 @@ import { examineStore } from "../../app-doctor.ts";
 import { readConfig } from "../../config.ts";
 import type { Config, ConfigSources } from "../../config.ts";
 import { systemClock } from "../../support/clock.ts";
+import { counted } from "../../support/counted.ts";
 import type { Finding } from "../../support/finding.ts";
 import { fail, ok } from "../../support/finding.ts";
 import type { Context } from "../context.ts";
@@ -38,7 +39,7 @@ export async function doctor(flags: DoctorFlags, context: Context): Promise<void
   tell(await examineServer({ server, apiKey, named: flags.named, signal: io.signal }));
   const failed = found.filter(({ state }) => state === "fail").length;
   const warned = found.filter(({ state }) => state === "warn").length;
-  if (!json && !quiet) io.out(`${found.length} checks: ${failed} failed, ${warned} warnings\n`);
+  if (!json && !quiet) io.out(`${counted(found.length, "check")}: ${failed} failed, ${counted(warned, "warning")}\n`);
   if (failed > 0) throw new CommandEnd(FAILED);
 }
 

@@ -4,6 +4,7 @@ import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { stringify } from "yaml";
 import type { Plan } from "../../../gen/maestro/v1/plan_pb.ts";
+import { counted } from "../../support/counted.ts";
 import type { Context } from "../context.ts";
 import { CommandEnd, FAILED, MISUSED } from "../io.ts";
 import { checkPlanFile } from "../plan-file/check.ts";
@@ -44,7 +45,7 @@ export function readWfcommons(
   file: string,
   { scale, shell = false }: Pick<WfcommonsFlags, "scale" | "shell">,
 ): Imported {
-  const read = readRecording(contentOf(file));
+  const read = readRecording(contentOf(file), scale);
   if (!read.ok) throw refused(file, read.mistakes);
   const performer: Performer = shell ? "shell" : "simulated";
   const plan = planOf(read.recording, { scale, performer });
@@ -52,11 +53,16 @@ export function readWfcommons(
   if (!checked.ok)
     throw refused(
       file,
-      checked.mistakes.map(({ path, message }) =>
-        path === "" ? `the plan it would become ${message}` : `${path}: ${message}`,
-      ),
+      checked.mistakes.map(({ path, message }) => `it can be no plan: ${inRecording(path, plan)}${message}`),
     );
   return { recording: read.recording, plan, requests: checked.requests, edgeCount: checked.edgeCount };
+}
+
+/** What a path in the plan is called by who knows only the recording. */
+function inRecording(path: string, { steps }: ImportedPlan): string {
+  const [, key = "", rest = ""] = /^steps\.([^.[]+)(.*)$/.exec(path) ?? [];
+  if (key === "") return path === "" ? "" : `${path} `;
+  return `of the step of task ${JSON.stringify(steps[key]?.title ?? key)}${rest.replace(/^\./, " ")} `;
 }
 
 /** Writes the plan file, or applies the plan; the server is that of the context. */
@@ -172,8 +178,8 @@ function summaryText(imported: Imported, flags: WfcommonsFlags): string {
   const { makespanS } = imported.recording;
   const took = makespanS === undefined ? "" : `, done in ${spanText(makespanS * 1000)}`;
   return (
-    `goal ${goal} under charter ${charter}: ${tasks} tasks, ${edges} edges, ${files} files; recorded on ${machines} ` +
-    `${machines === 1 ? "machine" : "machines"}: ${spanText(workS * 1000)} of work${took}; times × ${scale}`
+    `goal ${goal} under charter ${charter}: ${counted(tasks, "task")}, ${counted(edges, "edge")}, ${counted(files, "file")}; ` +
+    `recorded on ${counted(machines, "machine")}: ${spanText(workS * 1000)} of work${took}; times × ${scale}`
   );
 }
 

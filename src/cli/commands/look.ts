@@ -4,6 +4,7 @@ import type { CreditTrace } from "../../../gen/maestro/v1/credit_pb.ts";
 import { LogLineSchema } from "../../../gen/maestro/v1/dispatch_pb.ts";
 import { ExplainPlanResponseSchema, WaitCauseSchema } from "../../../gen/maestro/v1/plan_service_pb.ts";
 import { StepState, StepStateSchema } from "../../../gen/maestro/v1/step_pb.ts";
+import { counted } from "../../support/counted.ts";
 import type { ServerClient } from "../client.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
@@ -63,7 +64,7 @@ async function howItEnded(client: ServerClient, planId: string, key: string, sig
   const { step } = await client.steps.getStep({ planId, step: key }, { signal });
   if (step === undefined) throw new Error("the server shows no step");
   const { state, attempt, definition } = step;
-  const attempts = attempt === 0 ? "" : ` after ${attempt} ${attempt === 1 ? "attempt" : "attempts"}`;
+  const attempts = attempt === 0 ? "" : ` after ${counted(attempt, "attempt")}`;
   let why = (await failureReasons(client, planId, [step], signal)).get(key) ?? "";
   if (state === StepState.SKIPPED) {
     const states = new Map((await allSteps(client, planId, signal)).map((one) => [one.key, one.state]));
@@ -83,7 +84,8 @@ export async function logs(
     try {
       for await (const told of followLines(client, planId, step, follow, io.signal)) {
         if (told.broken !== undefined && !quiet) notice(`the stream broke (${harmless(told.broken)}); resuming`);
-        if (told.dropped > 0n) notice(`… ${told.dropped} lines dropped`, { dropped: Number(told.dropped) });
+        if (told.dropped > 0n)
+          notice(`… ${counted(Number(told.dropped), "line")} dropped`, { dropped: Number(told.dropped) });
         for (const line of told.lines) {
           if (json) io.out(jsonLine(LogLineSchema, line));
           else io.out(`${harmless(line.text)}\n`);
@@ -122,7 +124,7 @@ export function traceText(trace: CreditTrace, columns: number): string {
   ]);
   const causes = trace.rootCauses.map(
     ({ step, failure, affectedCount }) =>
-      `root cause: ${step}: ${failure?.message ?? "unknown"} (${affectedCount} steps did not succeed because of it)`,
+      `root cause: ${step}: ${failure?.message ?? "unknown"} (${counted(affectedCount, "step")} did not succeed because of it)`,
   );
   return [
     table(

@@ -7,6 +7,7 @@ import { createGzip } from "node:zlib";
 import { exportFrom, importInto } from "../../app-move.ts";
 import type { Moved, MoveOptions, Place, Sink } from "../../app-move.ts";
 import { readConfig } from "../../config.ts";
+import { counted } from "../../support/counted.ts";
 import type { Context } from "../context.ts";
 import { CLOSED_PIPE, CommandEnd, INTERRUPTED, MISUSED } from "../io.ts";
 import type { CliIo } from "../io.ts";
@@ -77,7 +78,7 @@ function optionsOf({ io, json, quiet, notice }: Context): MoveOptions {
   return {
     onWarning: (text) => notice(`warning: ${text}`),
     onTable: (name, { rows, sha256 }) => {
-      if (!quiet && !json && rows > 0) io.err(`${name}  ${rows} rows  ${sha256.slice(0, 12)}\n`);
+      if (!quiet && !json && rows > 0) io.err(`${name}  ${counted(rows, "row")}  ${sha256.slice(0, 12)}\n`);
     },
     log: () => undefined,
     signal: io.signal,
@@ -91,7 +92,7 @@ function summary(verb: string, { installationId, tables, rows, bytes }: Moved, w
   }
   const plans = tables.find(({ name }) => name === "plans")?.rows ?? 0;
   const steps = tables.find(({ name }) => name === "steps")?.rows ?? 0;
-  return `${verb} installation ${installationId} ${where}: ${plans} plans with ${steps} steps, ${rows} rows of ${tables.length} tables, ${(bytes / 1_048_576).toFixed(1)} MiB\n`;
+  return `${verb} installation ${installationId} ${where}: ${counted(plans, "plan")} with ${counted(steps, "step")}, ${counted(rows, "row")} of ${counted(tables.length, "table")}, ${(bytes / 1_048_576).toFixed(1)} MiB\n`;
 }
 
 /** A sink before the sink: what it is given goes there compressed. Its end is to be waited for. */

@@ -5,6 +5,7 @@ import type { Plan } from "../../../gen/maestro/v1/plan_pb.ts";
 import { StepStateSchema } from "../../../gen/maestro/v1/step_pb.ts";
 import type { Step } from "../../../gen/maestro/v1/step_pb.ts";
 import { create } from "@bufbuild/protobuf";
+import { counted } from "../../support/counted.ts";
 import type { ServerClient } from "../client.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
@@ -90,7 +91,7 @@ export async function showPlanOnce(named: string, { io, json, withClient }: Cont
     await names.learn(shown.map(({ executorId }) => executorId));
     io.out(`${planText(plan)}\n\n${stepsText(shown, names, io.columns)}\n`);
     if (shown.length < steps.length)
-      io.out(`… and ${steps.length - shown.length} more steps: maestro steps ${planId} --all\n`);
+      io.out(`… and ${counted(steps.length - shown.length, "more step")}: maestro steps ${planId} --all\n`);
   });
 }
 

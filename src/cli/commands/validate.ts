@@ -1,5 +1,6 @@
 // `maestro validate`: judges a plan file without a server.
 import { closeSync, openSync, readSync } from "node:fs";
+import { counted } from "../../support/counted.ts";
 import { checkPlanFile } from "../plan-file/check.ts";
 import { describeMistakes } from "../plan-file/mistakes.ts";
 import type { Mistake } from "../plan-file/mistakes.ts";
@@ -17,7 +18,7 @@ export function validate(file: string, context: Context): void {
   else if (!quiet) {
     const { goal, charterName, steps } = requests;
     io.out(
-      `${harmless(`${file}: goal ${goal.name} under charter ${charterName}, ${steps.length} steps, ${edgeCount} edges: fine`)}\n`,
+      `${harmless(`${file}: goal ${goal.name} under charter ${charterName}, ${counted(steps.length, "step")}, ${counted(edgeCount, "edge")}: fine`)}\n`,
     );
   }
 }
@@ -38,7 +39,7 @@ export function readRequests(file: string): {
   const checked = checkPlanFile(source);
   if (!checked.ok) {
     const count = checked.mistakes.length;
-    const summary = harmless(`${count} ${count === 1 ? "mistake" : "mistakes"} in ${file}`);
+    const summary = harmless(`${counted(count, "mistake")} in ${file}`);
     throw new CommandEnd(MISUSED, `${describeMistakes(file, checked.mistakes)}\n${summary}`, {
       reason: "INVALID_FILE",
       mistakes: checked.mistakes,

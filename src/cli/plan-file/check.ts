@@ -13,6 +13,7 @@ import { deriveEdges } from "../../domain/graph/edges.ts";
 import type { Payload } from "../../domain/payload.ts";
 import { DEFAULT_TIMEOUT_MS, NO_RETRY } from "../../domain/step.ts";
 import type { StepDefinition } from "../../domain/step.ts";
+import { ruleInWords } from "../../support/counted.ts";
 import type { Mistake } from "./mistakes.ts";
 import { readPlanFile } from "./read.ts";
 import { requestsOf } from "./requests.ts";
@@ -60,7 +61,7 @@ function contract({ terms, goal, steps }: Requests): Found[] {
     if (result.kind === "valid") return [];
     return result.violations.map((violation) => {
       const field = fieldOf(violation.field.map(segmentOf).join("").replace(/^\./, ""));
-      return { path: field === "" ? prefix : `${prefix}.${field}`, message: violation.message };
+      return { path: field === "" ? prefix : `${prefix}.${field}`, message: ruleInWords(violation.message) };
     });
   };
   return [
@@ -91,6 +92,7 @@ function fieldOf(path: string): string {
 }
 
 function graph(requests: Requests): Found[] {
+  if (requests.steps.length === 0) return [{ path: "steps", message: "must have at least one step" }];
   const { edges, violations, missing } = edgesOf(requests);
   const path = (field: string): string =>
     field.replace(/^steps\[(\d+)\]/, (_whole, index: string) => `steps.${requests.steps[Number(index)]?.key ?? index}`);

@@ -1,6 +1,7 @@
 // Examines a database: who may log in, what it is set to, and whether its schema is one that this build works on. Reads only. Not
 // here: the work in it, see work.ts.
 import type { Clock } from "../../../support/clock.ts";
+import { counted } from "../../../support/counted.ts";
 import type { Finding } from "../../../support/finding.ts";
 import { fail, ok, warn } from "../../../support/finding.ts";
 import { EngineError } from "../engines/engine-error.ts";
@@ -206,7 +207,7 @@ async function examineOwner(link: Link): Promise<Finding> {
     ? ok("database.rights", "This role owns the tables.")
     : fail(
         "database.rights",
-        `${rows.length} tables belong to somebody else (${rows[0]?.name ?? ""}${rows.length === 1 ? "" : ", …"}).`,
+        `${counted(rows.length, "table")} ${rows.length === 1 ? "belongs" : "belong"} to somebody else (${rows[0]?.name ?? ""}${rows.length === 1 ? "" : ", …"}).`,
         "Migrations fail, and partitions of coming months cannot be made.",
         "Log in as the owner, or give the tables back: ALTER TABLE … OWNER TO ….",
       );

@@ -1,5 +1,6 @@
 // Examines the work in a database: which servers are there, leases that nobody returns, and steps that nobody could take. Reads only.
 import { canServe } from "../../../domain/executor.ts";
+import { counted } from "../../../support/counted.ts";
 import type { Finding } from "../../../support/finding.ts";
 import { fail, ok, warn } from "../../../support/finding.ts";
 import { arrayLiteral } from "../columns.ts";
@@ -54,7 +55,7 @@ async function examineLeases(link: Link, orgs: readonly string[], served: boolea
     oldMs = Math.max(oldMs, row.now_ms - row.since_ms);
   }
   if (leases === 0) return ok(check, "No lease belongs to a server that is gone.");
-  const found = `${leases} leases in ${plans} plans belong to servers that are gone.`;
+  const found = `${counted(leases, "lease")} in ${counted(plans, "plan")} ${leases === 1 ? "belongs" : "belong"} to servers that are gone.`;
   if (!served)
     return warn(check, found, "Their steps wait; a server that starts returns them at once.", "Start a server.");
   return oldMs > SWEPT_MS
