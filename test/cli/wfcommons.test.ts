@@ -144,8 +144,38 @@ describe("refused, with the place", () => {
       JSON.parse(JSON.stringify(good).replace('"runtimeInSeconds":16.7', '"runtimeInSeconds":"16.7"')),
       /^workflow\.execution\.tasks\[0\]\.runtimeInSeconds: must be a number of at least 0$/,
     ],
+    [
+      "two runs of one task",
+      JSON.parse(JSON.stringify(good).replace('"id":"project_1","runtime', '"id":"project_0","runtime')),
+      /^workflow\.execution\.tasks\[1\]: there are two runs of task "project_0"$/,
+    ],
+    [
+      "a time without an end",
+      JSON.stringify(good).replace('"runtimeInSeconds":16.7', '"runtimeInSeconds":1e300'),
+      /^workflow\.execution\.tasks\[0\]\.runtimeInSeconds: is 1e\+300, more than \d+: times --scale it is more than half a year/,
+    ],
+    [
+      "a size that no number holds",
+      JSON.stringify(good).replace(/"sizeInBytes":\d+/, '"sizeInBytes":90071992547409930'),
+      /^workflow\.specification\.files\[0\]\.sizeInBytes: is 90071992547409940, more than 9007199254740991$/,
+    ],
+    ["an empty name", { ...good, name: "" }, /^name: must not be empty: the goal is called by it$/],
+    ["a name that no text may have", { ...good, name: "a\0b" }, /^name: must not hold NUL characters$/],
   ])("%s", (_, content, expected) => {
     expect(mistakes(content)[0]).toMatch(expected);
+  });
+
+  test("what only a plan may not have is told of the task", async () => {
+    const large = "x".repeat(300_000);
+    const path = file("large.json", JSON.stringify(good).replaceAll('"project_1"', `"${large}"`));
+    const { code, err } = await stage.here("import", "wfcommons", path, "--dry-run");
+    expect(code).toBe(2);
+    expect(err).toMatch(/large\.json: it can be no plan: of the step of task "x{200,255}" input /);
+    expect(err).not.toMatch(/steps\.x|goal\./);
+  });
+
+  test("a byte order mark is none", () => {
+    expect(mistakes(`\uFEFF${JSON.stringify(good)}`)).toEqual([]);
   });
 
   test("the command names the file and every reason, and exits with 2", async () => {

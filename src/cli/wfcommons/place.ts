@@ -31,13 +31,15 @@ export class Place {
   }
 
   text(): string | undefined {
-    if (typeof this.#value === "string") return this.#value;
-    return this.#not("a text");
+    if (typeof this.#value !== "string") return this.#not("a text");
+    return this.#value.includes("\0") ? this.wrong("must not hold NUL characters") : this.#value;
   }
 
-  number(least: number): number | undefined {
-    if (typeof this.#value === "number" && Number.isFinite(this.#value) && this.#value >= least) return this.#value;
-    return this.#not(`a number of at least ${least}`);
+  number(least: number, most = Number.MAX_SAFE_INTEGER, why = ""): number | undefined {
+    const value = this.#value;
+    if (typeof value !== "number" || Number.isNaN(value) || value < least)
+      return this.#not(`a number of at least ${least}`);
+    return value <= most ? value : this.wrong(`is ${value}, more than ${most}${why}`);
   }
 
   list(): readonly Place[] | undefined {
@@ -45,9 +47,10 @@ export class Place {
     return this.#value.map((item, i) => new Place(item, `${this.#path}[${i}]`, this.#mistakes));
   }
 
-  wrong(message: string): void {
+  wrong(message: string): undefined {
     if (this.#mistakes.length < MOST_MISTAKES)
       this.#mistakes.push(this.#path === "" ? message : `${this.#path}: ${message}`);
+    return undefined;
   }
 
   #under(key: string): unknown {

@@ -114,7 +114,8 @@ function commandOf(task: RecordedTask, sleepMs: number): object {
 }
 
 function sum(files: readonly RecordedFile[]): number {
-  return Math.round(files.reduce((bytes, file) => bytes + file.bytes, 0));
+  const bytes = files.reduce((all, file) => all + file.bytes, 0);
+  return Math.min(Number.MAX_SAFE_INTEGER, Math.round(bytes));
 }
 
 /** Some systems record whole scripts as the program. */

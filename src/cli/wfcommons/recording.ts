@@ -41,11 +41,15 @@ export type ReadRecording =
 const VERSIONS = ["1.4", "1.5", "1.6"];
 /** As many steps as a plan may have. */
 const MOST_TASKS = 100_000;
+/** Half of the longest timeout: a step's is twice what the step takes. */
+const LONGEST_S = 182.5 * 86_400;
+const TOO_LONG = ": times --scale it is more than half a year, and no step may take that long";
 
-export function readRecording(text: string): ReadRecording {
+/** Times are held against what a plan may have once they are scaled. */
+export function readRecording(text: string, scale = 1): ReadRecording {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = JSON.parse(text.replace(/^\uFEFF/, ""));
   } catch (error) {
     return { ok: false, mistakes: [`it is not JSON: ${error instanceof Error ? error.message : String(error)}`] };
   }
@@ -56,7 +60,7 @@ export function readRecording(text: string): ReadRecording {
     root.at("schemaVersion").wrong(`is ${JSON.stringify(version)}; WfFormat ${VERSIONS.join(", ")} can be read`);
   if (version === undefined || mistakes.length > 0)
     return { ok: false, mistakes: mistakes.length > 0 ? mistakes : ["it is no WfFormat: there is no schemaVersion"] };
-  const recording = version === "1.4" ? readFlat(root, version) : readSplit(root, version);
+  const recording = version === "1.4" ? readFlat(root, version, scale) : readSplit(root, version, scale);
   if (mistakes.length > 0 || recording === undefined) return { ok: false, mistakes };
   const found = graphMistakes(recording.tasks);
   return found.length > 0 ? { ok: false, mistakes: found } : { ok: true, recording };
@@ -66,15 +70,21 @@ export function readRecording(text: string): ReadRecording {
 function headOf(root: Place, version: string): Pick<Recording, "name" | "description" | "system" | "schemaVersion"> {
   const systems = ["runtimeSystem", "wms"].map((key) => root.maybe(key)?.maybe("name")?.text());
   return {
-    name: root.at("name").text() ?? "",
+    name: nameOf(root.at("name")),
     description: root.maybe("description")?.text() ?? "",
     system: systems.find((system) => system !== undefined) ?? "",
     schemaVersion: version,
   };
 }
 
+function nameOf(place: Place): string {
+  const name = place.text();
+  if (name === "") place.wrong("must not be empty: the goal is called by it");
+  return name ?? "";
+}
+
 /** Up to 1.4 a task has everything with it, and tasks name each other by name. */
-function readFlat(root: Place, version: string): Recording | undefined {
+function readFlat(root: Place, version: string, scale: number): Recording | undefined {
   const workflow = root.at("workflow");
   const places = bounded(workflow.at("tasks"));
   const files = new Map<string, number>();
@@ -102,13 +112,13 @@ function readFlat(root: Place, version: string): Recording | undefined {
     ...headOf(root, version),
     makespanS: workflow.maybe("makespanInSeconds")?.number(0),
     machines: machinesOf(workflow.maybe("machines"), "count"),
-    tasks: linked(drafts),
+    tasks: linked(drafts, scale),
     fileCount: files.size,
   };
 }
 
 /** From 1.5 on what was to be done stands apart from what was measured, and tasks name each other by id. */
-function readSplit(root: Place, version: string): Recording | undefined {
+function readSplit(root: Place, version: string, scale: number): Recording | undefined {
   const workflow = root.at("workflow");
   const specification = workflow.at("specification");
   const execution = workflow.maybe("execution");
@@ -117,7 +127,12 @@ function readSplit(root: Place, version: string): Recording | undefined {
     return undefined;
   }
   const runs = new Map<string, Place>();
-  for (const run of execution.at("tasks").list() ?? []) runs.set(run.at("id").text() ?? "", run);
+  for (const run of execution.at("tasks").list() ?? []) {
+    const id = run.at("id").text() ?? "";
+    // Which of them it took cannot be told.
+    if (runs.has(id)) run.wrong(`there are two runs of task ${JSON.stringify(id)}`);
+    runs.set(id, run);
+  }
   const sizes = new Map<string, number>();
   for (const file of specification.maybe("files")?.list() ?? [])
     sizes.set(file.at("id").text() ?? "", file.at("sizeInBytes").number(0) ?? 0);
@@ -146,7 +161,7 @@ function readSplit(root: Place, version: string): Recording | undefined {
     ...headOf(root, version),
     makespanS: execution.maybe("makespanInSeconds")?.number(0),
     machines: machinesOf(execution.maybe("machines"), "coreCount"),
-    tasks: linked(drafts),
+    tasks: linked(drafts, scale),
     fileCount: sizes.size,
   };
 }
@@ -178,7 +193,8 @@ function bounded(tasks: Place): readonly Place[] {
 }
 
 /** Dependencies may be told at either end, or only by files. */
-function linked(drafts: readonly Draft[]): RecordedTask[] {
+function linked(drafts: readonly Draft[], scale: number): RecordedTask[] {
+  const longestS = LONGEST_S / scale;
   const ids = new Map<string, string>();
   for (const { id, place } of drafts) {
     if (ids.has(id)) place.wrong(`there are two tasks ${JSON.stringify(id)}`);
@@ -204,7 +220,7 @@ function linked(drafts: readonly Draft[]): RecordedTask[] {
     inputs,
     outputs,
     program: run?.maybe("command")?.maybe("program")?.text() ?? "",
-    runtimeS: run?.at("runtimeInSeconds").number(0) ?? 0,
+    runtimeS: run?.at("runtimeInSeconds").number(0, longestS, TOO_LONG) ?? 0,
     cores: run?.maybe(cores)?.number(0),
     memoryBytes: run?.maybe("memoryInBytes")?.number(0),
     machine: run?.maybe("machine")?.text() ?? run?.maybe("machines")?.list()?.[0]?.text(),
