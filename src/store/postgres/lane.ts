@@ -3,6 +3,7 @@
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import postgres from "postgres";
+import { lightQuery } from "./query.ts";
 import { wireTypes } from "./wire.ts";
 
 export interface LaneOptions {
@@ -18,6 +19,8 @@ export interface LaneOptions {
 
 /** One connection, lent. Statements may be sent without waiting for each other; they run in order. */
 export type Connection = postgres.ReservedSql & {
+  /** A COPY, for the driver's streams. */
+  copy(text: string): ReturnType<postgres.Sql["unsafe"]>;
   /** Gives it back unfit for use: whatever it is doing is cut off, and the server rolls its transaction back. */
   discard(): void;
 };
@@ -165,7 +168,8 @@ export function lend(lane: Lane, giveBack: () => void, cutOff: () => void): Conn
   const target = (): postgres.Sql => (returned || lane.gone ? nobody : lane.sql);
   const call = (...args: Parameters<postgres.Sql>): unknown => target()(...args);
   const own = {
-    unsafe: (...args: Parameters<postgres.Sql["unsafe"]>) => target().unsafe(...args),
+    unsafe: (...args: Parameters<postgres.Sql["unsafe"]>) => lightQuery(target().unsafe(...args)),
+    copy: (text: string) => target().unsafe(text),
     release: () => {
       if (returned) return;
       returned = true;

@@ -2,8 +2,8 @@
 // statements.
 import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
-import type postgres from "postgres";
 import { openClient, reasonOf } from "../connection.ts";
+import type { Connection } from "../connection.ts";
 
 export interface Link {
   run<Row>(text: string, parameters?: readonly string[]): Promise<readonly Row[]>;
@@ -58,8 +58,8 @@ export async function inOneTransaction<T>(
   }
 }
 
-async function* copyOut(connection: postgres.ReservedSql, query: string): AsyncGenerator<Uint8Array> {
-  const stream: Readable = await connection.unsafe(`COPY (${query}) TO STDOUT`).readable();
+async function* copyOut(connection: Connection, query: string): AsyncGenerator<Uint8Array> {
+  const stream: Readable = await connection.copy(`COPY (${query}) TO STDOUT`).readable();
   for await (const piece of stream as AsyncIterable<Uint8Array>) yield piece;
   // The driver pauses its socket when rows come faster than they are taken, and goes on when it is asked for more. After the last
   // row nobody asks, and no answer would ever be read again.
@@ -70,13 +70,13 @@ async function* copyOut(connection: postgres.ReservedSql, query: string): AsyncG
   }
 }
 
-function linkOn(connection: postgres.ReservedSql): Link {
+function linkOn(connection: Connection): Link {
   return {
     run: async <Row>(text: string, parameters: readonly string[] = []) =>
       (await connection.unsafe(text, [...parameters])) as unknown as readonly Row[],
     copyOut: (query) => copyOut(connection, query),
     copyIn: async (statement, pieces) => {
-      const query = connection.unsafe(statement);
+      const query = connection.copy(statement);
       // The driver tells trouble that comes after the last row to the query, which it has long resolved with the stream.
       const late = new Promise<never>((_, reject) => {
         (query as { reject?: (error: unknown) => void }).reject = reject;
