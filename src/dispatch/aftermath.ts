@@ -122,6 +122,7 @@ function tellLeased(row: StepRow, plan: PlanRow, nowMs: number, listeners: Liste
     atMs: nowMs,
     kind: "step.leased",
     step: row.key,
+    ordinal: row.ordinal,
     attempt: row.attempt,
     executorId: row.executorId,
     fencing: row.fencing,

@@ -176,7 +176,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       streams.keyEnded(keyId);
     },
     listen: (orgId, planId, listener) => listeners.add(orgId, planId, listener),
-    logs: (planId, step) => parts.logs.of(planId, step),
+    logs: (planId, ordinal) => parts.logs.of(planId, ordinal),
     connectedExecutors: (orgId) =>
       [...connections.values()]
         .filter((c) => c.executor.orgId === orgId && c.sink !== null)

@@ -111,12 +111,21 @@ export interface PassingEvent {
   readonly atMs: number;
   readonly kind: "step.leased" | "step.progress" | "step.log";
   readonly step: string;
+  readonly ordinal: number;
   readonly attempt: number;
   readonly executorId: ExecutorId;
   readonly fencing: number;
   readonly message: string;
   readonly progress: number;
   readonly lines: readonly LogLine[];
+}
+
+/** Lines of one attempt. */
+export interface KeptLines {
+  readonly fencing: number;
+  readonly lines: readonly LogLine[];
+  /** How many were dropped before them. */
+  readonly dropped: number;
 }
 
 /** A plan got records up to a sequence. */
@@ -170,8 +179,8 @@ export interface Dispatcher {
   keyEnded(keyId: string): void;
   /** Tells about one plan until the returned function is called. Events may be coalesced; `moved` only says up to where. */
   listen(orgId: OrgId, planId: PlanId, listener: PlanListener): () => void;
-  /** Kept lines of the newest attempt of a running step, and how many were dropped before them. */
-  logs(planId: PlanId, step: string): { readonly lines: readonly LogLine[]; readonly dropped: number };
+  /** Kept lines of the newest attempt of a row that had any. */
+  logs(planId: PlanId, ordinal: number): KeptLines | undefined;
   /** For `why is this waiting`. */
   connectedExecutors(orgId: OrgId): readonly { readonly executor: Executor; readonly freeSlots: number }[];
 }

@@ -1,6 +1,6 @@
 // Who watches which plan here, and the kept lines of running steps. Memory only, bounded. Not here: records, which are the truth.
 import type { OrgId, PlanId } from "../domain/id.ts";
-import type { LogLine, PassingEvent, PlanListener, PlanMoved } from "./dispatcher.ts";
+import type { KeptLines, LogLine, PassingEvent, PlanListener, PlanMoved } from "./dispatcher.ts";
 
 export class Listeners {
   readonly #byPlan = new Map<PlanId, Set<{ readonly orgId: OrgId; readonly listener: PlanListener }>>();
@@ -44,13 +44,13 @@ interface Kept {
 }
 
 export class Logs {
-  /** By plan and step; the oldest entry goes first when there are too many. */
-  readonly #byStep = new Map<string, Kept>();
+  /** By plan and row: an effect that is undone has lines, and numbers, beside its successor's. The oldest entry goes first when there are too many. */
+  readonly #byRow = new Map<string, Kept>();
   #characters = 0;
 
-  append(planId: PlanId, step: string, fencing: number, lines: readonly LogLine[]): void {
-    const key = `${planId}/${step}`;
-    const before = this.#byStep.get(key);
+  append(planId: PlanId, ordinal: number, fencing: number, lines: readonly LogLine[]): void {
+    const key = `${planId}/${ordinal}`;
+    const before = this.#byRow.get(key);
     if (before !== undefined && before.fencing > fencing) return;
     if (before !== undefined) this.#forget(key, before);
     const kept = before?.fencing === fencing ? before : { fencing, lines: [], characters: 0, dropped: 0 };
@@ -63,27 +63,27 @@ export class Logs {
     }
     kept.lines.splice(0, excess);
     kept.dropped += excess;
-    this.#byStep.set(key, kept);
+    this.#byRow.set(key, kept);
     this.#characters += kept.characters;
-    while (this.#byStep.size > STEPS_LIMIT || this.#characters > ALL_CHARACTERS) {
-      const [oldest] = this.#byStep;
+    while (this.#byRow.size > STEPS_LIMIT || this.#characters > ALL_CHARACTERS) {
+      const [oldest] = this.#byRow;
       if (oldest === undefined) return;
       this.#forget(...oldest);
     }
   }
 
   #forget(key: string, kept: Kept): void {
-    this.#byStep.delete(key);
+    this.#byRow.delete(key);
     this.#characters -= kept.characters;
   }
 
-  of(planId: PlanId, step: string): { readonly lines: readonly LogLine[]; readonly dropped: number } {
-    return this.#byStep.get(`${planId}/${step}`) ?? { lines: [], dropped: 0 };
+  of(planId: PlanId, ordinal: number): KeptLines | undefined {
+    return this.#byRow.get(`${planId}/${ordinal}`);
   }
 
   /** The last lines of an attempt, for its row. */
-  tail(planId: PlanId, step: string, fencing: number): string {
-    const kept = this.#byStep.get(`${planId}/${step}`);
+  tail(planId: PlanId, ordinal: number, fencing: number): string {
+    const kept = this.#byRow.get(`${planId}/${ordinal}`);
     if (kept?.fencing !== fencing) return "";
     let text = "";
     for (let i = kept.lines.length - 1; i >= 0; i--) {

@@ -63,8 +63,8 @@ export function pushOutcome(
   key: BatchKey | undefined,
   done: (result: Decision<Receipt>) => void,
 ): void {
-  const { planId, step, fencing } = outcome.lease;
-  const logTail = outcome.logTail === "" ? parts.logs.tail(planId, step, fencing) : outcome.logTail;
+  const { planId, ordinal, fencing } = outcome.lease;
+  const logTail = outcome.logTail === "" ? parts.logs.tail(planId, ordinal, fencing) : outcome.logTail;
   const whole = logTail === outcome.logTail ? outcome : { ...outcome, logTail };
   parts.batcher.push({
     kind: "outcome",
@@ -85,7 +85,7 @@ export function takeProgress(parts: Parts, orgId: OrgId, executorId: ExecutorId,
   const { planId, ordinal, fencing, step } = renewal.lease;
   const entry = parts.leases.get(planId, ordinal, fencing);
   if (entry?.orgId !== orgId || entry.executorId !== executorId || entry.lease.step !== step) return;
-  if (renewal.lines.length > 0) parts.logs.append(planId, step, fencing, renewal.lines);
+  if (renewal.lines.length > 0) parts.logs.append(planId, ordinal, fencing, renewal.lines);
   if (parts.listeners.has(planId)) {
     parts.listeners.passing(orgId, {
       planId,
@@ -93,6 +93,7 @@ export function takeProgress(parts: Parts, orgId: OrgId, executorId: ExecutorId,
       atMs: parts.options.clock.nowMs(),
       kind: renewal.lines.length > 0 ? "step.log" : "step.progress",
       step,
+      ordinal,
       attempt: entry.attempt,
       executorId,
       fencing,

@@ -92,6 +92,17 @@ test("a failure's root cause is traced", async () => {
   expect(out).toMatch(/^root cause: broken: the command ended with exit code 3: no such luck \(\d+ steps? /m);
 });
 
+test("lines are those of the newest attempt, not of one before it, nor of what undoes an older row", async () => {
+  const step = (run: string): string =>
+    `  a: { capability: shell, input: { run: '${run}' }, retry: { max: 2, initial_backoff: 1ms }, compensation: { capability: shell, input: { run: echo undone } } }\n`;
+  const planId = await stage.begin("lines", step('[ "$MAESTRO_ATTEMPT" = 2 ] || { echo busy; exit 75; }'));
+  expect((await stage.here("watch", planId)).code).toBe(0);
+  expect(await stage.here("logs", planId, "a")).toEqual({ code: 0, out: "", err: "" });
+  expect((await stage.here("replan", planId, stage.file("lines", step("echo anew")))).code).toBe(0);
+  expect((await stage.here("watch", planId)).out).toMatch(/COMPLETED/);
+  expect((await stage.here("logs", planId, "a")).out).toBe("anew\n");
+});
+
 test("lines that pretend to be something else are made harmless", async () => {
   const planId = await stage.begin(
     "harmless",

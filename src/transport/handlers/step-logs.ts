@@ -1,10 +1,11 @@
 // StepService.TailLogs: kept lines of a step's newest attempt, and new ones until the step ends.
 import { StepService, TailLogsRequestSchema } from "../../../gen/maestro/v1/step_service_pb.ts";
 import type { TailLogsRequest, TailLogsResponse } from "../../../gen/maestro/v1/step_service_pb.ts";
-import type { LogLine } from "../../dispatch/dispatcher.ts";
+import type { KeptLines, LogLine } from "../../dispatch/dispatcher.ts";
 import { RefusedError, notFound, refusal } from "../../domain/refusal.ts";
 import { hasEnded } from "../../domain/step.ts";
 import { KEY_ENDED } from "../../engine/identify.ts";
+import type { StepView } from "../../store/ports/plans.ts";
 import { logLineToWire } from "../mapping/lease.ts";
 import { idIn, noProblems } from "../mapping/problems.ts";
 import { methodSpec } from "../operation-table.ts";
@@ -33,6 +34,14 @@ const say = (lines: readonly LogLine[], dropped: number): TailLogsResponse => ({
   dropped: BigInt(dropped),
 });
 
+/** Lines of the newest attempt alone: those of the one before would be taken for its own. */
+function newest({ row, last }: StepView, kept: KeptLines | undefined): Pick<KeptLines, "lines" | "dropped"> {
+  if (kept !== undefined && kept.fencing >= row.fencing) return kept;
+  // The attempt's row has its last lines when memory has none: it ended, and ran elsewhere.
+  if (last === null || last.fencing < row.fencing || last.logTail === "") return { lines: [], dropped: 0 };
+  return { lines: last.logTail.split("\n").map((text) => ({ atMs: last.endedMs, stream: "", text })), dropped: 0 };
+}
+
 async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncGenerator<TailLogsResponse> {
   const admitted = await kit.pipeline.admit({
     method: spec,
@@ -59,6 +68,7 @@ async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncG
     );
   const view = await look();
   if (view === undefined) throw new RefusedError(notFound("step", step).refusal);
+  let { ordinal } = view.row;
 
   const held = kit.keys.hold(principal);
   const stirred = createStirred(info.signal, kit.draining, held.ended);
@@ -66,21 +76,16 @@ async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncG
   const quiet = kit.dispatcher.listen(principal.orgId, planId, {
     moved: () => stirred.stir(),
     passing: (event) => {
-      if (event.kind !== "step.log" || event.step !== step) return;
+      // What the undoing of an older row says is not the step's; a newer row may be heard before it is seen.
+      if (event.kind !== "step.log" || event.step !== step || event.ordinal < ordinal) return;
       waiting.push(event.lines, lengthOf(event.lines));
       stirred.stir();
     },
   });
   try {
     // No wait between listening and this: lines are either kept or heard, not both.
-    const kept = kit.dispatcher.logs(planId, step);
-    // The attempt's row has its last lines when memory has none: it ended, or ran elsewhere.
-    const ended = kept.lines.length === 0 && view.last !== null && view.last.logTail !== "" ? view.last : null;
-    const lines =
-      ended === null
-        ? kept.lines
-        : ended.logTail.split("\n").map((text): LogLine => ({ atMs: ended.endedMs, stream: "", text }));
-    yield say(lines.slice(0, LINES), kept.dropped);
+    const { lines, dropped } = newest(view, kit.dispatcher.logs(planId, ordinal));
+    yield say(lines.slice(0, LINES), dropped);
     for (let at = LINES; at < lines.length; at += LINES) yield say(lines.slice(at, at + LINES), 0);
     let { state } = view.row;
     while (request.follow && !info.signal.aborted) {
@@ -96,7 +101,7 @@ async function* tail(kit: Kit, request: TailLogsRequest, info: CallInfo): AsyncG
       await stirred.wait(LOOK_MS);
       const now = await look();
       if (now === undefined) return;
-      state = now.row.state;
+      ({ state, ordinal } = now.row);
     }
   } finally {
     stirred.end();
