@@ -88,6 +88,11 @@ describe("a folder", () => {
     await chmod(closed, 0o700);
   });
 
+  test.skipIf(process.platform !== "linux")("below /proc cannot be made", async () => {
+    const expected = asRoot ? /no folder can be made there/ : /./;
+    expect(await of("engine.folder", "/proc/absent")).toMatchObject([{ state: "fail", found: expected }]);
+  });
+
   test("on a full disk fails, on one that fills up warns", async () => {
     const none = Number.MAX_SAFE_INTEGER;
     expect(await of("engine.space", used, { roomyBytes: none })).toMatchObject([

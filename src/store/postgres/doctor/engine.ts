@@ -26,6 +26,8 @@ const ROOMY = 2 * 1024 ** 3;
 /** Below this share of what is roomy there is not enough for Postgres to begin with. */
 const SCARCE = 1 / 8;
 const LONGEST_PATH = 490;
+/** Linux's numbers of proc and sysfs, in which root may do all but make anything. */
+const KERNELS: ReadonlySet<number> = new Set([0x9fa0, 0x62656572]);
 
 export async function examineEngine(surroundings: EngineSurroundings): Promise<readonly Finding[]> {
   const { dataDir, look } = surroundings;
@@ -89,6 +91,8 @@ async function examineFolder(dataDir: string, place: string): Promise<Finding> {
   } catch {
     return fail(check, `This user may not read and write in ${place}.`, cannot, choose);
   }
+  if (KERNELS.has((await statfs(place)).type))
+    return fail(check, `${place} is the kernel's: no folder can be made there.`, cannot, choose);
   return ok(
     check,
     place === resolve(dataDir) ? `${place} can be used.` : `${dataDir} will be made at the first start.`,
