@@ -4,7 +4,7 @@ import { create, equals } from "@bufbuild/protobuf";
 import { BudgetSchema } from "../../gen/maestro/v1/amounts_pb.ts";
 import { ConstraintsSchema } from "../../gen/maestro/v1/goal_pb.ts";
 import type { Constraints, Goal } from "../../gen/maestro/v1/goal_pb.ts";
-import { StepFateSchema } from "../../gen/maestro/v1/graph_pb.ts";
+import { StepFate, StepFateSchema } from "../../gen/maestro/v1/graph_pb.ts";
 import type { DiffSummary, StepDifference } from "../../gen/maestro/v1/graph_pb.ts";
 import type { ReplanGraphResponse } from "../../gen/maestro/v1/maestro_service_pb.ts";
 import type { StepDefinition } from "../../gen/maestro/v1/step_pb.ts";
@@ -139,24 +139,45 @@ export function differs(summary: DiffSummary | undefined): boolean {
   return addedSteps + removedSteps + changedSteps + addedEdges + removedEdges > 0;
 }
 
+/** What a version would change of a plan that stands where it stands. */
 export function diffText(summary: DiffSummary | undefined, steps: readonly StepDifference[], columns: number): string {
+  const { reused = 0, rerun = 0, stopped = 0, compensated = 0 } = summary ?? {};
+  const counts = `${reused} reused, ${rerun} to run again, ${stopped} to stop, ${compensated} to undo`;
+  return textOf(summary, steps, columns, ["BECOMES", (fate) => word(StepFateSchema, fate)], counts);
+}
+
+/** How two versions differ, whatever became of it. */
+export function changesText(
+  summary: DiffSummary | undefined,
+  steps: readonly StepDifference[],
+  columns: number,
+): string {
+  const { addedSteps = 0, removedSteps = 0, changedSteps = 0, unchangedSteps = 0 } = summary ?? {};
+  const counts = `${addedSteps} added, ${removedSteps} removed, ${changedSteps} changed, ${unchangedSteps} as they were`;
+  const isNow = (fate: StepFate): string =>
+    fate === StepFate.ADDED ? "ADDED" : fate === StepFate.DROPPED ? "REMOVED" : "CHANGED";
+  return textOf(summary, steps, columns, ["IS", isNow], counts);
+}
+
+function textOf(
+  summary: DiffSummary | undefined,
+  steps: readonly StepDifference[],
+  columns: number,
+  [head, fateText]: readonly [string, (fate: StepFate) => string],
+  counts: string,
+): string {
   const rows = steps
     .slice(0, MOST_ROWS)
     .map(({ key, fields, fate }) => [
       key,
-      word(StepFateSchema, fate),
+      fateText(fate),
       fields.map(({ path, beforeJson, afterJson }) => `${path}: ${beforeJson || "—"} → ${afterJson || "—"}`).join("; "),
     ]);
-  const span =
-    summary === undefined
-      ? ""
-      : `makespan ${spanText(msOf(summary.makespanBefore))} → ${spanText(msOf(summary.makespanAfter))}`;
-  const counts =
-    summary === undefined
-      ? ""
-      : `${summary.reused} reused, ${summary.rerun} to run again, ${summary.stopped} to stop, ${summary.compensated} to undo`;
   const { addedSteps = 0, removedSteps = 0, changedSteps = 0 } = summary ?? {};
   const left = addedSteps + removedSteps + changedSteps - rows.length;
   const more = left > 0 ? `… and ${counted(left, "more step")}\n` : "";
-  return `${table(["STEP", "BECOMES", "WHAT CHANGED"], rows, columns)}\n${more}${span}; ${counts}`;
+  const told = table(["STEP", head, "WHAT CHANGED"], rows, columns);
+  if (summary === undefined) return `${told}\n${more}`.trimEnd();
+  const span = `makespan ${spanText(msOf(summary.makespanBefore))} → ${spanText(msOf(summary.makespanAfter))}`;
+  return `${told}\n${more}${span}; ${counts}`;
 }

@@ -28,7 +28,8 @@ export function transition(input: TransitionInput): Transition {
   const compared = diff(before, after, progress);
   const changed = new Set([...compared.steps.filter((s) => s.change === "CHANGED").map((s) => s.key), ...again]);
   const succession = succeed({ ...rest, steps, edges, changed });
-  return { succession, diff: withFates(compared, succession) };
+  // Where no step stands anywhere, the definitions alone say what becomes of each.
+  return { succession, diff: rest.rows.length === 0 ? compared : withFates(compared, succession) };
 }
 
 /** The comparison with what really becomes of each step: unchanged ones may have to run again, too. */

@@ -66,6 +66,7 @@ test("versions are compared with the one before, with the active one, or with ea
   const last = await stage.here("diff", "versions");
   expect(last.out).toMatch(/^version 2 → 3 of goal_\w+\n/);
   expect(last.out).toMatch(change("b", "c"));
+  expect(last.out).toMatch(/^one +CHANGED [^]*; 0 added, 0 removed, 1 changed, 1 as they were$/m);
   expect((await stage.here("diff", planId, "1")).out).toMatch(change("a", "c"));
   expect((await stage.here("diff", planId, "v2", "1")).out).toMatch(change("b", "a"));
   expect((await stage.here("diff", planId, "2", "2")).out).toMatch(/^version 2 → 2 .*\nno difference\n$/);

@@ -375,9 +375,10 @@ test("a diff names what differs and what would become of it, in pages", async ()
     next: ["gone"],
     addedEdges: [{ from: "b", to: "new" }],
   });
-  expect(first.steps.map((s) => [s.key, s.change])).toEqual([
-    ["b", "CHANGED"],
-    ["gone", "REMOVED"],
+  // Where steps stood under the first version is not known any more.
+  expect(first.steps.map((s) => [s.key, s.change, s.fate])).toEqual([
+    ["b", "CHANGED", "RERUN"],
+    ["gone", "REMOVED", "DROPPED"],
   ]);
   const rest = await bench.value(graphDiff(bench.heavy), {
     goalId,

@@ -8,7 +8,7 @@ import type { ServerClient } from "../client.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
 import { CommandEnd, FAILED, MISUSED } from "../io.ts";
-import { differs, diffText, trialOf } from "../patch.ts";
+import { changesText, differs, diffText, trialOf } from "../patch.ts";
 import { harmless } from "../table.ts";
 import { goalOf } from "../target.ts";
 import { readRequests, warn } from "./validate.ts";
@@ -63,7 +63,9 @@ async function versions(
   if (json) io.out(jsonLine(DiffGraphsResponseSchema, found));
   else if (!quiet) {
     io.out(`version ${fromVersion} → ${toVersion} of ${goalId}\n`);
-    io.out(changed ? `${diffText(found.summary, found.steps, io.columns)}\n` : "no difference\n");
+    // Only of the active version it is known where its steps stand, and so what becomes of them.
+    const text = fromVersion === goal.activeVersion ? diffText : changesText;
+    io.out(changed ? `${text(found.summary, found.steps, io.columns)}\n` : "no difference\n");
     for (const line of [...edgeLines("+", found.addedEdges), ...edgeLines("-", found.removedEdges)])
       io.out(`${harmless(line)}\n`);
   }
