@@ -247,6 +247,7 @@ describe.runIf(asRoot && onLinux)("as root", () => {
     const name = packageName(process.platform, process.arch);
     for (const path of [
       "src/store/postgres/engines",
+      "src/store/postgres/dial.ts",
       "src/support",
       "test/contract/engines-child.ts",
       "node_modules/postgres",

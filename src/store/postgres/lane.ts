@@ -1,8 +1,8 @@
 // One connection: how it is opened, what it is set to, and its borrower's view of it, which ends when it breaks.
 // Not here: how many there are and who gets which, see connection.ts.
-import { connect } from "node:net";
-import type { Socket } from "node:net";
 import postgres from "postgres";
+import { dialsOnce } from "./dial.ts";
+import type { Address } from "./dial.ts";
 import { lightQuery } from "./query.ts";
 import { wireTypes } from "./wire.ts";
 
@@ -95,71 +95,6 @@ export function openLane(options: LaneOptions, onGone: () => void): Lane {
     } as postgres.Options<Record<string, postgres.PostgresType>>),
   };
   return lane;
-}
-
-/**
- * Makes one socket, and no second: a server that ends the connection before the login is over, as a proxy with no database
- * behind it does, is otherwise tried by the driver for ever, with nobody being told.
- */
-export function dialsOnce(limitMs: number): (to: Address) => Promise<Socket> {
-  let dialled = false;
-  return async (to) => {
-    if (dialled) throw Object.assign(new Error("ended before the login was over"), { code: "CONNECTION_CLOSED" });
-    dialled = true;
-    return dial(to, limitMs);
-  };
-}
-
-interface Address {
-  readonly host: readonly string[];
-  readonly port: readonly number[];
-  readonly path: string | false;
-}
-
-/** A connected socket. Made here so that a lane never connects twice, and with a time limit of its own. */
-async function dial(to: Address, limitMs: number): Promise<Socket> {
-  const host = to.host[0] ?? "localhost";
-  const socket = typeof to.path === "string" ? connect(to.path) : connect(Number(to.port[0]), host);
-  await new Promise<void>((resolve, reject) => {
-    const late = setTimeout(
-      () => socket.destroy(Object.assign(new Error("too slow"), { code: "CONNECT_TIMEOUT" })),
-      limitMs,
-    );
-    socket.once("error", (error) => {
-      clearTimeout(late);
-      reject(error);
-    });
-    socket.once("connect", () => {
-      clearTimeout(late);
-      socket.removeAllListeners("error");
-      resolve();
-    });
-  });
-  socket.setNoDelay(true);
-  gather(socket);
-  // Where the driver looks for the name to check a certificate against.
-  return Object.assign(socket, { host });
-}
-
-/**
- * Sends what is written in one turn in one go. The driver writes every statement of a kilobyte or more by itself, and each
- * write is a system call here and a wake-up of the server (measured: a third of what a plan of ten steps costs).
- */
-function gather(socket: Socket): void {
-  const write = socket.write.bind(socket) as (...args: unknown[]) => boolean;
-  let corked = false;
-  const uncork = (): void => {
-    corked = false;
-    socket.uncork();
-  };
-  socket.write = (...args: unknown[]): boolean => {
-    if (!corked) {
-      corked = true;
-      socket.cork();
-      process.nextTick(uncork);
-    }
-    return write(...args);
-  };
 }
 
 /** The lane as its borrower sees it: good until it is given back or breaks. */

@@ -1,6 +1,6 @@
 // The data folder: made, locked, its passwords kept. Not here: the cluster inside it, which is Postgres's.
 import { readFileSync, writeFileSync } from "node:fs";
-import { access, constants, mkdir, open, readFile, realpath, rename } from "node:fs/promises";
+import { access, constants, mkdir, open, readFile, realpath, rename, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type * as SqliteTypes from "node:sqlite";
 import { systemRandom } from "../../../support/random.ts";
@@ -11,6 +11,7 @@ export async function openFolder(dataDir: string): Promise<string> {
   try {
     // As root, Postgres's account has to pass through; each file in it has its own, closed mode.
     await makeFolder(resolve(dataDir), process.geteuid?.() === 0 ? 0o711 : 0o700);
+    if (!(await stat(dataDir)).isDirectory()) throw Object.assign(new Error("a file"), { code: "ENOTDIR" });
     await access(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
     const folder = await realpath(dataDir);
     // SQLite, which takes the lock, stops at 512.

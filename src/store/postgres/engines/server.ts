@@ -1,6 +1,6 @@
 // The server engine: any Postgres 15 or newer that somebody else runs, checked before use. Not here: pools, queries, migrations.
 import postgres from "postgres";
-import { dialsOnce } from "../lane.ts";
+import { dialsOnce } from "../dial.ts";
 import { EngineError, systemCode } from "./engine-error.ts";
 
 /** The oldest major Maestro's SQL runs on. */
