@@ -21,6 +21,11 @@ export interface Executor {
   readonly lastSeenMs: number;
 }
 
+/** With when it was last heard of: while a stream is attached that is all the time, and nobody writes it down. */
+export function heardOf(executor: Executor, nowMs: number): Executor {
+  return executor.sessionId === null ? executor : { ...executor, lastSeenMs: Math.max(executor.lastSeenMs, nowMs) };
+}
+
 /** What a step asks of an executor. */
 export interface Demand {
   readonly orgId: OrgId;

@@ -1,5 +1,6 @@
 // Returns an executor.
 import type { Operation } from "../engine/operation.ts";
+import { heardOf } from "../domain/executor.ts";
 import type { Executor } from "../domain/executor.ts";
 import type { ExecutorId } from "../domain/id.ts";
 import { notFound } from "../domain/refusal.ts";
@@ -11,5 +12,5 @@ export interface ExecutorGetRequest {
 
 export const executorGet: Operation<ExecutorGetRequest, Executor> = async (tx, { executorId }, context) => {
   const executor = await tx.executors.find(context.principal.orgId, executorId);
-  return executor === undefined ? notFound("executor", executorId) : read(executor);
+  return executor === undefined ? notFound("executor", executorId) : read(heardOf(executor, await tx.nowMs()));
 };

@@ -1,5 +1,6 @@
 // Lists executors, by name.
 import type { Operation } from "../engine/operation.ts";
+import { heardOf } from "../domain/executor.ts";
 import type { Executor } from "../domain/executor.ts";
 import type { PageRequest } from "../store/ports/paging.ts";
 import { read } from "./done.ts";
@@ -12,5 +13,7 @@ export interface ExecutorListRequest {
 
 export const executorList: Operation<ExecutorListRequest, Page<Executor>> = async (tx, { page }, context) => {
   const executors = await tx.executors.list(context.principal.orgId, oneMore(page));
-  return read(pageOf(executors, page, (executor) => [executor.spec.name]));
+  const nowMs = await tx.nowMs();
+  const heard = executors.map((executor) => heardOf(executor, nowMs));
+  return read(pageOf(heard, page, (executor) => [executor.spec.name]));
 };

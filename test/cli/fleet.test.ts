@@ -2,6 +2,7 @@
 // executor-run.test.ts.
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ExecutorState } from "../../gen/maestro/v1/executor_pb.ts";
+import { epochMs } from "../../src/cli/words.ts";
 import { Stage } from "./stage.ts";
 
 let stage: Stage;
@@ -30,6 +31,18 @@ test("are listed by name, and one is shown by its id or name", async () => {
   const json = await stage.here("--json", "executors", executorId);
   expect(JSON.parse(json.out)).toMatchObject({ executor_id: executorId, spec: { name: "fleet-1" }, connected: true });
   expect((await stage.here("--json", "executors", "--limit", "1")).out.trimEnd().split("\n")).toHaveLength(1);
+});
+
+test("is heard of as long as its stream is attached, and then last when it went", async () => {
+  const seenMs = async (named: string): Promise<number> => {
+    const { executors } = await stage.client.executors.listExecutors({});
+    return epochMs(executors.find(({ spec }) => spec?.name === named)?.lastSeenAt) ?? 0;
+  };
+  const [attached, aside] = [await seenMs("fleet-1"), await seenMs("aside")];
+  await expect.poll(() => seenMs("fleet-1")).toBeGreaterThan(attached);
+  expect(await seenMs("aside")).toBe(aside);
+  const { executor } = await stage.client.executors.getExecutor({ executorId });
+  expect(epochMs(executor?.lastSeenAt)).toBeGreaterThan(attached);
 });
 
 test("is given another trust", async () => {
