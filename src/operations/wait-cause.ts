@@ -125,7 +125,18 @@ const BEFORE: Readonly<Record<NonNullable<UnfinishedBefore["predecessor"]>, stri
   NOT_UNDONE: "What it did before could not be undone: retry the compensation, or resolve it by hand.",
 };
 
-function pending({ row }: StepView, around: Surroundings): Cause {
+function pending(view: StepView, around: Surroundings): Cause {
+  const cause = notYet(view, around);
+  if (!view.row.heldBack) return cause;
+  // Whoever sees to the rest would wait for it in vain.
+  return {
+    ...cause,
+    cause: "HELD",
+    explanation: `It is held by hand until it is released. Besides: ${cause.explanation}`,
+  };
+}
+
+function notYet({ row }: StepView, around: Surroundings): Cause {
   const before = around.before.get(row.ordinal);
   const { count, keys } = before ?? { count: 0, keys: [] };
   if (count > 0) {

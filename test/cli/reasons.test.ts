@@ -24,6 +24,8 @@ test("a step that fails before its first attempt says why, live, at the end and 
   expect(err).toMatch(/^✗ bad failed before its first attempt: .*input/m);
   expect(err).not.toContain("no reason given");
   expect((await stage.run(["explain", planIn(out), "bad"])).out).toMatch(/^bad {2}FAILED: .*input/m);
+  for (const list of ["plans", "steps"])
+    expect((await stage.here(list, planIn(out))).out, list).toMatch(/^bad +FAILED +0 .*input/m);
 
   const again = await stage.run(["apply", stage.file("bad", steps)]);
   expect(again.out).toMatch(/^nothing changed: plan_\w+ stays as it is, FAILED; --again begins a new goal$/m);

@@ -67,6 +67,13 @@ test("a step is held, released, skipped, and retried when it failed", async () =
   );
   expect((await stage.here("hold", "steps", "smelt")).out).toBe(`smelt of ${planId} is WAITING, held\n`);
   expect((await stage.here("explain", "steps", "smelt")).out).toMatch(/HELD/);
+  // One that could not begin yet looks like any other that waits.
+  expect((await stage.here("hold", "steps", "after")).out).toBe(`after of ${planId} is PENDING, held\n`);
+  expect((await stage.here("explain", "steps", "after")).out).toMatch(/^after  PENDING  HELD: .* waits for smelt\.$/m);
+  const shown = (await stage.here("plans", "steps")).out;
+  expect(shown).toMatch(/^after +PENDING, held /m);
+  expect(shown).toMatch(/^smelt +WAITING, held /m);
+  await stage.here("release", "steps", "after");
   expect(JSON.parse((await stage.here("--json", "release", planId, "smelt")).out)).toMatchObject({
     key: "smelt",
     state: "STEP_STATE_READY",

@@ -2,7 +2,8 @@
 import { LedgerSchema } from "../../../gen/maestro/v1/amounts_pb.ts";
 import { PlanSchema, PlanStateSchema } from "../../../gen/maestro/v1/plan_pb.ts";
 import type { Plan } from "../../../gen/maestro/v1/plan_pb.ts";
-import { StepStateSchema } from "../../../gen/maestro/v1/step_pb.ts";
+import { WaitCause } from "../../../gen/maestro/v1/plan_service_pb.ts";
+import { StepState, StepStateSchema } from "../../../gen/maestro/v1/step_pb.ts";
 import type { Step } from "../../../gen/maestro/v1/step_pb.ts";
 import { create } from "@bufbuild/protobuf";
 import { counted } from "../../support/counted.ts";
@@ -12,6 +13,7 @@ import type { Context } from "../context.ts";
 import { ExecutorNames } from "../executor-names.ts";
 import { showList } from "../listing.ts";
 import type { ListFlags } from "../listing.ts";
+import { failureReasons } from "../reasons.ts";
 import { allSteps } from "../show.ts";
 import { facts, table } from "../table.ts";
 import { goalOf, planIdOf } from "../target.ts";
@@ -89,7 +91,11 @@ export async function showPlanOnce(named: string, { io, json, withClient }: Cont
     const shown = steps.slice(0, MOST_ROWS);
     const names = new ExecutorNames(client, io.signal);
     await names.learn(shown.map(({ executorId }) => executorId));
-    io.out(`${planText(plan)}\n\n${stepsText(shown, names, io.columns)}\n`);
+    const reasons = await failureReasons(client, planId, shown, io.signal);
+    const held = await heldSteps(client, planId, shown, io.signal);
+    const rows = shown.map((step) => rowOf(step, names, reasons, held));
+    const head = ["STEP", "STATE", "ATTEMPTS", "EXECUTOR", "SINCE", "FAILURE"];
+    io.out(`${planText(plan)}\n\n${table(head, rows, io.columns)}\n`);
     if (shown.length < steps.length)
       io.out(`… and ${counted(steps.length - shown.length, "more step")}: maestro steps ${planId} --all\n`);
   });
@@ -127,14 +133,33 @@ function planText(plan: Plan): string {
   ]);
 }
 
-function stepsText(steps: readonly Step[], names: ExecutorNames, columns: number): string {
-  const rows = steps.map(({ key, state, attempt, executorId, startedAt, finishedAt, failure }) => [
+const MAY_BE_HELD: ReadonlySet<StepState> = new Set([StepState.PENDING, StepState.WAITING]);
+
+/** Those that are held by hand, which their states alone do not say. `steps` are the first of the plan. */
+async function heldSteps(
+  client: ServerClient,
+  planId: string,
+  steps: readonly Step[],
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  if (!steps.some(({ state }) => MAY_BE_HELD.has(state))) return new Set();
+  const none = { waiting: [] };
+  const { waiting } = await client.plans.explainPlan({ planId, pageSize: 1000 }, { signal }).catch(() => none);
+  return new Set(waiting.filter(({ cause }) => cause === WaitCause.HELD).map(({ step }) => step));
+}
+
+function rowOf(
+  { key, state, attempt, executorId, startedAt, finishedAt, failure }: Step,
+  names: ExecutorNames,
+  reasons: ReadonlyMap<string, string>,
+  held: ReadonlySet<string>,
+): string[] {
+  return [
     key,
-    word(StepStateSchema, state),
+    `${word(StepStateSchema, state)}${held.has(key) ? ", held" : ""}`,
     String(attempt),
     executorId === "" ? "" : names.of(executorId),
     timeText(finishedAt ?? startedAt),
-    failure?.message ?? "",
-  ]);
-  return table(["STEP", "STATE", "ATTEMPTS", "EXECUTOR", "SINCE", "FAILURE"], rows, columns);
+    reasons.get(key) ?? failure?.message ?? "",
+  ];
 }

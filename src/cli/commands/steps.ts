@@ -5,6 +5,7 @@ import type { Attempt, Step } from "../../../gen/maestro/v1/step_pb.ts";
 import type { ServerClient } from "../client.ts";
 import type { Context } from "../context.ts";
 import { ExecutorNames } from "../executor-names.ts";
+import { failureReasons } from "../reasons.ts";
 import { showList } from "../listing.ts";
 import type { ListFlags } from "../listing.ts";
 import { facts, table } from "../table.ts";
@@ -21,10 +22,14 @@ export async function steps(named: string, flags: StepsFlags, context: Context):
   await withClient(async (client) => {
     const planId = await planIdOf(client, named, io.signal);
     const names = new ExecutorNames(client, io.signal);
+    let reasons: ReadonlyMap<string, string> = new Map();
     await showList(
       {
         schema: StepSchema,
-        learn: (items) => names.learn(items.map(({ executorId }) => executorId)),
+        learn: async (items) => {
+          await names.learn(items.map(({ executorId }) => executorId));
+          reasons = await failureReasons(client, planId, items, io.signal);
+        },
         page: async (pageSize, pageToken) => {
           const page = await client.steps.listSteps({ planId, states, pageSize, pageToken }, { signal: io.signal });
           return { items: page.steps, nextPageToken: page.nextPageToken };
@@ -37,7 +42,7 @@ export async function steps(named: string, flags: StepsFlags, context: Context):
           executorId === "" ? "" : names.of(executorId),
           timeText(startedAt),
           timeText(finishedAt),
-          failure?.message ?? "",
+          reasons.get(key) ?? failure?.message ?? "",
         ],
         none: "no steps",
       },
