@@ -41,7 +41,7 @@ export function manualPage(command: Command, helper: Help): string {
     ),
     ...[...commands].flatMap(([heading, lines]) => section(heading, lines)),
     ...section("OPTIONS", options(helper.visibleOptions(command))),
-    ...section("GLOBAL OPTIONS", options(helper.visibleGlobalOptions(command))),
+    ...section("GLOBAL OPTIONS", options(sharedOptions(command))),
     ...section(
       "EXAMPLES",
       (text?.examples ?? START).map(({ line, what }) => `  maestro ${line}\n      ${what}`),
@@ -51,6 +51,12 @@ export function manualPage(command: Command, helper: Help): string {
       EXIT_CODES.map(([code, what]) => item(String(code), what)),
     ),
   ].join("\n");
+}
+
+/** Those of the program. A command that is above another one has options of its own, which say nothing below it. */
+function sharedOptions({ parent }: Command): readonly Option[] {
+  if (parent === null) return [];
+  return parent.parent === null ? parent.options.filter(({ hidden }) => !hidden) : sharedOptions(parent);
 }
 
 function section(heading: string, lines: readonly string[]): string[] {

@@ -45,6 +45,10 @@ test.each(every)("%s has a manual page with an example", async (name, { path, co
   expect(out).toMatch(new RegExp(`^NAME\n {2}maestro ${name} - ${command.description().replace(/[()?]/g, ".")}\n`));
   for (const heading of ["SYNOPSIS", "OPTIONS", "GLOBAL OPTIONS", "EXAMPLES", "EXIT CODES"])
     expect(out).toMatch(new RegExp(`^${heading}$`, "m"));
+  const shared = /^GLOBAL OPTIONS\n([^]*?)\n\n/m.exec(out)?.[1] ?? "";
+  expect(shared.match(/^ {2}-\S+.*?--[\w-]+|^ {2}--[\w-]+/gm)?.map((flag) => flag.replace(/.* /, ""))).toEqual(
+    program.options.map(({ long }) => long),
+  );
   expect(out).toMatch(new RegExp(`^EXAMPLES\n {2}maestro .*\\b${name}\\b.*\n {6}\\S`, "m"));
   for (const { line } of textOf(command)?.examples ?? []) expect(mistakeIn(line), line).toBe("");
 });

@@ -128,6 +128,8 @@ function subcommands({ command, positionals, typed, literal }: Line): readonly C
 function flags(command: Command, typed: string): readonly Candidate[] {
   const found: Candidate[] = [];
   for (let at: Command | null = command; at !== null; at = at.parent) {
+    // What stands between has options that say nothing here.
+    if (at !== command && at.parent !== null) continue;
     for (const { long, hidden, description } of at.options)
       if (!hidden && typeof long === "string") found.push({ value: long, note: description });
   }
