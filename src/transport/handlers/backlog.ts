@@ -13,7 +13,7 @@ export interface Backlog<T> {
 const CHARACTERS = 8 * 1024 * 1024;
 
 export function createBacklog<T>(most: number): Backlog<T> {
-  let waiting: { readonly item: T; readonly characters: number }[] = [];
+  const waiting: { readonly item: T; readonly characters: number }[] = [];
   let size = 0;
   let tooSlow = false;
   return {
