@@ -56,6 +56,31 @@ test("applied again, an unchanged file changes nothing and tells how its plan en
   expect(attempts).toHaveLength(1);
 });
 
+test("--dry-run shows a charter that is new or would change, declares nothing, and is not refused", async () => {
+  const file = stage.file("dry", TWO);
+  const text = readFileSync(file, "utf8");
+  const under = (charter: string): string => {
+    writeFileSync(file, text.replace(/^charter: .*$/m, `charter: ${charter}`));
+    return file;
+  };
+  const dry = await stage.here("apply", under("{ name: dry, purpose: To see }"), "--dry-run");
+  expect(dry).toMatchObject({ code: 0, err: "" });
+  expect(dry.out).toMatch(
+    /^first +shell [^]*^2 steps, 1 edge\ncharter dry would be new\n {2}purpose: — → To see\ngoal dry would be new; /m,
+  );
+  expect(JSON.parse((await stage.here("--json", "apply", file, "--dry-run")).out)).toMatchObject({
+    steps: 2,
+    edges: 1,
+  });
+  const charters = async () => (await stage.client.charters.listCharters({})).charters.filter((c) => c.name === "dry");
+  expect(await charters()).toEqual([]);
+  await stage.client.maestro.declareCharter({ name: "dry", terms: { purpose: "To see" } });
+  expect((await stage.here("apply", file, "--dry-run")).out).not.toContain("charter");
+  const changed = await stage.here("apply", under("{ name: dry, purpose: To see, deadline: 1h }"), "--dry-run");
+  expect(changed.out).toMatch(/^charter dry would get revision 2; .*\n {2}deadline: — → 1 h 00 m\n/m);
+  expect(await charters()).toMatchObject([{ revision: 1 }]);
+});
+
 test("a changed file is shown as a difference and re-plans what runs; what is done stays done", async () => {
   const gate = stage.gate("changes");
   const steps = (run: string): string => `${TWO.split("\n")[0] ?? ""}

@@ -1,6 +1,7 @@
 // `maestro apply`: makes what a plan file says come true, and shows it. An unchanged file changes nothing; a changed one
 // re-plans. Not here: the server and executor of `--local`, see ../local.ts.
 import { create, equals } from "@bufbuild/protobuf";
+import type { CharterTerms } from "../../../gen/maestro/v1/charter_pb.ts";
 import { GoalSpecSchema, GoalState } from "../../../gen/maestro/v1/goal_pb.ts";
 import type { Goal, GoalSpec } from "../../../gen/maestro/v1/goal_pb.ts";
 import { GraphVersionSchema } from "../../../gen/maestro/v1/graph_pb.ts";
@@ -10,8 +11,10 @@ import type { Plan } from "../../../gen/maestro/v1/plan_pb.ts";
 import type { ServerClient } from "../client.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
+import { changedTerms, fileTable, findCharter } from "../dry-run.ts";
 import { CommandEnd, FAILED, INTERRUPTED } from "../io.ts";
 import { diffText, trialOf } from "../patch.ts";
+import { edgesOf } from "../plan-file/check.ts";
 import type { Requests } from "../plan-file/requests.ts";
 import { howToAnswer } from "../questions.ts";
 import { planTable, refine } from "../refine.ts";
@@ -78,6 +81,8 @@ async function converge(
     });
     say(context, `charter ${charterName} at revision ${charter?.revision ?? 0}${changed ? " (new)" : ""}`);
   }
+  if (terms !== undefined && flags.dryRun === true && (await isNewCharter(client, requests, terms, context)))
+    return undefined;
   const found = flags.again === true ? undefined : await findGoal(client, requests);
   if (found === undefined || !sameGoal(found, requests.goal)) {
     if (found !== undefined)
@@ -87,6 +92,36 @@ async function converge(
   if (found.state === GoalState.DRAFT || found.state === GoalState.REFINED)
     return begin(client, found, requests, flags, context);
   return replan(client, found, requests, flags, context);
+}
+
+/** Says what would become of the charter; of a new one there is no more to ask the server. */
+async function isNewCharter(
+  client: ServerClient,
+  requests: Requests,
+  terms: CharterTerms,
+  context: Context,
+): Promise<boolean> {
+  const { charterName: name, goal, steps } = requests;
+  const { io, json, quiet } = context;
+  const charter = await findCharter(client, name, io.signal);
+  const changes = changedTerms(charter?.terms, terms);
+  if (charter !== undefined) {
+    const { revision } = charter;
+    const would = `charter ${name} would get revision ${revision + 1}; the rest is judged under revision ${revision}`;
+    if (changes.length > 0 && json) context.notice(would, { charter: name, changes });
+    else if (changes.length > 0) for (const line of [would, ...changes.map((term) => `  ${term}`)]) say(context, line);
+    return false;
+  }
+  if (json) {
+    const edges = edgesOf(requests).edges.length;
+    const told = { charter: { name, new: true }, goal: { name: goal.name, new: true }, steps: steps.length, edges };
+    io.out(`${JSON.stringify(told)}\n`);
+    return true;
+  }
+  if (!quiet) io.out(`${fileTable(requests, io.columns)}\n`);
+  for (const line of [`charter ${name} would be new`, ...changes.map((term) => `  ${term}`)]) say(context, line);
+  say(context, `goal ${goal.name} would be new; a server analyses it once its charter is declared`);
+  return true;
 }
 
 /** The newest goal of that name under that charter: this is how a file finds what it made before. */

@@ -112,7 +112,7 @@ function graph(requests: Requests): Found[] {
   ];
 }
 
-function edgesOf({ steps, goal }: Requests): ReturnType<typeof deriveEdges> {
+export function edgesOf({ steps, goal }: Requests): ReturnType<typeof deriveEdges> {
   const inputs = goal.inputs?.value.case === "json" ? (JSON.parse(goal.inputs.value.value) as object) : {};
   return deriveEdges(steps.map(plainStep), { goalInputs: new Set(Object.keys(inputs)) });
 }
