@@ -103,7 +103,12 @@ async function isNewCharter(
 ): Promise<boolean> {
   const { charterName: name, goal, steps } = requests;
   const { io, json, quiet } = context;
-  const charter = await findCharter(client, name, io.signal);
+  const charter = await findCharter(client, name, io.signal).catch((error: unknown) => {
+    if (reasonOf(error) === "CAPABILITY_MISSING") return null;
+    throw error;
+  });
+  // Who may not look at charters is told of the rest.
+  if (charter === null) return false;
   const changes = changedTerms(charter?.terms, terms);
   if (charter !== undefined) {
     const { revision } = charter;

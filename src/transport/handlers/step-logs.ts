@@ -2,10 +2,11 @@
 import { StepService, TailLogsRequestSchema } from "../../../gen/maestro/v1/step_service_pb.ts";
 import type { TailLogsRequest, TailLogsResponse } from "../../../gen/maestro/v1/step_service_pb.ts";
 import type { KeptLines, LogLine } from "../../dispatch/dispatcher.ts";
+import type { Attempt } from "../../domain/outcome.ts";
 import { RefusedError, notFound, refusal } from "../../domain/refusal.ts";
 import { hasEnded } from "../../domain/step.ts";
+import type { StepRow } from "../../domain/step.ts";
 import { KEY_ENDED } from "../../engine/identify.ts";
-import type { StepView } from "../../store/ports/plans.ts";
 import { logLineToWire } from "../mapping/lease.ts";
 import { idIn, noProblems } from "../mapping/problems.ts";
 import { methodSpec } from "../operation-table.ts";
@@ -35,7 +36,10 @@ const say = (lines: readonly LogLine[], dropped: number): TailLogsResponse => ({
 });
 
 /** Lines of the newest attempt alone: those of the one before would be taken for its own. */
-function newest({ row, last }: StepView, kept: KeptLines | undefined): Pick<KeptLines, "lines" | "dropped"> {
+function newest(
+  { row, last }: { readonly row: StepRow; readonly last: Attempt | null },
+  kept: KeptLines | undefined,
+): Pick<KeptLines, "lines" | "dropped"> {
   if (kept !== undefined && kept.fencing >= row.fencing) return kept;
   // The attempt's row has its last lines when memory has none: it ended, and ran elsewhere.
   if (last === null || last.fencing < row.fencing || last.logTail === "") return { lines: [], dropped: 0 };
