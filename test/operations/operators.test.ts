@@ -189,8 +189,9 @@ test("executors are registered, trusted and drained, and dispatch hears of it", 
   );
   const again = await bench.value(executorRegister(ears), { spec: { ...executor.spec, slots: 3 } });
   expect(again).toMatchObject({ executorId, sessionId, state: "ACTIVE", trust: 0.1, spec: { slots: 3 } });
+  // It is attached, and heard of whenever somebody looks.
   expect((await bench.value(executorList, { page: FIRST })).items).toEqual([
-    await bench.value(executorGet, { executorId }),
+    { ...(await bench.value(executorGet, { executorId })), lastSeenMs: expect.any(Number) as unknown },
   ]);
   expect(
     await bench.refusal(executorDrain(ears), { executorId: bench.org.orgId as string as ExecutorId }),
