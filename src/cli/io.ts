@@ -46,7 +46,7 @@ export const EXIT_CODES = [
   [0, "done"],
   [FAILED, "failed, or refused by the server"],
   [MISUSED, "a wrong command or file"],
-  [UNREACHABLE, "no server answers"],
+  [UNREACHABLE, "no server answers, or not within --timeout"],
   [INTERRUPTED, "interrupted"],
   [CLOSED_PIPE, "whoever read the output stopped reading"],
 ] as const;
