@@ -27,11 +27,13 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "npm run check": "it takes a minute; CI runs its parts",
   "npm run bench": "it takes minutes of a quiet machine",
   "npm run bench -- --embedded": "it takes minutes of a quiet machine",
+  "npm run bench -- --only artifacts": "it takes minutes of a quiet machine",
   "npm run format": "it writes into the checkout",
   "npm run generate": "it writes into the checkout",
   "npm run proto:check": "the demo and CI run it",
   "npm run proto:release": "it releases a contract",
   "npm run lint:layers": "CI runs it",
+  "npm run lint:docs": "CI runs it",
   "npx maestro apply node_modules/maestro/examples/fan-out.yaml --local": ".ci/installed-package runs it",
   ".ci/run": "it runs everything else",
 };
