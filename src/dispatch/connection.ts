@@ -34,13 +34,14 @@ export class ExecutorConnection {
       readonly nowMs: number;
       readonly inFlight: () => number;
       readonly onSlow: (connection: ExecutorConnection) => void;
+      /** Its sink threw, a bug: the commit that it was to tell of stands. */ readonly onBug: (error: unknown) => void;
       /** Assignments that were committed after the stream broke. */ readonly onUndelivered: (
         connection: ExecutorConnection,
         assignments: readonly Assignment[],
       ) => void;
     },
   ) {
-    this.sink = sink;
+    this.sink = guarded(sink, options.onBug);
     this.incarnation = options.incarnation;
     this.keyId = options.keyId;
     this.slots = executor.spec.slots;
@@ -74,6 +75,28 @@ export class ExecutorConnection {
     this.sink = null;
     sink?.end(no, reconnect);
   }
+}
+
+/** A sink that throws is one that takes nothing more: whoever called it goes on, and its stream is ended as a slow reader's is. */
+function guarded(sink: StreamSink, onBug: (error: unknown) => void): StreamSink {
+  const tried = (say: () => boolean): boolean => {
+    try {
+      return say();
+    } catch (error) {
+      onBug(error);
+      return false;
+    }
+  };
+  return {
+    send: (assignments, acks) => tried(() => sink.send(assignments, acks)),
+    sendStops: (stops) => tried(() => sink.sendStops(stops)),
+    sendHeartbeat: () => tried(() => sink.sendHeartbeat()),
+    end: (no, reconnect) =>
+      void tried(() => {
+        sink.end(no, reconnect);
+        return true;
+      }),
+  };
 }
 
 export const SLOW: Refusal = refusal(

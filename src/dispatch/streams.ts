@@ -63,6 +63,9 @@ export class Streams {
       onSlow: (slow) => {
         this.loseSlow(slow);
       },
+      onBug: (error) => {
+        this.#parts.options.log("sink.failed", { executor: executor.executorId, error: String(error) });
+      },
       onUndelivered: (broken, assignments) => {
         this.#undelivered(broken, assignments);
       },

@@ -74,6 +74,7 @@ async function anExecutor(): Promise<ExecutorConnection> {
     nowMs: systemClock.monotonicMs(),
     inFlight: () => 0,
     onSlow: () => undefined,
+    onBug: () => undefined,
     onUndelivered: () => undefined,
   });
   connections.set(taker.executor.executorId, connection);
