@@ -22,6 +22,8 @@ const STRIDE_MS = 250;
 export interface ByHand {
   readonly server: Dispatcher;
   readonly session: ServerSession;
+  /** How often the session was renewed, and all heard of what the store answered. */
+  readonly renewals: number;
   readonly log: { readonly event: string; readonly fields: Readonly<Record<string, unknown>> }[];
   /** Lets so much time go by, with all that happens in it. */
   pass(ms: number): Promise<void>;
@@ -64,8 +66,10 @@ export async function openByHand(bench: Bench, over: Partial<Store> = {}): Promi
   const session = new ServerSession(lives, stands, newId, { address: "here", build: "test" });
   await session.open();
   const log: ByHand["log"] = [];
+  let renewals = 0;
   const server = createDispatcher({
     store,
+    renewed: () => (renewals += 1),
     session,
     storeEpoch: 1,
     clock,
@@ -78,6 +82,9 @@ export async function openByHand(bench: Bench, over: Partial<Store> = {}): Promi
   return {
     server,
     session,
+    get renewals() {
+      return renewals;
+    },
     log,
     pass: async (ms) => {
       for (const endMs = atMs + ms; atMs < endMs;) {
