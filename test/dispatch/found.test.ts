@@ -93,16 +93,28 @@ test("a server that has just begun sweeps nobody; once it has settled, its next 
   await until(async () => (await rowOf(planId)).state === "READY");
 });
 
-test("a server whose own session lapsed sweeps nobody until others had time to come back as well", async () => {
+test("a server whose own session lapsed keeps its leases, and sweeps nobody until others had time to come back as well", async () => {
   const hand = await open();
-  await renewals(hand, SETTLE_MS / RENEW_EVERY_MS + 1);
+  const own = await attach(bench, hand, newId());
+  const [kept] = own.attachment.executor.spec.capabilities;
+  const ownPlan = await aPlan(bench, [step("a", [], { capability: kept ?? "" })]);
+  hand.server.committed({ wake: [{ orgId: bench.org.orgId, planId: ownPlan }] });
+  await until(() => own.given.length === 1);
+  for (let n = 0; n <= SETTLE_MS / RENEW_EVERY_MS; n++) {
+    own.attachment.heard();
+    await renewals(hand, 1);
+  }
   await bench.it.store.platform.endSession(hand.session.id);
   const { planId } = await aDeadServer();
-  await renewals(hand, SETTLE_MS / RENEW_EVERY_MS - 1);
+  own.attachment.heard();
+  await renewals(hand, 1);
+  await until(async () => (await rowOf(ownPlan)).sessionId === hand.session.id);
+  await renewals(hand, SETTLE_MS / RENEW_EVERY_MS - 2);
   expect(hand.log.map(({ event }) => event)).toContain("session.renewed_anew");
   expect(await rowOf(planId)).toMatchObject({ state: "LEASED" });
   await renewals(hand, 2);
   await until(async () => (await rowOf(planId)).state === "READY");
+  expect([own.stops, own.ends, await rowOf(ownPlan)]).toMatchObject([[], [], { state: "LEASED" }]);
 });
 
 test("a lease that calls keep alive is adopted by whoever sweeps its server, and ended by it when nobody renews it", async () => {

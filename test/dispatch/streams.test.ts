@@ -3,6 +3,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { GRACE_MS, HEARTBEAT_MS, SILENCE_MS } from "../../src/dispatch/connection.ts";
 import type { PlanId } from "../../src/domain/id.ts";
+import type { BatchPlan } from "../../src/store/ports/batches.ts";
 import { newId } from "../support/store.ts";
 import { step, success } from "../operations/bench.ts";
 import type { Bench } from "../operations/bench.ts";
@@ -12,6 +13,8 @@ import { aPlan, openPlans, outcomeOf, until } from "./room.ts";
 
 let bench: Bench;
 let hand: ByHand;
+/** Which batches meet a bug. */
+let poison: (plans: readonly BatchPlan[]) => boolean;
 /** Each test's steps are for its own executors. */
 let capability: string;
 beforeAll(async () => {
@@ -19,7 +22,16 @@ beforeAll(async () => {
 });
 beforeEach(async () => {
   capability = newId();
-  hand = await openByHand(bench);
+  poison = () => false;
+  const { batches } = bench.it.store;
+  hand = await openByHand(bench, {
+    batches: {
+      run: async (plans, decide, options) => {
+        if (poison(plans)) throw new Error("a bug");
+        return await batches.run(plans, decide, options);
+      },
+    },
+  });
 });
 afterEach(() => hand.server.drain());
 afterAll(() => bench.end());
@@ -130,5 +142,42 @@ test("an acknowledgement that cannot be sent ends its stream, and nothing else",
   isBroken = true;
   await one.attachment.outcomes(given.map(({ lease }) => outcomeOf(lease, success("{}"))));
   await until(() => one.ends.length === 1);
+  expect(await stateOf(planId)).toBe("SUCCEEDED");
+});
+
+test("an end that could not be carried out is tried again by the watch", async () => {
+  const one = await attach(bench, hand, capability);
+  const planId = await submit("a");
+  await until(() => one.given.length === 1);
+  poison = (plans) => plans.some((plan) => plan.planId === planId);
+  const asides = () => hand.log.filter(({ event, fields }) => event === "item.set_aside" && fields["kind"] === "loss");
+  one.attachment.closed();
+  await hand.pass(GRACE_MS);
+  await until(() => asides().length === 1);
+  expect(await stateOf(planId)).toBe("LEASED");
+  // Nobody breaks again, and nothing else tells of it.
+  await until(async () => {
+    await hand.pass(1_000);
+    return asides().length === 2;
+  });
+  poison = () => false;
+  await until(async () => {
+    await hand.pass(1_000);
+    return (await stateOf(planId)) === "READY";
+  });
+});
+
+test("an executor that attaches with a lease of which nothing can be said goes on with it, and its outcome counts", async () => {
+  const one = await attach(bench, hand, capability);
+  const planId = await submit("a");
+  await until(() => one.given.length === 1);
+  one.attachment.closed();
+  poison = (plans) => plans.some((plan) => plan.planId === planId);
+  const again = await attach(bench, hand, capability, { held: leasesOf(one) });
+  expect(again.attachment).toMatchObject({ resumed: leasesOf(one), lost: [] });
+  poison = () => false;
+  await again.attachment.outcomes(leasesOf(one).map((lease) => outcomeOf(lease, success("{}"))));
+  await until(() => again.acks.length === 1);
+  expect(again.acks).toMatchObject([{ result: { ok: true } }]);
   expect(await stateOf(planId)).toBe("SUCCEEDED");
 });
