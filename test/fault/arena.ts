@@ -191,7 +191,6 @@ export class Arena {
   async stopWithinCommits(): Promise<void> {
     await this.#admin`ALTER SYSTEM SET synchronous_standby_names = 'nobody'`;
     await this.#admin`SELECT pg_reload_conf()`;
-    await this.#admin`ALTER SYSTEM RESET synchronous_standby_names`;
     const probe = postgres(this.#engine.adminUrl, { max: 1, connection: { application_name: "probe" } });
     // The postmaster passes the setting on in its own time: until then a commit is through at once.
     let stopped = false;
@@ -199,6 +198,8 @@ export class Arena {
       while (!stopped) await probe`SELECT pg_logical_emit_message(true, 'fault', '')`;
     })().catch(() => undefined);
     await until("a wait within commits", 10_000, async () => (await this.#waiting("application_name = 'probe'")) > 0);
+    // Not before: the postmaster reads what stands there when it gets round to it. The next one is to start without.
+    await this.#admin`ALTER SYSTEM RESET synchronous_standby_names`;
     stopped = true;
     void commits.then(() => probe.end({ timeout: 0 }));
   }
