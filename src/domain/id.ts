@@ -15,6 +15,12 @@ export type RecordId = Branded<"RecordId">;
 export type SessionId = Branded<"SessionId">;
 export type DemandId = Branded<"DemandId">;
 export type UploadId = Branded<"UploadId">;
+/** A goal, its plan and its run share one UUID; runs of work done elsewhere have their own. */
+export type RunId = Branded<"RunId">;
+export type RunArtifactId = Branded<"RunArtifactId">;
+export type PackId = Branded<"PackId">;
+export type WorkflowId = Branded<"WorkflowId">;
+export type WaiverId = Branded<"WaiverId">;
 
 /**
  * Ids inside the service are plain lower-case UUID texts (the store's form); on every wire they are TypeIDs with
@@ -30,6 +36,11 @@ export const ID_PREFIX = {
   key: "key",
   record: "rec",
   upload: "upl",
+  run: "run",
+  runArtifact: "art",
+  pack: "pack",
+  workflow: "wf",
+  waiver: "waiver",
 } as const;
 
 export type IdKind = keyof typeof ID_PREFIX;
@@ -40,6 +51,15 @@ export function goalOfPlan(planId: PlanId): GoalId {
 
 export function planOfGoal(goalId: GoalId): PlanId {
   return goalId as string as PlanId;
+}
+
+export function runOfPlan(planId: PlanId): RunId {
+  return planId as string as RunId;
+}
+
+/** The plan whose run it would be; a run of work done elsewhere has none under this id. */
+export function planOfRun(runId: RunId): PlanId {
+  return runId as string as PlanId;
 }
 
 /** A plan and the org that owns it; hot statements always name both. */

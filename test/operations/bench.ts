@@ -3,6 +3,7 @@
 import { digestOfText, sha256Hex } from "../../src/domain/canonical.ts";
 import { NO_LIMITS, NOTHING } from "../../src/domain/amounts.ts";
 import type { Amounts } from "../../src/domain/amounts.ts";
+import { NO_RELEASE_POLICY } from "../../src/domain/charter.ts";
 import type { CharterTerms } from "../../src/domain/charter.ts";
 import type { Constraints, GoalSpec } from "../../src/domain/goal.ts";
 import type { ExecutorId, PlanId, SessionId } from "../../src/domain/id.ts";
@@ -218,6 +219,7 @@ export function terms(over: Partial<CharterTerms> = {}): CharterTerms {
     minTrust: 0,
     ratifyCommits: false,
     staleRule: "RERUN",
+    release: NO_RELEASE_POLICY,
     ...over,
   };
 }

@@ -1,6 +1,7 @@
 // Operators of the simulation: they commit plans, and cancel, suspend, retry, hold, skip, decide and re-plan them, each call with a
 // key, again until it is answered. Not here: executors (executors.ts).
 import { NO_LIMITS, NOTHING, plus } from "../../src/domain/amounts.ts";
+import { NO_RELEASE_POLICY } from "../../src/domain/charter.ts";
 import type { Operation } from "../../src/engine/operation.ts";
 import { planHasEnded } from "../../src/domain/plan.ts";
 import { approvalDecide } from "../../src/operations/approval-decide.ts";
@@ -69,6 +70,7 @@ export class Operators {
       minTrust: 0,
       ratifyCommits: dice.chance(0.1),
       staleRule: dice.pick(["RERUN", "KEEP"] as const),
+      release: NO_RELEASE_POLICY,
     };
     const spec = {
       name,

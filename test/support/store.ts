@@ -2,6 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { inject } from "vitest";
 import { NO_LIMITS } from "../../src/domain/amounts.ts";
+import { NO_RELEASE_POLICY } from "../../src/domain/charter.ts";
 import type { Charter } from "../../src/domain/charter.ts";
 import type { Goal } from "../../src/domain/goal.ts";
 import type { CharterId, OrgId, PlanId } from "../../src/domain/id.ts";
@@ -73,6 +74,7 @@ export function aCharter(orgId: OrgId, name = "upkeep", revision = 1): Charter {
       minTrust: 0,
       ratifyCommits: false,
       staleRule: "RERUN",
+      release: NO_RELEASE_POLICY,
     },
     digest: "d".repeat(64),
     declaredMs: 1_000,

@@ -15,7 +15,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file maestro/v1/charter.proto.
  */
 export const file_maestro_v1_charter: GenFile = /*@__PURE__*/
-  fileDesc("ChhtYWVzdHJvL3YxL2NoYXJ0ZXIucHJvdG8SCm1hZXN0cm8udjEivAEKB0NoYXJ0ZXISEgoKY2hhcnRlcl9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHJldmlzaW9uGAMgASgFEicKBXRlcm1zGAQgASgLMhgubWFlc3Ryby52MS5DaGFydGVyVGVybXMSDgoGZGlnZXN0GAUgASgJEi8KC2RlY2xhcmVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZWNsYXJlZF9ieRgHIAEoCSKbAgoMQ2hhcnRlclRlcm1zEhkKB3B1cnBvc2UYASABKAlCCLpIBXIDKIAgEiIKBmJ1ZGdldBgCIAEoCzISLm1hZXN0cm8udjEuQnVkZ2V0Ej0KCGRlYWRsaW5lGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBgiAhrCWASoAEioKCW1pbl90cnVzdBgEIAEoAUIXukgUEhIZAAAAAAAA8D8pAAAAAAAAAAASLAoJYXBwcm92YWxzGAUgASgLMhkubWFlc3Ryby52MS5BcHByb3ZhbFJ1bGVzEjMKCnN0YWxlX3J1bGUYBiABKA4yFS5tYWVzdHJvLnYxLlN0YWxlUnVsZUIIukgFggECEAEiJwoNQXBwcm92YWxSdWxlcxIWCg5yYXRpZnlfY29tbWl0cxgBIAEoCCpSCglTdGFsZVJ1bGUSGgoWU1RBTEVfUlVMRV9VTlNQRUNJRklFRBAAEhQKEFNUQUxFX1JVTEVfUkVSVU4QARITCg9TVEFMRV9SVUxFX0tFRVAQAmIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_maestro_v1_amounts]);
+  fileDesc("ChhtYWVzdHJvL3YxL2NoYXJ0ZXIucHJvdG8SCm1hZXN0cm8udjEivAEKB0NoYXJ0ZXISEgoKY2hhcnRlcl9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHJldmlzaW9uGAMgASgFEicKBXRlcm1zGAQgASgLMhgubWFlc3Ryby52MS5DaGFydGVyVGVybXMSDgoGZGlnZXN0GAUgASgJEi8KC2RlY2xhcmVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBITCgtkZWNsYXJlZF9ieRgHIAEoCSLHAgoMQ2hhcnRlclRlcm1zEhkKB3B1cnBvc2UYASABKAlCCLpIBXIDKIAgEiIKBmJ1ZGdldBgCIAEoCzISLm1hZXN0cm8udjEuQnVkZ2V0Ej0KCGRlYWRsaW5lGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQhC6SA2qAQoiBgiAhrCWASoAEioKCW1pbl90cnVzdBgEIAEoAUIXukgUEhIZAAAAAAAA8D8pAAAAAAAAAAASLAoJYXBwcm92YWxzGAUgASgLMhkubWFlc3Ryby52MS5BcHByb3ZhbFJ1bGVzEjMKCnN0YWxlX3J1bGUYBiABKA4yFS5tYWVzdHJvLnYxLlN0YWxlUnVsZUIIukgFggECEAESKgoHcmVsZWFzZRgHIAEoCzIZLm1hZXN0cm8udjEuUmVsZWFzZVBvbGljeSKwAQoNUmVsZWFzZVBvbGljeRIsCgRtb2RlGAEgASgOMhQubWFlc3Ryby52MS5HYXRlTW9kZUIIukgFggECEAESNgoIYnVpbGRlcnMYAiADKAsyGi5tYWVzdHJvLnYxLlRydXN0ZWRCdWlsZGVyQgi6SAWSAQIQQBIgCg1taW5fYXBwcm92YWxzGAMgASgFQgm6SAYaBBhkKAASFwoPcmVxdWlyZV9jb250ZW50GAQgASgIIlIKDlRydXN0ZWRCdWlsZGVyEhYKAmlkGAEgASgJQgq6SAdyBRABKIAIEigKC3B1YmxpY19rZXlzGAIgAygJQhO6SBCSAQ0IARAQIgdyBRABKIBAIicKDUFwcHJvdmFsUnVsZXMSFgoOcmF0aWZ5X2NvbW1pdHMYASABKAgqUgoIR2F0ZU1vZGUSGQoVR0FURV9NT0RFX1VOU1BFQ0lGSUVEEAASEwoPR0FURV9NT0RFX0ZMQUdTEAESFgoSR0FURV9NT0RFX1ZFUklGSUVEEAIqUgoJU3RhbGVSdWxlEhoKFlNUQUxFX1JVTEVfVU5TUEVDSUZJRUQQABIUChBTVEFMRV9SVUxFX1JFUlVOEAESEwoPU1RBTEVfUlVMRV9LRUVQEAJiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_maestro_v1_amounts]);
 
 /**
  * A standing mandate under which goals are refined. Revised, never edited; goals stay pinned to their revision.
@@ -127,6 +127,13 @@ export type CharterTerms = Message<"maestro.v1.CharterTerms"> & {
    * @generated from field: maestro.v1.StaleRule stale_rule = 6;
    */
   staleRule: StaleRule;
+
+  /**
+   * What must be shown before what its plans made is released.
+   *
+   * @generated from field: maestro.v1.ReleasePolicy release = 7;
+   */
+  release?: ReleasePolicy | undefined;
 };
 
 /**
@@ -135,6 +142,76 @@ export type CharterTerms = Message<"maestro.v1.CharterTerms"> & {
  */
 export const CharterTermsSchema: GenMessage<CharterTerms> = /*@__PURE__*/
   messageDesc(file_maestro_v1_charter, 1);
+
+/**
+ * How the release gate judges runs under a charter.
+ *
+ * @generated from message maestro.v1.ReleasePolicy
+ */
+export type ReleasePolicy = Message<"maestro.v1.ReleasePolicy"> & {
+  /**
+   * Whether the gate believes the flags of artifacts, or reads the evidence.
+   *
+   * @generated from field: maestro.v1.GateMode mode = 1;
+   */
+  mode: GateMode;
+
+  /**
+   * Builders whose provenance is believed; with none, no provenance is.
+   *
+   * @generated from field: repeated maestro.v1.TrustedBuilder builders = 2;
+   */
+  builders: TrustedBuilder[];
+
+  /**
+   * Approvals that a run must have been given, each by somebody else, none of them its maker.
+   *
+   * @generated from field: int32 min_approvals = 3;
+   */
+  minApprovals: number;
+
+  /**
+   * Content that cannot be fetched fails the gate; otherwise only evidence must be readable.
+   *
+   * @generated from field: bool require_content = 4;
+   */
+  requireContent: boolean;
+};
+
+/**
+ * Describes the message maestro.v1.ReleasePolicy.
+ * Use `create(ReleasePolicySchema)` to create a new message.
+ */
+export const ReleasePolicySchema: GenMessage<ReleasePolicy> = /*@__PURE__*/
+  messageDesc(file_maestro_v1_charter, 2);
+
+/**
+ * A builder, and the keys that it signs provenance with.
+ *
+ * @generated from message maestro.v1.TrustedBuilder
+ */
+export type TrustedBuilder = Message<"maestro.v1.TrustedBuilder"> & {
+  /**
+   * As provenance names it (`runDetails.builder.id`, before SLSA 1.0 `builder.id`).
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * Public keys, PEM (SPKI): Ed25519, ECDSA on P-256 or P-384, or RSA of at least 2048 bits.
+   *
+   * @generated from field: repeated string public_keys = 2;
+   */
+  publicKeys: string[];
+};
+
+/**
+ * Describes the message maestro.v1.TrustedBuilder.
+ * Use `create(TrustedBuilderSchema)` to create a new message.
+ */
+export const TrustedBuilderSchema: GenMessage<TrustedBuilder> = /*@__PURE__*/
+  messageDesc(file_maestro_v1_charter, 3);
 
 /**
  * Who must agree before something happens.
@@ -155,7 +232,48 @@ export type ApprovalRules = Message<"maestro.v1.ApprovalRules"> & {
  * Use `create(ApprovalRulesSchema)` to create a new message.
  */
 export const ApprovalRulesSchema: GenMessage<ApprovalRules> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_charter, 2);
+  messageDesc(file_maestro_v1_charter, 4);
+
+/**
+ * How a release gate judges.
+ *
+ * @generated from enum maestro.v1.GateMode
+ */
+export const GateMode = {
+  /**
+   * Not given: the flags.
+   *
+   * @generated from enum value: GATE_MODE_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * It believes the flags of artifacts.
+   *
+   * @generated from enum value: GATE_MODE_FLAGS = 1;
+   */
+  FLAGS: 1,
+
+  /**
+   * It reads the evidence: bills of materials, provenance, content, and how the run was governed.
+   *
+   * @generated from enum value: GATE_MODE_VERIFIED = 2;
+   */
+  VERIFIED: 2,
+} as const;
+
+/**
+ * How a release gate judges.
+ *
+ * @generated from enum maestro.v1.GateMode
+ */
+export type GateMode = (typeof GateMode)[keyof typeof GateMode] | UnknownEnum;
+
+/**
+ * Describes the enum maestro.v1.GateMode.
+ */
+export const GateModeSchema: GenEnum<GateMode> = /*@__PURE__*/
+  enumDesc(file_maestro_v1_charter, 0);
 
 /**
  * What happens to done dependents of a step that is run again with another result.
@@ -196,5 +314,5 @@ export type StaleRule = (typeof StaleRule)[keyof typeof StaleRule] | UnknownEnum
  * Describes the enum maestro.v1.StaleRule.
  */
 export const StaleRuleSchema: GenEnum<StaleRule> = /*@__PURE__*/
-  enumDesc(file_maestro_v1_charter, 0);
+  enumDesc(file_maestro_v1_charter, 1);
 

@@ -17,7 +17,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file maestro/v1/step.proto.
  */
 export const file_maestro_v1_step: GenFile = /*@__PURE__*/
-  fileDesc("ChVtYWVzdHJvL3YxL3N0ZXAucHJvdG8SCm1hZXN0cm8udjEiqgUKDlN0ZXBEZWZpbml0aW9uEhcKA2tleRgBIAEoCUIKukgHcgUQASiAARIkCgR3b3JrGAIgASgLMhQubWFlc3Ryby52MS5Xb3JrU3RlcEgAEjAKBW5lZWRzGAcgAygLMhYubWFlc3Ryby52MS5EZXBlbmRlbmN5Qgm6SAaSAQMQ0A8SGwoJY29uZGl0aW9uGAggASgJQgi6SAVyAyiAIBIiCgVpbnB1dBgJIAEoCzITLm1hZXN0cm8udjEuUGF5bG9hZBIfCgxpbnB1dF9zY2hlbWEYCiABKAlCCbpIBnIEKICABBIgCg1vdXRwdXRfc2NoZW1hGAsgASgJQgm6SAZyBCiAgAQSJgoIZXN0aW1hdGUYDCABKAsyFC5tYWVzdHJvLnYxLkVzdGltYXRlEjsKB3RpbWVvdXQYDSABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CD7pIDKoBCSIFCIDnhA8qABImCgVyZXRyeRgOIAEoCzIXLm1hZXN0cm8udjEuUmV0cnlQb2xpY3kSMwoKb25fZmFpbHVyZRgPIAEoDjIVLm1hZXN0cm8udjEuT25GYWlsdXJlQgi6SAWCAQIQARIuCgxjb21wZW5zYXRpb24YECABKAsyGC5tYWVzdHJvLnYxLkNvbXBlbnNhdGlvbhIkCghwcmlvcml0eRgRIAEoBUISukgPGg0YZCic//////////8BEiMKCHByb2R1Y2VzGBIgAygJQhG6SA6SAQsQQCIHcgUQASj/ARIjCghjb25zdW1lcxgTIAMoCUIRukgOkgELEEAiB3IFEAEo/wESGQoRcmVxdWlyZXNfYXBwcm92YWwYFCABKAgSFwoFdGl0bGUYFSABKAlCCLpIBXIDKP8BQg0KBGtpbmQSBbpIAggBIowCCghXb3JrU3RlcBIeCgpjYXBhYmlsaXR5GAEgASgJQgq6SAdyBRABKIABEloKD2V4ZWN1dG9yX2xhYmVscxgCIAMoCzIoLm1hZXN0cm8udjEuV29ya1N0ZXAuRXhlY3V0b3JMYWJlbHNFbnRyeUIXukgUmgEREBAiBnIEEAEoPyoFcgMo/wESKgoJbWluX3RydXN0GAMgASgBQhe6SBQSEhkAAAAAAADwPykAAAAAAAAAABIhCgRob2xkGAQgASgLMhMubWFlc3Ryby52MS5BbW91bnRzGjUKE0V4ZWN1dG9yTGFiZWxzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASI6CgpEZXBlbmRlbmN5EhgKBHN0ZXAYASABKAlCCrpIB3IFEAEogAESEgoKcmVnYXJkbGVzcxgCIAEoCCLKAQoIRXN0aW1hdGUSPgoKb3B0aW1pc3RpYxgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgOeEDzIAEj0KBmxpa2VseRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPyAEBqgEJIgUIgOeEDzIAEj8KC3Blc3NpbWlzdGljGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiBQiA54QPMgAimQIKC1JldHJ5UG9saWN5EiAKDG1heF9hdHRlbXB0cxgBIAEoBUIKukgHGgUY6AcoARJCCg9pbml0aWFsX2JhY2tvZmYYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEj4KC21heF9iYWNrb2ZmGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiA9SQyABIrCgptdWx0aXBsaWVyGAQgASgBQhe6SBQSEhkAAAAAAABZQCkAAAAAAAAAABIsCgZqaXR0ZXIYBSABKAFCF7pIFBISGQAAAAAAAPA/KQAAAAAAAAAASACIAQFCCQoHX2ppdHRlciK3AQoMQ29tcGVuc2F0aW9uEh4KCmNhcGFiaWxpdHkYASABKAlCCrpIB3IFEAEogAESIgoFaW5wdXQYAiABKAsyEy5tYWVzdHJvLnYxLlBheWxvYWQSOwoHdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgOeEDyoAEiYKBXJldHJ5GAQgASgLMhcubWFlc3Ryby52MS5SZXRyeVBvbGljeSK6BAoEU3RlcBIPCgdwbGFuX2lkGAEgASgJEgsKA2tleRgCIAEoCRIPCgdvcmRpbmFsGAMgASgFEiQKBXN0YXRlGAQgASgOMhUubWFlc3Ryby52MS5TdGVwU3RhdGUSDwoHdmVyc2lvbhgFIAEoBRIuCgpkZWZpbml0aW9uGAYgASgLMhoubWFlc3Ryby52MS5TdGVwRGVmaW5pdGlvbhISCgp3YWl0aW5nX29uGAcgASgFEg8KB2F0dGVtcHQYCCABKAUSDwoHZmVuY2luZxgJIAEoAxITCgtleGVjdXRvcl9pZBgKIAEoCRIsCghyZWFkeV9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCm5vdF9iZWZvcmUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKB291dHB1dHMYDyABKAsyEy5tYWVzdHJvLnYxLlBheWxvYWQSJAoHZmFpbHVyZRgQIAEoCzITLm1hZXN0cm8udjEuRmFpbHVyZRIiCgV1c2FnZRgRIAEoCzITLm1hZXN0cm8udjEuQW1vdW50cxIiCgVpbnB1dBgSIAEoCzITLm1hZXN0cm8udjEuUGF5bG9hZCJ/CgdGYWlsdXJlEjcKC2Vycm9yX2NsYXNzGAEgASgOMhYubWFlc3Ryby52MS5FcnJvckNsYXNzQgq6SAeCAQQQASAAEhoKB21lc3NhZ2UYAiABKAlCCbpIBnIEKICABBIfCgxkZXRhaWxzX2pzb24YAyABKAlCCbpIBnIEKICABCKaAwoHQXR0ZW1wdBIPCgdmZW5jaW5nGAEgASgDEg8KB2F0dGVtcHQYAiABKAUSEwoLZXhlY3V0b3JfaWQYAyABKAkSJwoFc3RhdGUYBCABKA4yGC5tYWVzdHJvLnYxLkF0dGVtcHRTdGF0ZRItCglsZWFzZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgdvdXRwdXRzGAcgASgLMhMubWFlc3Ryby52MS5QYXlsb2FkEiQKB2ZhaWx1cmUYCCABKAsyEy5tYWVzdHJvLnYxLkZhaWx1cmUSIgoFdXNhZ2UYCSABKAsyEy5tYWVzdHJvLnYxLkFtb3VudHMSIQoEaG9sZBgKIAEoCzITLm1hZXN0cm8udjEuQW1vdW50cxIqCglhcnRpZmFjdHMYCyADKAsyFy5tYWVzdHJvLnYxLkFydGlmYWN0UmVmEhMKC2xhdGVfcmVwb3J0GAwgASgIKrMDCglTdGVwU3RhdGUSGgoWU1RFUF9TVEFURV9VTlNQRUNJRklFRBAAEhYKElNURVBfU1RBVEVfUEVORElORxABEhYKElNURVBfU1RBVEVfV0FJVElORxACEiAKHFNURVBfU1RBVEVfQVdBSVRJTkdfQVBQUk9WQUwQAxIUChBTVEVQX1NUQVRFX1JFQURZEAQSFQoRU1RFUF9TVEFURV9MRUFTRUQQBRIXChNTVEVQX1NUQVRFX1NUT1BQSU5HEAYSGgoWU1RFUF9TVEFURV9CQUNLSU5HX09GRhAHEhgKFFNURVBfU1RBVEVfU1VDQ0VFREVEEAgSFQoRU1RFUF9TVEFURV9GQUlMRUQQCRIWChJTVEVQX1NUQVRFX1JFRlVTRUQQChIWChJTVEVQX1NUQVRFX1NLSVBQRUQQCxIYChRTVEVQX1NUQVRFX0NBTkNFTExFRBAMEhsKF1NURVBfU1RBVEVfQ09NUEVOU0FUSU5HEA0SGgoWU1RFUF9TVEFURV9DT01QRU5TQVRFRBAOEiIKHlNURVBfU1RBVEVfQ09NUEVOU0FUSU9OX0ZBSUxFRBAPKo4BCglPbkZhaWx1cmUSGgoWT05fRkFJTFVSRV9VTlNQRUNJRklFRBAAEhgKFE9OX0ZBSUxVUkVfRkFJTF9QTEFOEAESHgoaT05fRkFJTFVSRV9TS0lQX0RFUEVOREVOVFMQAhIXChNPTl9GQUlMVVJFX0NBUlJZX09OEAMSEgoOT05fRkFJTFVSRV9BU0sQBCrdAQoKRXJyb3JDbGFzcxIbChdFUlJPUl9DTEFTU19VTlNQRUNJRklFRBAAEhkKFUVSUk9SX0NMQVNTX1RSQU5TSUVOVBABEhkKFUVSUk9SX0NMQVNTX1BFUk1BTkVOVBACEhcKE0VSUk9SX0NMQVNTX1RJTUVPVVQQAxIUChBFUlJPUl9DTEFTU19MT1NUEAQSGQoVRVJST1JfQ0xBU1NfQ0FOQ0VMTEVEEAUSGgoWRVJST1JfQ0xBU1NfRVhQUkVTU0lPThAGEhYKEkVSUk9SX0NMQVNTX1NDSEVNQRAHKs4BCgxBdHRlbXB0U3RhdGUSHQoZQVRURU1QVF9TVEFURV9VTlNQRUNJRklFRBAAEhsKF0FUVEVNUFRfU1RBVEVfU1VDQ0VFREVEEAESGAoUQVRURU1QVF9TVEFURV9GQUlMRUQQAhIZChVBVFRFTVBUX1NUQVRFX1JFRlVTRUQQAxIZChVBVFRFTVBUX1NUQVRFX1NUT1BQRUQQBBIaChZBVFRFTVBUX1NUQVRFX1JFVFVSTkVEEAUSFgoSQVRURU1QVF9TVEFURV9MT1NUEAZiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_maestro_v1_amounts, file_maestro_v1_payload]);
+  fileDesc("ChVtYWVzdHJvL3YxL3N0ZXAucHJvdG8SCm1hZXN0cm8udjEi0AUKDlN0ZXBEZWZpbml0aW9uEhcKA2tleRgBIAEoCUIKukgHcgUQASiAARIkCgR3b3JrGAIgASgLMhQubWFlc3Ryby52MS5Xb3JrU3RlcEgAEiQKBGdhdGUYAyABKAsyFC5tYWVzdHJvLnYxLkdhdGVTdGVwSAASMAoFbmVlZHMYByADKAsyFi5tYWVzdHJvLnYxLkRlcGVuZGVuY3lCCbpIBpIBAxDQDxIbCgljb25kaXRpb24YCCABKAlCCLpIBXIDKIAgEiIKBWlucHV0GAkgASgLMhMubWFlc3Ryby52MS5QYXlsb2FkEh8KDGlucHV0X3NjaGVtYRgKIAEoCUIJukgGcgQogIAEEiAKDW91dHB1dF9zY2hlbWEYCyABKAlCCbpIBnIEKICABBImCghlc3RpbWF0ZRgMIAEoCzIULm1hZXN0cm8udjEuRXN0aW1hdGUSOwoHdGltZW91dBgNIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgOeEDyoAEiYKBXJldHJ5GA4gASgLMhcubWFlc3Ryby52MS5SZXRyeVBvbGljeRIzCgpvbl9mYWlsdXJlGA8gASgOMhUubWFlc3Ryby52MS5PbkZhaWx1cmVCCLpIBYIBAhABEi4KDGNvbXBlbnNhdGlvbhgQIAEoCzIYLm1hZXN0cm8udjEuQ29tcGVuc2F0aW9uEiQKCHByaW9yaXR5GBEgASgFQhK6SA8aDRhkKJz//////////wESIwoIcHJvZHVjZXMYEiADKAlCEbpIDpIBCxBAIgdyBRABKP8BEiMKCGNvbnN1bWVzGBMgAygJQhG6SA6SAQsQQCIHcgUQASj/ARIZChFyZXF1aXJlc19hcHByb3ZhbBgUIAEoCBIXCgV0aXRsZRgVIAEoCUIIukgFcgMo/wFCDQoEa2luZBIFukgCCAEijAIKCFdvcmtTdGVwEh4KCmNhcGFiaWxpdHkYASABKAlCCrpIB3IFEAEogAESWgoPZXhlY3V0b3JfbGFiZWxzGAIgAygLMigubWFlc3Ryby52MS5Xb3JrU3RlcC5FeGVjdXRvckxhYmVsc0VudHJ5Qhe6SBSaAREQECIGcgQQASg/KgVyAyj/ARIqCgltaW5fdHJ1c3QYAyABKAFCF7pIFBISGQAAAAAAAPA/KQAAAAAAAAAAEiEKBGhvbGQYBCABKAsyEy5tYWVzdHJvLnYxLkFtb3VudHMaNQoTRXhlY3V0b3JMYWJlbHNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIkkKCEdhdGVTdGVwEi4KB3JlbGVhc2UYASABKAsyGy5tYWVzdHJvLnYxLlJlbGVhc2VHYXRlU3RlcEgAQg0KBGdhdGUSBbpIAggBIhEKD1JlbGVhc2VHYXRlU3RlcCI6CgpEZXBlbmRlbmN5EhgKBHN0ZXAYASABKAlCCrpIB3IFEAEogAESEgoKcmVnYXJkbGVzcxgCIAEoCCLKAQoIRXN0aW1hdGUSPgoKb3B0aW1pc3RpYxgBIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgOeEDzIAEj0KBmxpa2VseRgCIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkISukgPyAEBqgEJIgUIgOeEDzIAEj8KC3Blc3NpbWlzdGljGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg+6SAyqAQkiBQiA54QPMgAimQIKC1JldHJ5UG9saWN5EiAKDG1heF9hdHRlbXB0cxgBIAEoBUIKukgHGgUY6AcoARJCCg9pbml0aWFsX2JhY2tvZmYYAiABKAsyGS5nb29nbGUucHJvdG9idWYuRHVyYXRpb25CDrpIC6oBCCIECICjBTIAEj4KC21heF9iYWNrb2ZmGAMgASgLMhkuZ29vZ2xlLnByb3RvYnVmLkR1cmF0aW9uQg66SAuqAQgiBAiA9SQyABIrCgptdWx0aXBsaWVyGAQgASgBQhe6SBQSEhkAAAAAAABZQCkAAAAAAAAAABIsCgZqaXR0ZXIYBSABKAFCF7pIFBISGQAAAAAAAPA/KQAAAAAAAAAASACIAQFCCQoHX2ppdHRlciK3AQoMQ29tcGVuc2F0aW9uEh4KCmNhcGFiaWxpdHkYASABKAlCCrpIB3IFEAEogAESIgoFaW5wdXQYAiABKAsyEy5tYWVzdHJvLnYxLlBheWxvYWQSOwoHdGltZW91dBgDIAEoCzIZLmdvb2dsZS5wcm90b2J1Zi5EdXJhdGlvbkIPukgMqgEJIgUIgOeEDyoAEiYKBXJldHJ5GAQgASgLMhcubWFlc3Ryby52MS5SZXRyeVBvbGljeSK6BAoEU3RlcBIPCgdwbGFuX2lkGAEgASgJEgsKA2tleRgCIAEoCRIPCgdvcmRpbmFsGAMgASgFEiQKBXN0YXRlGAQgASgOMhUubWFlc3Ryby52MS5TdGVwU3RhdGUSDwoHdmVyc2lvbhgFIAEoBRIuCgpkZWZpbml0aW9uGAYgASgLMhoubWFlc3Ryby52MS5TdGVwRGVmaW5pdGlvbhISCgp3YWl0aW5nX29uGAcgASgFEg8KB2F0dGVtcHQYCCABKAUSDwoHZmVuY2luZxgJIAEoAxITCgtleGVjdXRvcl9pZBgKIAEoCRIsCghyZWFkeV9hdBgLIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLgoKc3RhcnRlZF9hdBgMIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASLwoLZmluaXNoZWRfYXQYDSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEi4KCm5vdF9iZWZvcmUYDiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKB291dHB1dHMYDyABKAsyEy5tYWVzdHJvLnYxLlBheWxvYWQSJAoHZmFpbHVyZRgQIAEoCzITLm1hZXN0cm8udjEuRmFpbHVyZRIiCgV1c2FnZRgRIAEoCzITLm1hZXN0cm8udjEuQW1vdW50cxIiCgVpbnB1dBgSIAEoCzITLm1hZXN0cm8udjEuUGF5bG9hZCJ/CgdGYWlsdXJlEjcKC2Vycm9yX2NsYXNzGAEgASgOMhYubWFlc3Ryby52MS5FcnJvckNsYXNzQgq6SAeCAQQQASAAEhoKB21lc3NhZ2UYAiABKAlCCbpIBnIEKICABBIfCgxkZXRhaWxzX2pzb24YAyABKAlCCbpIBnIEKICABCKaAwoHQXR0ZW1wdBIPCgdmZW5jaW5nGAEgASgDEg8KB2F0dGVtcHQYAiABKAUSEwoLZXhlY3V0b3JfaWQYAyABKAkSJwoFc3RhdGUYBCABKA4yGC5tYWVzdHJvLnYxLkF0dGVtcHRTdGF0ZRItCglsZWFzZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiwKCGVuZGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIkCgdvdXRwdXRzGAcgASgLMhMubWFlc3Ryby52MS5QYXlsb2FkEiQKB2ZhaWx1cmUYCCABKAsyEy5tYWVzdHJvLnYxLkZhaWx1cmUSIgoFdXNhZ2UYCSABKAsyEy5tYWVzdHJvLnYxLkFtb3VudHMSIQoEaG9sZBgKIAEoCzITLm1hZXN0cm8udjEuQW1vdW50cxIqCglhcnRpZmFjdHMYCyADKAsyFy5tYWVzdHJvLnYxLkFydGlmYWN0UmVmEhMKC2xhdGVfcmVwb3J0GAwgASgIKrMDCglTdGVwU3RhdGUSGgoWU1RFUF9TVEFURV9VTlNQRUNJRklFRBAAEhYKElNURVBfU1RBVEVfUEVORElORxABEhYKElNURVBfU1RBVEVfV0FJVElORxACEiAKHFNURVBfU1RBVEVfQVdBSVRJTkdfQVBQUk9WQUwQAxIUChBTVEVQX1NUQVRFX1JFQURZEAQSFQoRU1RFUF9TVEFURV9MRUFTRUQQBRIXChNTVEVQX1NUQVRFX1NUT1BQSU5HEAYSGgoWU1RFUF9TVEFURV9CQUNLSU5HX09GRhAHEhgKFFNURVBfU1RBVEVfU1VDQ0VFREVEEAgSFQoRU1RFUF9TVEFURV9GQUlMRUQQCRIWChJTVEVQX1NUQVRFX1JFRlVTRUQQChIWChJTVEVQX1NUQVRFX1NLSVBQRUQQCxIYChRTVEVQX1NUQVRFX0NBTkNFTExFRBAMEhsKF1NURVBfU1RBVEVfQ09NUEVOU0FUSU5HEA0SGgoWU1RFUF9TVEFURV9DT01QRU5TQVRFRBAOEiIKHlNURVBfU1RBVEVfQ09NUEVOU0FUSU9OX0ZBSUxFRBAPKo4BCglPbkZhaWx1cmUSGgoWT05fRkFJTFVSRV9VTlNQRUNJRklFRBAAEhgKFE9OX0ZBSUxVUkVfRkFJTF9QTEFOEAESHgoaT05fRkFJTFVSRV9TS0lQX0RFUEVOREVOVFMQAhIXChNPTl9GQUlMVVJFX0NBUlJZX09OEAMSEgoOT05fRkFJTFVSRV9BU0sQBCrdAQoKRXJyb3JDbGFzcxIbChdFUlJPUl9DTEFTU19VTlNQRUNJRklFRBAAEhkKFUVSUk9SX0NMQVNTX1RSQU5TSUVOVBABEhkKFUVSUk9SX0NMQVNTX1BFUk1BTkVOVBACEhcKE0VSUk9SX0NMQVNTX1RJTUVPVVQQAxIUChBFUlJPUl9DTEFTU19MT1NUEAQSGQoVRVJST1JfQ0xBU1NfQ0FOQ0VMTEVEEAUSGgoWRVJST1JfQ0xBU1NfRVhQUkVTU0lPThAGEhYKEkVSUk9SX0NMQVNTX1NDSEVNQRAHKs4BCgxBdHRlbXB0U3RhdGUSHQoZQVRURU1QVF9TVEFURV9VTlNQRUNJRklFRBAAEhsKF0FUVEVNUFRfU1RBVEVfU1VDQ0VFREVEEAESGAoUQVRURU1QVF9TVEFURV9GQUlMRUQQAhIZChVBVFRFTVBUX1NUQVRFX1JFRlVTRUQQAxIZChVBVFRFTVBUX1NUQVRFX1NUT1BQRUQQBBIaChZBVFRFTVBUX1NUQVRFX1JFVFVSTkVEEAUSFgoSQVRURU1QVF9TVEFURV9MT1NUEAZiBnByb3RvMw", [file_buf_validate_validate, file_google_protobuf_duration, file_google_protobuf_timestamp, file_maestro_v1_amounts, file_maestro_v1_payload]);
 
 /**
  * One unit of work as it was asked for.
@@ -45,6 +45,14 @@ export type StepDefinition = Message<"maestro.v1.StepDefinition"> & {
      */
     value: WorkStep;
     case: "work";
+  } | {
+    /**
+     * Maestro itself decides: what depends on it waits until it passes.
+     *
+     * @generated from field: maestro.v1.GateStep gate = 3;
+     */
+    value: GateStep;
+    case: "gate";
   } | { case: undefined; value?: undefined };
 
   /**
@@ -203,6 +211,51 @@ export const WorkStepSchema: GenMessage<WorkStep> = /*@__PURE__*/
   messageDesc(file_maestro_v1_step, 1);
 
 /**
+ * A gate: a step that Maestro itself performs. It takes no input, and is passed by nobody's word: it can be tried again, and its rules
+ * can be waived, but it is neither skipped nor resolved by hand.
+ *
+ * @generated from message maestro.v1.GateStep
+ */
+export type GateStep = Message<"maestro.v1.GateStep"> & {
+  /**
+   * What it judges.
+   *
+   * @generated from oneof maestro.v1.GateStep.gate
+   */
+  gate: {
+    /**
+     * The release gate of the plan's run, as far as the plan has come: the steps that the gate depends on have succeeded.
+     *
+     * @generated from field: maestro.v1.ReleaseGateStep release = 1;
+     */
+    value: ReleaseGateStep;
+    case: "release";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message maestro.v1.GateStep.
+ * Use `create(GateStepSchema)` to create a new message.
+ */
+export const GateStepSchema: GenMessage<GateStep> = /*@__PURE__*/
+  messageDesc(file_maestro_v1_step, 2);
+
+/**
+ * The release gate as a step; the charter's release policy says how it judges.
+ *
+ * @generated from message maestro.v1.ReleaseGateStep
+ */
+export type ReleaseGateStep = Message<"maestro.v1.ReleaseGateStep"> & {
+};
+
+/**
+ * Describes the message maestro.v1.ReleaseGateStep.
+ * Use `create(ReleaseGateStepSchema)` to create a new message.
+ */
+export const ReleaseGateStepSchema: GenMessage<ReleaseGateStep> = /*@__PURE__*/
+  messageDesc(file_maestro_v1_step, 3);
+
+/**
  * An edge by hand.
  *
  * @generated from message maestro.v1.Dependency
@@ -228,7 +281,7 @@ export type Dependency = Message<"maestro.v1.Dependency"> & {
  * Use `create(DependencySchema)` to create a new message.
  */
 export const DependencySchema: GenMessage<Dependency> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step, 2);
+  messageDesc(file_maestro_v1_step, 4);
 
 /**
  * Three-point estimate of an attempt's duration.
@@ -263,7 +316,7 @@ export type Estimate = Message<"maestro.v1.Estimate"> & {
  * Use `create(EstimateSchema)` to create a new message.
  */
 export const EstimateSchema: GenMessage<Estimate> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step, 3);
+  messageDesc(file_maestro_v1_step, 5);
 
 /**
  * How failures are retried: exponential backoff with jitter.
@@ -312,7 +365,7 @@ export type RetryPolicy = Message<"maestro.v1.RetryPolicy"> & {
  * Use `create(RetryPolicySchema)` to create a new message.
  */
 export const RetryPolicySchema: GenMessage<RetryPolicy> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step, 4);
+  messageDesc(file_maestro_v1_step, 6);
 
 /**
  * How the effect of a step is undone.
@@ -354,7 +407,7 @@ export type Compensation = Message<"maestro.v1.Compensation"> & {
  * Use `create(CompensationSchema)` to create a new message.
  */
 export const CompensationSchema: GenMessage<Compensation> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step, 5);
+  messageDesc(file_maestro_v1_step, 7);
 
 /**
  * A step of a plan as it stands.
@@ -494,7 +547,7 @@ export type Step = Message<"maestro.v1.Step"> & {
  * Use `create(StepSchema)` to create a new message.
  */
 export const StepSchema: GenMessage<Step> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step, 6);
+  messageDesc(file_maestro_v1_step, 8);
 
 /**
  * Why an attempt failed.
@@ -529,7 +582,7 @@ export type Failure = Message<"maestro.v1.Failure"> & {
  * Use `create(FailureSchema)` to create a new message.
  */
 export const FailureSchema: GenMessage<Failure> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step, 7);
+  messageDesc(file_maestro_v1_step, 9);
 
 /**
  * An attempt of a step that ended.
@@ -627,7 +680,7 @@ export type Attempt = Message<"maestro.v1.Attempt"> & {
  * Use `create(AttemptSchema)` to create a new message.
  */
 export const AttemptSchema: GenMessage<Attempt> = /*@__PURE__*/
-  messageDesc(file_maestro_v1_step, 8);
+  messageDesc(file_maestro_v1_step, 10);
 
 /**
  * Where a step stands.

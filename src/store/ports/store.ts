@@ -5,6 +5,7 @@ import type { ArtifactRepository } from "./artifacts.ts";
 import type { BatchStore } from "./batches.ts";
 import type { CharterRepository } from "./charters.ts";
 import type { ContentStore } from "./contents.ts";
+import type { DisclosurePackRepository } from "./disclosure-packs.ts";
 import type { ExecutorRepository } from "./executors.ts";
 import type { GoalRepository } from "./goals.ts";
 import type { GraphRepository } from "./graphs.ts";
@@ -13,6 +14,10 @@ import type { IdentityRepository } from "./identity.ts";
 import type { PlanRepository } from "./plans.ts";
 import type { PlatformStore } from "./platform.ts";
 import type { RecordRepository } from "./records.ts";
+import type { RunArtifactRepository } from "./run-artifacts.ts";
+import type { RunRepository } from "./runs.ts";
+import type { SigningKeyRepository, WaiverRepository } from "./waivers.ts";
+import type { WorkflowRepository } from "./workflows.ts";
 
 /** One transaction. All of its repositories see exactly the orgs that it was opened for. */
 export interface Tx {
@@ -28,6 +33,12 @@ export interface Tx {
   readonly identity: IdentityRepository;
   readonly records: RecordRepository;
   readonly idempotency: IdempotencyRepository;
+  readonly runs: RunRepository;
+  readonly runArtifacts: RunArtifactRepository;
+  readonly disclosurePacks: DisclosurePackRepository;
+  readonly workflows: WorkflowRepository;
+  readonly waivers: WaiverRepository;
+  readonly signingKeys: SigningKeyRepository;
 }
 
 export interface Store {

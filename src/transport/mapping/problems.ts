@@ -8,9 +8,14 @@ import type {
   IdKind,
   KeyId,
   OrgId,
+  PackId,
   PlanId,
   RecordId,
+  RunArtifactId,
+  RunId,
   UploadId,
+  WaiverId,
+  WorkflowId,
 } from "../../domain/id.ts";
 import { invalid } from "../../domain/refusal.ts";
 import type { Decision, Violation } from "../../domain/refusal.ts";
@@ -40,6 +45,11 @@ interface Ids {
   readonly key: KeyId;
   readonly record: RecordId;
   readonly upload: UploadId;
+  readonly run: RunId;
+  readonly runArtifact: RunArtifactId;
+  readonly pack: PackId;
+  readonly workflow: WorkflowId;
+  readonly waiver: WaiverId;
 }
 
 /** The id in a field; one that is none is a problem, and the value returned is not to be used. */

@@ -1,6 +1,6 @@
 // Enum numbers of the wire and the words of the domain, for every enum; built from the generated names, so that none is forgotten.
 import { ApprovalState, ApprovalSubject } from "../../../gen/maestro/v1/approval_pb.ts";
-import { StaleRule } from "../../../gen/maestro/v1/charter_pb.ts";
+import { GateMode, StaleRule } from "../../../gen/maestro/v1/charter_pb.ts";
 import { ExecutorState } from "../../../gen/maestro/v1/executor_pb.ts";
 import { GoalState } from "../../../gen/maestro/v1/goal_pb.ts";
 import { EdgeKind, GraphState, StepFate } from "../../../gen/maestro/v1/graph_pb.ts";
@@ -50,6 +50,7 @@ export const approvalSubjects = wordsOf(ApprovalSubject);
 export const errorClasses = wordsOf(ErrorClass);
 export const failureRules = wordsOf(OnFailure);
 export const staleRules = wordsOf(StaleRule);
+export const gateModes = wordsOf(GateMode);
 export const edgeKinds = wordsOf(EdgeKind);
 export const stepFates = wordsOf(StepFate);
 export const waitCauses = wordsOf(WaitCause);
