@@ -16,7 +16,7 @@ const ROOMS = [
   {
     room: "operations",
     may: ["domain", "store/ports", "support"],
-    types: ["engine"],
+    types: ["engine", "neighbours"],
     why: "An operation is load → decide → save. Which store it is, who calls it and from which surface is none of its business.",
   },
   {

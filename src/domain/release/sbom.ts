@@ -1,0 +1,84 @@
+// Rules about bills of materials. Not here: reading them, see neighbours/evidence.
+import type { RunArtifactId } from "../id.ts";
+import type { RunArtifact } from "../run-artifact.ts";
+import { sameContent, strongDigests } from "./evidence.ts";
+import type { Digests, Finding, SbomFinding, SbomSubject } from "./evidence.ts";
+import type { Released, Verdict } from "./gate.ts";
+import { failed, notApplicable, passed } from "./verdicts.ts";
+
+export function sbomVerdicts(
+  artifacts: readonly RunArtifact[],
+  findings: ReadonlyMap<RunArtifactId, Finding>,
+  released: readonly Released[],
+): readonly Verdict[] {
+  if (artifacts.length === 0)
+    return [
+      failed("sbom.present", "there is no artifact of kind sbom"),
+      notApplicable("sbom.valid", "there is no artifact of kind sbom"),
+      notApplicable("sbom.subject", "there is no artifact of kind sbom"),
+    ];
+  return [
+    passed("sbom.present", `${String(artifacts.length)} artifact(s) of kind sbom`),
+    ...artifacts.map(({ artifactId }) => valid(artifactId, findings.get(artifactId))),
+    ...artifacts.map(({ artifactId }) => describes(artifactId, findings.get(artifactId)?.sbom ?? null, released)),
+  ];
+}
+
+function valid(artifactId: RunArtifactId, finding: Finding | undefined): Verdict {
+  const rule = "sbom.valid";
+  if (finding?.content.state !== "READ")
+    return failed(rule, `it cannot be read: ${finding?.content.explanation ?? "it was not read"}`, { artifactId });
+  const { sbom } = finding;
+  if (sbom === null) return failed(rule, "it was not read", { artifactId });
+  if (sbom.state === "INVALID") return failed(rule, `it is no valid SBOM: ${sbom.explanation}`, { artifactId });
+  const about = { artifactId, evidence: { format: sbom.format, components: String(sbom.components) } };
+  if (sbom.components === 0 && !sbom.explicitlyNone)
+    return failed(rule, "it names no components, and does not say that there are none", about);
+  return passed(rule, `${sbom.format} with ${String(sbom.components)} component(s)`, about);
+}
+
+/** A subject that names digests must be something that is released; one that names none binds to nothing. */
+function describes(artifactId: RunArtifactId, sbom: SbomFinding | null, released: readonly Released[]): Verdict {
+  const rule = "sbom.subject";
+  if (sbom?.state !== "VALID") return failed(rule, "it cannot be told what it describes", { artifactId });
+  const named = sbom.subjects.map((subject) => ({ subject, digests: digestsOf(subject) }));
+  const bound = named.filter(({ digests }) => Object.keys(digests).length > 0);
+  const [first] = named;
+  if (bound.length === 0)
+    return notApplicable(rule, "it names no digest of what it describes", {
+      artifactId,
+      evidence: first === undefined ? {} : evidenceOf(first.subject),
+    });
+  const stranger = bound.find(({ digests }) => !released.some((one) => sameContent(one.digests, digests)));
+  if (stranger !== undefined)
+    return failed(rule, `what it describes, ${textOf(stranger.subject)}, is none of the artifacts to be released`, {
+      artifactId,
+      evidence: { ...evidenceOf(stranger.subject), ...stranger.digests },
+    });
+  return passed(rule, `it describes ${bound.map(({ subject }) => textOf(subject)).join(", ")}, which is released`, {
+    artifactId,
+    evidence: evidenceOf(bound[0]?.subject ?? { name: "", version: "", purl: "", digests: {} }),
+  });
+}
+
+/** Those it states, and those in the `checksum` of its purl. */
+function digestsOf({ digests, purl }: SbomSubject): Digests {
+  const checksum = /[?&]checksum=([^&#]*)/.exec(purl)?.[1] ?? "";
+  const listed = Object.fromEntries(
+    checksum.split(/,|%2C/i).flatMap((one) => {
+      const [algorithm, text] = one.split(/:|%3A/i);
+      return algorithm === undefined || text === undefined ? [] : [[algorithm, text] as const];
+    }),
+  );
+  return strongDigests({ ...listed, ...digests });
+}
+
+function textOf({ name, version, purl }: SbomSubject): string {
+  return purl !== "" ? purl : `${name}${version === "" ? "" : `@${version}`}`;
+}
+
+function evidenceOf({ name, version, purl }: SbomSubject): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    Object.entries({ name, version, purl }).flatMap(([key, value]) => (value === "" ? [] : [[key, value] as const])),
+  );
+}

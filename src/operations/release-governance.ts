@@ -1,0 +1,102 @@
+// How a plan was governed, and what a gate step depends on, out of the store. Not here: what the gate makes of it.
+import type { Approval } from "../domain/approval.ts";
+import type { OrgId, PlanId } from "../domain/id.ts";
+import { NOTHING } from "../domain/amounts.ts";
+import type { Governance, StepBefore } from "../domain/release/gate.ts";
+import type { Run } from "../domain/run.ts";
+import type { Tx } from "../store/ports/store.ts";
+import { allPages } from "./all-pages.ts";
+
+/** Steps that a gate step waits for, directly or not, and the numbers of their rows. */
+export interface Before {
+  readonly steps: readonly StepBefore[];
+  readonly ordinals: ReadonlySet<number>;
+}
+
+export async function stepsBefore(tx: Tx, orgId: OrgId, planId: PlanId, gate: number): Promise<Before> {
+  const { steps, edges } = await tx.plans.allSteps(orgId, planId);
+  const current = new Map(steps.flatMap((row) => (row.current ? [[row.ordinal, row] as const] : [])));
+  const parents = new Map<number, number[]>();
+  for (const { from, to } of edges) {
+    const list = parents.get(to);
+    if (list === undefined) parents.set(to, [from]);
+    else list.push(from);
+  }
+  const ordinals = new Set<number>();
+  const open = [gate];
+  for (let at = open.pop(); at !== undefined; at = open.pop())
+    for (const from of parents.get(at) ?? []) {
+      // Edges from rows that were dropped say what is to be undone first, and nothing of what is released.
+      if (ordinals.has(from) || !current.has(from)) continue;
+      ordinals.add(from);
+      open.push(from);
+    }
+  return {
+    ordinals,
+    steps: [...ordinals].flatMap((ordinal) => {
+      const row = current.get(ordinal);
+      return row === undefined ? [] : [{ key: row.key, state: row.state }];
+    }),
+  };
+}
+
+/** Approvals of what is performed now, refusals that stand, and overrun. `only` are the rows that count; null for all. */
+export async function governanceOf(
+  tx: Tx,
+  run: Run,
+  planId: PlanId,
+  only: ReadonlySet<number> | null,
+): Promise<Governance> {
+  const { orgId } = run;
+  const plan = await tx.plans.find(orgId, planId);
+  const goal = await tx.goals.find(orgId, planId);
+  const version =
+    plan === undefined
+      ? undefined
+      : await tx.graphs.findVersion(orgId, planId, plan.activeVersion || plan.newestVersion);
+  const { steps } = await tx.plans.allSteps(orgId, planId);
+  const counts = new Map(
+    steps.flatMap((row) =>
+      row.current && (only === null || only.has(row.ordinal)) ? [[row.ordinal, row] as const] : [],
+    ),
+  );
+  const all = await allPages(
+    (page) => tx.approvals.list(orgId, { planId, pendingOnly: false }, page),
+    ({ requestedMs, approvalId }) => [requestedMs, approvalId],
+  );
+  const standing = all.filter(({ state, subject, ordinal, version: of }) => {
+    if (state === "WITHDRAWN") return false;
+    if (subject === "COMMIT") return of === plan?.activeVersion || of === plan?.pendingVersion;
+    return ordinal !== null && counts.has(ordinal);
+  });
+  return {
+    approvals: newestOfEach(standing),
+    makers: [...makersOf(run, goal?.createdBy, version?.createdBy, standing)],
+    refusedSteps: [...counts.values()].filter(({ state }) => state === "REFUSED").map(({ key }) => key),
+    overrun: plan?.account.overrun ?? NOTHING,
+  };
+}
+
+/** Of several questions about the same thing the newest counts: a step that was rejected and asked about again, for one. */
+function newestOfEach(approvals: readonly Approval[]): readonly Approval[] {
+  const newest = new Map<string, Approval>();
+  for (const one of approvals) {
+    const about = `${one.subject}:${String(one.ordinal)}:${String(one.version)}`;
+    const other = newest.get(about);
+    if (other === undefined || other.requestedMs < one.requestedMs) newest.set(about, one);
+  }
+  return [...newest.values()];
+}
+
+/** Whoever had a hand in making the plan: the goal, its version, and whoever asked for its commit. */
+function makersOf(
+  run: Run,
+  goalBy: string | undefined,
+  versionBy: string | undefined,
+  approvals: readonly Approval[],
+): ReadonlySet<string> {
+  const makers = new Set([run.createdBy]);
+  for (const name of [goalBy, versionBy]) if (name !== undefined) makers.add(name);
+  for (const { subject, requestedBy } of approvals) if (subject === "COMMIT") makers.add(requestedBy);
+  return makers;
+}
