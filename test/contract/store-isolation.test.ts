@@ -11,6 +11,8 @@ import { asAdmin } from "../support/database.ts";
 import { aGraphStep, anAttempt, anEdge, aStepRow, aVersion, changesOf } from "../support/plan.ts";
 import { aCharter, addOrg, aGoal, newId, openStore, servers } from "../support/store.ts";
 import type { TestStore } from "../support/store.ts";
+import { addConductor, conductorOf, conductorReads, conductorWrites } from "./isolation-conductor.ts";
+import type { Conductor } from "./isolation-conductor.ts";
 
 /** One org with a row of every kind. */
 interface Full {
@@ -22,6 +24,7 @@ interface Full {
   readonly approvalId: ApprovalId;
   readonly uploadId: UploadId;
   readonly key: string;
+  readonly conductor: Conductor;
 }
 
 const page = { limit: 100, after: null };
@@ -104,6 +107,7 @@ const reads: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>> 
   "identity.findKey": (tx, f) => tx.identity.findKey(f.orgId, f.keyId),
   "identity.listKeys": (tx, f) => tx.identity.listKeys(f.orgId, page),
   "records.ofPlan": (tx, f) => tx.records.ofPlan(f.orgId, f.goal.planId, 0, 100),
+  ...conductorReads,
   "idempotency.peek": async (tx, f) => (await tx.idempotency.peek([callOf(f)], 0)).filter(({ kind }) => kind !== "new"),
 };
 
@@ -147,6 +151,7 @@ const writes: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>>
   "artifacts.endUpload and drop": (tx, f) => tx.artifacts.endUpload(f.orgId, f.uploadId, "dropped", 1),
   "artifacts.addChunk": (tx, f) => tx.artifacts.addChunk(f.orgId, f.uploadId, 1, Buffer.from("stolen")),
   "artifacts.sweep": (tx, f) => tx.artifacts.sweep(f.orgId, f.uploadId, 10),
+  ...conductorWrites,
   "identity.addKey": (tx, f) =>
     tx.identity.addKey(
       {
@@ -194,6 +199,7 @@ async function fill({ store }: TestStore): Promise<Full> {
     approvalId: newId() as ApprovalId,
     uploadId: newId() as UploadId,
     key: newId(),
+    conductor: conductorOf(goal),
   };
   const { planId } = goal;
   const approval: Approval = {
@@ -266,6 +272,7 @@ async function fill({ store }: TestStore): Promise<Full> {
     await tx.artifacts.addChunk(orgId, full.uploadId, 0, Buffer.from("abc"));
     await tx.artifacts.add(artifactOf(full));
     await tx.artifacts.use(orgId, planId, [DIGEST]);
+    await addConductor(tx, full);
     await tx.identity.addKey(
       { orgId, keyId: full.keyId, principal: "p", grants: [], createdMs: 1, expiresMs: null, revokedMs: null },
       Buffer.from(full.keyId),

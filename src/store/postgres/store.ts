@@ -9,6 +9,7 @@ import { createBatchStore } from "./batches.ts";
 import { createCharterRepository } from "./charters.ts";
 import { openClient } from "./connection.ts";
 import { openContentsApart } from "./contents-apart.ts";
+import { createDisclosurePackRepository } from "./disclosure-packs.ts";
 import { createExecutorRepository } from "./executors.ts";
 import { createGoalRepository } from "./goals.ts";
 import { createGraphRepository } from "./graphs.ts";
@@ -19,9 +20,14 @@ import { PlanCache } from "./plan-cache.ts";
 import { createPlanRepository } from "./plans.ts";
 import { createPlatformStore } from "./platform.ts";
 import { createRecordRepository } from "./records.ts";
+import { createRunArtifactRepository } from "./run-artifacts.ts";
+import { createRunRepository } from "./runs.ts";
+import { createSigningKeyRepository } from "./signing-keys.ts";
 import { inTransaction } from "./transaction.ts";
 import type { Session, TransactionOptions } from "./transaction.ts";
 import { createTurns } from "./turns.ts";
+import { createWaiverRepository } from "./waivers.ts";
+import { createWorkflowRepository } from "./workflows.ts";
 
 export interface StoreOptions {
   readonly url: string;
@@ -117,6 +123,7 @@ function txOn(bare: Session, added: AddedPlan, options: StoreOptions): Tx {
     read ??= bare.run<{ now: number }>("SELECT maestro.clock_ms() AS now").then(([row]) => row?.now ?? 0);
     return read;
   };
+  // All at once: a transaction that makes them when they are asked for, by getters, costs 1 µs more, and these are 0.1 µs together.
   return {
     nowMs,
     charters: createCharterRepository(session),
@@ -129,5 +136,11 @@ function txOn(bare: Session, added: AddedPlan, options: StoreOptions): Tx {
     identity: createIdentityRepository(session),
     records: createRecordRepository(session, options),
     idempotency: createIdempotencyRepository(session),
+    runs: createRunRepository(session),
+    runArtifacts: createRunArtifactRepository(session),
+    disclosurePacks: createDisclosurePackRepository(session),
+    workflows: createWorkflowRepository(session),
+    waivers: createWaiverRepository(session),
+    signingKeys: createSigningKeyRepository(session),
   };
 }

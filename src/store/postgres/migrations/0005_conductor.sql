@@ -54,6 +54,7 @@ CREATE TABLE maestro.run_artifacts (
   CHECK ((step IS NULL) = (ordinal IS NULL) AND (step IS NULL) = (fencing IS NULL))
 );
 CREATE INDEX run_artifacts_by_run ON maestro.run_artifacts (org_id, run_id, created_ms, artifact_id) WHERE created_ms >= 0;
+CREATE INDEX run_artifacts_by_kind ON maestro.run_artifacts (org_id, kind, created_ms, artifact_id) WHERE created_ms >= 0;
 CREATE INDEX run_artifacts_by_time ON maestro.run_artifacts (org_id, created_ms, artifact_id) WHERE created_ms >= 0;
 
 CREATE TABLE maestro.disclosure_packs (

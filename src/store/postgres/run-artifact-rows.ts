@@ -1,0 +1,64 @@
+// Rows of runs' artifacts between the table and the domain. Not here: statements.
+import type { OrgId, RunArtifactId, RunId } from "../../domain/id.ts";
+import type { RunArtifact, RunArtifactKind } from "../../domain/run-artifact.ts";
+import type { BulkColumn } from "./columns.ts";
+
+export const RUN_ARTIFACT_COLUMNS: readonly BulkColumn<RunArtifact>[] = [
+  { name: "org_id", type: "uuid", value: (it) => it.orgId },
+  { name: "artifact_id", type: "uuid", value: (it) => it.artifactId },
+  { name: "run_id", type: "uuid", value: (it) => it.runId },
+  { name: "kind", type: "text", value: (it) => it.kind },
+  { name: "uri", type: "text", value: (it) => it.uri },
+  { name: "content_hash", type: "text", value: (it) => it.contentHash },
+  { name: "sbom_present", type: "boolean", value: (it) => it.flags.sbomPresent },
+  { name: "slsa_provenance_present", type: "boolean", value: (it) => it.flags.slsaProvenancePresent },
+  { name: "risk_assessment_present", type: "boolean", value: (it) => it.flags.riskAssessmentPresent },
+  { name: "additional", type: "text", value: (it) => it.additional },
+  { name: "created_ms", type: "bigint", value: (it) => it.createdMs },
+  { name: "created_by", type: "text", value: (it) => it.createdBy },
+  { name: "step", type: "text", value: (it) => it.origin?.step },
+  { name: "ordinal", type: "int", value: (it) => it.origin?.ordinal },
+  { name: "fencing", type: "bigint", value: (it) => it.origin?.fencing },
+];
+
+/** Columns to select, of alias `a`. */
+export const RUN_ARTIFACT_SELECT = RUN_ARTIFACT_COLUMNS.map(({ name }) => `a.${name}`).join(", ");
+
+export interface RawRunArtifact {
+  readonly org_id: string;
+  readonly artifact_id: string;
+  readonly run_id: string;
+  readonly kind: string;
+  readonly uri: string;
+  readonly content_hash: string;
+  readonly sbom_present: boolean;
+  readonly slsa_provenance_present: boolean;
+  readonly risk_assessment_present: boolean;
+  readonly additional: string;
+  readonly created_ms: number;
+  readonly created_by: string;
+  readonly step: string | null;
+  readonly ordinal: number | null;
+  readonly fencing: number | null;
+}
+
+export function runArtifactOf(raw: RawRunArtifact): RunArtifact {
+  const { step, ordinal, fencing } = raw;
+  return {
+    orgId: raw.org_id as OrgId,
+    artifactId: raw.artifact_id as RunArtifactId,
+    runId: raw.run_id as RunId,
+    kind: raw.kind as RunArtifactKind,
+    uri: raw.uri,
+    contentHash: raw.content_hash,
+    flags: {
+      sbomPresent: raw.sbom_present,
+      slsaProvenancePresent: raw.slsa_provenance_present,
+      riskAssessmentPresent: raw.risk_assessment_present,
+    },
+    additional: raw.additional,
+    createdMs: raw.created_ms,
+    createdBy: raw.created_by,
+    origin: step === null || ordinal === null || fencing === null ? null : { step, ordinal, fencing },
+  };
+}
