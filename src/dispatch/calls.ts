@@ -1,5 +1,6 @@
 // Calls of executors that have no stream: next, report, renew. Not here: streams, see streams.ts.
 import type { Executor } from "../domain/executor.ts";
+import { GATEKEEPER } from "../domain/gate.ts";
 import type { ExecutorId } from "../domain/id.ts";
 import type { Assignment, LeaseRef, Outcome, Receipt } from "../domain/outcome.ts";
 import { payloadText } from "../domain/payload.ts";
@@ -17,6 +18,11 @@ import type { Parts } from "./parts.ts";
 import { PullCall } from "./pull.ts";
 
 const AWAY: Decision<never> = refused("UNAVAILABLE", "The store is away.", { retryAfterMs: 1_000 });
+
+/** Gates are performed inside: nobody says from outside what came of one. */
+const NOT_YOURS: Decision<never> = refused("EXECUTOR_UNFIT", "This id is Maestro's own, and no executor's.", {
+  metadata: { executor_id: GATEKEEPER },
+});
 
 /** Times that a call under a key is begun: after the first one that another server was quicker with, it finds the answer. */
 const KEY_TRIES = 3;
@@ -113,6 +119,7 @@ export class Calls {
     signal: AbortSignal,
   ): Promise<Decision<readonly Decision<Receipt>[]>> {
     if (this.#parts.batcher.storeIsAway) return AWAY;
+    if (executorId === GATEKEEPER) return NOT_YOURS;
     if (idempotency === null) return decided(await this.#reportAll(by, executorId, outcomes, undefined, signal));
     const call = callOf(by.principal, idempotency, "outcome.report");
     // An outcome's own identity answers a repeat; the key only tells another body.
@@ -173,6 +180,7 @@ export class Calls {
     leaseMs: number,
   ): Promise<Decision<Renewed>> {
     if (this.#parts.batcher.storeIsAway) return AWAY;
+    if (executorId === GATEKEEPER) return NOT_YOURS;
     const states = await Promise.all(
       renewals.map(async (renewal) => {
         const { state, no } = await new Promise<{ state: RenewState; no: Refusal | undefined }>((resolve) => {

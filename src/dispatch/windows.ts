@@ -1,6 +1,7 @@
 // All windows, one for each demand class, with what their classes ask. Not here: one window (window.ts), who takes from it (takers.ts).
 import { canServe } from "../domain/executor.ts";
 import type { Demand, Executor } from "../domain/executor.ts";
+import { GATEKEEPER, isReserved } from "../domain/gate.ts";
 import type { DemandId, OrgId, ReadyStep } from "../domain/id.ts";
 import { Window } from "./window.ts";
 
@@ -54,6 +55,8 @@ export class Windows {
       const demand = this.#demands.get(demandId);
       const window = this.#windows.get(demandId);
       if (demand === undefined || window === undefined || !canServe(executor, demand)) continue;
+      // What Maestro keeps to itself is no executor's, whatever one was registered with.
+      if (isReserved(demand.capability) !== (executor.executorId === GATEKEEPER)) continue;
       if (capabilities.length > 0 && !capabilities.includes(demand.capability)) continue;
       found.push(window);
     }

@@ -140,10 +140,10 @@ export interface Need {
   readonly regardless: boolean;
 }
 
-/** A step as it was asked for, with defaults filled in. Kinds besides `work` join here. */
+/** A step as it was asked for, with defaults filled in. A gate asks for a capability that Maestro alone has, see gate.ts. */
 export interface StepDefinition {
   readonly key: string;
-  readonly kind: "work";
+  readonly kind: "work" | "gate";
   readonly title: string;
   readonly capability: string;
   readonly executorLabels: Readonly<Record<string, string>>;
@@ -183,6 +183,8 @@ export const STEP_FLAGS = {
   STARVED: 64,
   /** Dropped, with an effect that must be undone before its successor runs, see plan/README.md. */
   UNDO_FIRST: 128,
+  /** Maestro performs it, and nobody's word takes its place. */
+  GATE: 256,
 } as const;
 
 export function has(flags: number, flag: number): boolean {

@@ -7,6 +7,7 @@ import type { Failure } from "../domain/outcome.ts";
 import { planHasEnded } from "../domain/plan.ts";
 import { failsPlan } from "../domain/plan/failure.ts";
 import type { PlanRow } from "../domain/plan.ts";
+import { GATEKEEPER } from "../domain/gate.ts";
 import { decided, notFound, refused } from "../domain/refusal.ts";
 import { hasEnded } from "../domain/step.ts";
 import type { StepRow } from "../domain/step.ts";
@@ -81,9 +82,12 @@ export function creditTrace(heavy: HeavyWork): Operation<CreditTraceRequest, Cre
         const trace = await heavy.credit(input, context);
         if (trace === undefined) return notFound("step", step);
         const wanted = new Set<string>(trace.executors.map((e) => e.executorId));
-        const names = new Map(
-          executors.filter((e) => wanted.has(e.executorId)).map((e) => [e.executorId as string, e.spec.name]),
-        );
+        const names = new Map([
+          [GATEKEEPER, "maestro"],
+          ...executors
+            .filter((e) => wanted.has(e.executorId))
+            .map((e) => [e.executorId as string, e.spec.name] as const),
+        ]);
         return decided({ trace, names });
       },
     });

@@ -174,6 +174,7 @@ function expressionTexts(text: string): readonly string[] {
 function servableBy({ executors, minTrust }: RefineInput): (step: StepDefinition) => boolean {
   const known = new Map<string, boolean>();
   return (step) => {
+    if (step.kind === "gate") return true;
     const demand = {
       capability: step.capability,
       labels: step.executorLabels,

@@ -1,11 +1,13 @@
 // Retries, skips, holds or releases many steps of a plan, a page at a time. Not here: the verbs, see domain/plan/control.ts.
 import type { News, Operation, OperationContext } from "../engine/operation.ts";
+import { passedByNobody } from "../domain/gate.ts";
 import type { PlanId } from "../domain/id.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { advanced } from "../domain/plan/slice.ts";
 import { conflict } from "../domain/plan/verb.ts";
 import { decided } from "../domain/refusal.ts";
 import type { Refusal } from "../domain/refusal.ts";
+import { has, STEP_FLAGS } from "../domain/step.ts";
 import type { StepRow, StepState } from "../domain/step.ts";
 import type { PageRequest } from "../store/ports/paging.ts";
 import type { Tx } from "../store/ports/store.ts";
@@ -60,8 +62,18 @@ export const stepChange: Operation<StepChangeRequest, StepChangeResponse> = asyn
   if (!locked.ok) return locked;
   const { found, next } = await find(tx, context, request, locked.value);
   const passedOver = await passOver(tx, context, request, next);
-  if (dryRun)
-    return read({ matched: found.length, steps: keysOf(found.slice(0, SHOWN)), refused: [], passedOver, next });
+  if (dryRun) {
+    const isNo = (row: StepRow): boolean => verb === "skip" && has(row.flags, STEP_FLAGS.GATE);
+    const may = found.filter((row) => !isNo(row));
+    const no = found.filter(isNo).slice(0, SHOWN);
+    return read({
+      matched: found.length,
+      steps: keysOf(may.slice(0, SHOWN)),
+      refused: no.map(({ key, ordinal, state }) => ({ step: key, ordinal, refusal: passedByNobody(key, state) })),
+      passedOver,
+      next,
+    });
+  }
   const steps: string[] = [];
   const refused: StepRefused[] = [];
   const news: News[] = [];

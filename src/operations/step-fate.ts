@@ -25,6 +25,8 @@ export interface Judged {
   readonly staying: ReadonlyMap<string, StepRow>;
   readonly fates: ReadonlyMap<string, StepFate>;
   readonly stale: readonly string[];
+  /** By gates that are judged again: steps further up that run again, and end first. */
+  readonly awaited: ReadonlyMap<string, readonly string[]>;
 }
 
 /** Judges every step of both versions, predecessors first: whether a step must run again depends on theirs. */
@@ -36,6 +38,9 @@ export function judge(
   const staying = new Map<string, StepRow>();
   const fates = new Map<string, StepFate>();
   const stale: string[] = [];
+  /** Steps that run again, and whatever comes after them. */
+  const anew = new Set<string>();
+  const awaited = new Map<string, readonly string[]>();
   const into = new Map<string, Edge[]>();
   for (const edge of input.edges) {
     const list = into.get(edge.to);
@@ -47,12 +52,20 @@ export function judge(
   for (const { definition } of steps) {
     const { key } = definition;
     const row = current.get(key);
+    const parents = into.get(key) ?? [];
+    if (parents.some(({ from }) => anew.has(from) || !staying.has(from))) anew.add(key);
     if (row === undefined) {
       fates.set(key, fateOf("ADDED", undefined));
       continue;
     }
-    const parents = into.get(key) ?? [];
     const changed = input.changed.has(key);
+    // What it let pass is not what there will be, however the rest of the plan takes it.
+    if (!changed && definition.kind === "gate" && isDoneOrRuns(row) && anew.has(key)) {
+      stale.push(key);
+      fates.set(key, fateOf("CHANGED", progressOf(row)));
+      awaited.set(key, renewedAbove(key, into, anew, staying));
+      continue;
+    }
     if (!changed && consumesAnew(row, parents, staying, wired)) {
       stale.push(key);
       if (input.staleRule === "KEEP") {
@@ -73,7 +86,27 @@ export function judge(
     }
   }
   for (const row of current.values()) if (!fates.has(row.key)) fates.set(row.key, fateOf("REMOVED", progressOf(row)));
-  return { staying, fates, stale };
+  return { staying, fates, stale, awaited };
+}
+
+/** The nearest steps on each way up that run again, those right above it left out: a graph's edge leads from these. */
+function renewedAbove(
+  key: string,
+  into: ReadonlyMap<string, readonly Edge[]>,
+  anew: ReadonlySet<string>,
+  staying: ReadonlyMap<string, StepRow>,
+): readonly string[] {
+  const found: string[] = [];
+  const seen = new Set((into.get(key) ?? []).map(({ from }) => from));
+  for (const above of seen) {
+    if (!anew.has(above) || !staying.has(above)) continue;
+    for (const { from } of into.get(above) ?? []) {
+      if (seen.has(from)) continue;
+      seen.add(from);
+      if (!staying.has(from)) found.push(from);
+    }
+  }
+  return found;
 }
 
 /** Done or under way, and a step whose outputs or artifacts it consumed runs again, or is another one now. */
@@ -83,12 +116,16 @@ function consumesAnew(
   staying: ReadonlyMap<string, StepRow>,
   wired: ReadonlySet<string>,
 ): boolean {
-  if (row.state !== "SUCCEEDED" && row.state !== "LEASED") return false;
+  if (!isDoneOrRuns(row)) return false;
   return parents.some((edge) => {
     if (edge.kind === "EXPLICIT") return false;
     const parent = staying.get(edge.from);
     return parent === undefined || !wired.has(`${String(parent.ordinal)}/${String(row.ordinal)}`);
   });
+}
+
+function isDoneOrRuns({ state }: StepRow): boolean {
+  return state === "SUCCEEDED" || state === "LEASED";
 }
 
 /** An unchanged step whose row cannot serve any longer. */
@@ -131,5 +168,10 @@ function isEnded(row: StepRow | undefined): boolean {
 }
 
 export function progressOf(row: StepRow): StepProgress {
-  return { state: row.state, undoing: row.undoing, compensable: has(row.flags, STEP_FLAGS.COMPENSABLE) };
+  return {
+    state: row.state,
+    undoing: row.undoing,
+    compensable: has(row.flags, STEP_FLAGS.COMPENSABLE),
+    isGate: has(row.flags, STEP_FLAGS.GATE),
+  };
 }

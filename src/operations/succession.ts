@@ -2,7 +2,7 @@
 // rewired, and the rows and edges that are new. Pure. Not here: carrying it out, see commit-version.ts.
 import { demandOf } from "../domain/demand.ts";
 import type { Demand } from "../domain/executor.ts";
-import type { GraphStep } from "../domain/graph.ts";
+import type { Edge, GraphStep } from "../domain/graph.ts";
 import type { StepFate } from "../domain/graph/fate.ts";
 import type { OrgId, PlanId } from "../domain/id.ts";
 import { buildRows } from "../domain/plan/rows.ts";
@@ -55,7 +55,10 @@ export function succeed(input: SuccessionInput): Succession {
   const removed = [...current.values()].filter((row) => !judged.staying.has(row.key));
   const fresh = input.steps.filter((step) => !judged.staying.has(step.definition.key));
   const before = predecessorsOf(fresh, input.rows, input.undoFirst ?? false);
-  const built = buildRows(fresh, input.edges, {
+  const awaited = [...judged.awaited].flatMap(([to, keys]) =>
+    keys.map((from): Edge => ({ from, to, kind: "EXPLICIT", regardless: false })),
+  );
+  const built = buildRows(fresh, awaited.length === 0 ? input.edges : [...input.edges, ...awaited], {
     planId: input.planId,
     version: input.version,
     firstOrdinal: input.nextOrdinal,

@@ -3,6 +3,7 @@ import { DIMENSIONS } from "../domain/amounts.ts";
 import type { Approval } from "../domain/approval.ts";
 import { canServe } from "../domain/executor.ts";
 import type { Demand, Executor } from "../domain/executor.ts";
+import { GATEKEEPER } from "../domain/gate.ts";
 import type { ApprovalId } from "../domain/id.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { has, STEP_FLAGS } from "../domain/step.ts";
@@ -94,7 +95,9 @@ function causeOf(view: StepView, around: Surroundings): Cause | undefined {
     case "LEASED":
       return {
         cause: "OUTCOME",
-        explanation: `${nameOf(row.executorId, around)} performs ${row.undoing ? "its compensation" : `attempt ${String(row.attempt)}`}.`,
+        explanation: has(row.flags, STEP_FLAGS.GATE)
+          ? "Maestro judges it."
+          : `${nameOf(row.executorId, around)} performs ${row.undoing ? "its compensation" : `attempt ${String(row.attempt)}`}.`,
         sinceMs: row.startedMs,
         untilMs: row.deadlineMs,
       };
@@ -164,6 +167,7 @@ function unleased(view: StepView, around: Surroundings): Cause {
         ? "The plan has used up its budget."
         : "What the plan may still authorise does not cover the step's hold.",
     };
+  if (has(row.flags, STEP_FLAGS.GATE)) return { cause: "SLOT", explanation: "Maestro judges it in a moment." };
   const demand = demandOfView(view, plan);
   const fit = executors.filter((e) => canServe(e, demand));
   if (fit.length === 0) return { cause: "NO_EXECUTOR", explanation: nobody(demand, executors) };
@@ -237,5 +241,6 @@ function names(executors: readonly Executor[]): string {
 }
 
 function nameOf(executorId: string | null, around: Surroundings): string {
+  if (executorId === GATEKEEPER) return "Maestro";
   return around.executors.find((e) => e.executorId === executorId)?.spec.name ?? "An executor";
 }

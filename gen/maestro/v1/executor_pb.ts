@@ -92,7 +92,7 @@ export type ExecutorSpec = Message<"maestro.v1.ExecutorSpec"> & {
   name: string;
 
   /**
-   * What it can do.
+   * What it can do. What begins with `maestro.` is Maestro's own.
    *
    * @generated from field: repeated string capabilities = 2;
    */

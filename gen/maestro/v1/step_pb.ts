@@ -98,7 +98,7 @@ export type StepDefinition = Message<"maestro.v1.StepDefinition"> & {
   estimate?: Estimate | undefined;
 
   /**
-   * How long an attempt may take; one hour when absent.
+   * How long an attempt may take; one hour when absent, five minutes of a gate.
    *
    * @generated from field: google.protobuf.Duration timeout = 13;
    */
@@ -175,7 +175,7 @@ export const StepDefinitionSchema: GenMessage<StepDefinition> = /*@__PURE__*/
  */
 export type WorkStep = Message<"maestro.v1.WorkStep"> & {
   /**
-   * What the executor must be able to do.
+   * What the executor must be able to do. What begins with `maestro.` is Maestro's own.
    *
    * @generated from field: string capability = 1;
    */
@@ -211,8 +211,9 @@ export const WorkStepSchema: GenMessage<WorkStep> = /*@__PURE__*/
   messageDesc(file_maestro_v1_step, 1);
 
 /**
- * A gate: a step that Maestro itself performs. It takes no input, and is passed by nobody's word: it can be tried again, and its rules
- * can be waived, but it is neither skipped nor resolved by hand.
+ * A gate: a step that Maestro itself performs. It takes no input, schemas, artifacts or compensation, and is passed by nobody's word:
+ * it can be tried again, and its rules can be waived, but it is neither skipped nor resolved by hand, and nothing carries on over it.
+ * What it found is its outputs, or the details of its failure. It is judged again when a step before it runs again.
  *
  * @generated from message maestro.v1.GateStep
  */
@@ -479,7 +480,7 @@ export type Step = Message<"maestro.v1.Step"> & {
   fencing: bigint;
 
   /**
-   * The executor that holds the lease, `exec_…`.
+   * The executor that holds the lease, `exec_…`; empty for a gate, which Maestro performs.
    *
    * @generated from field: string executor_id = 10;
    */
@@ -605,7 +606,7 @@ export type Attempt = Message<"maestro.v1.Attempt"> & {
   attempt: number;
 
   /**
-   * The executor; empty for what was resolved by hand.
+   * The executor; empty for what was resolved by hand, and for gates.
    *
    * @generated from field: string executor_id = 3;
    */
@@ -821,7 +822,7 @@ export const StepStateSchema: GenEnum<StepState> = /*@__PURE__*/
  */
 export const OnFailure = {
   /**
-   * Not given: the plan fails.
+   * Not given: the plan fails; of a gate, an approver decides.
    *
    * @generated from enum value: ON_FAILURE_UNSPECIFIED = 0;
    */
@@ -842,7 +843,7 @@ export const OnFailure = {
   SKIP_DEPENDENTS: 2,
 
   /**
-   * Dependents run as if it had succeeded; its outputs are null to them.
+   * Dependents run as if it had succeeded; its outputs are null to them. Not for gates.
    *
    * @generated from enum value: ON_FAILURE_CARRY_ON = 3;
    */

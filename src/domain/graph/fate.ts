@@ -12,6 +12,8 @@ export interface StepProgress {
   readonly undoing?: boolean;
   /** It declared how to undo it. */
   readonly compensable: boolean;
+  /** It only judges: there is nothing to undo. */
+  readonly isGate?: boolean;
 }
 
 /** How the step is in the new version, as far as execution goes. */
@@ -27,6 +29,6 @@ export function fateOf(change: Change, progress: StepProgress | undefined): Step
   const done = progress?.state === "SUCCEEDED";
   if (change === "SAME") return done ? "REUSED" : running ? "CONTINUED" : "KEPT";
   if (running) return "STOPPED";
-  if (done) return progress.compensable ? "COMPENSATED" : "NOT_COMPENSABLE";
+  if (done && progress.isGate !== true) return progress.compensable ? "COMPENSATED" : "NOT_COMPENSABLE";
   return change === "CHANGED" ? "RERUN" : "DROPPED";
 }

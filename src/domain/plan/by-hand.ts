@@ -2,6 +2,7 @@
 import { NOTHING } from "../amounts.ts";
 import type { Amounts } from "../amounts.ts";
 import { conforms } from "../expression/schema.ts";
+import { passedByNobody } from "../gate.ts";
 import type { ExecutorId, RecordId } from "../id.ts";
 import { outcomeDigest } from "../outcome.ts";
 import type { Attempt, AttemptState, Failure, OutcomeResult } from "../outcome.ts";
@@ -66,6 +67,7 @@ export function resolveByHand(draft: PlanDraft, wanted: ByHand, recordId: Record
 
 function mayResolve(draft: PlanDraft, row: StepRow, { result, fencing }: ByHand): Verdict {
   const { plan } = draft;
+  if (has(row.flags, STEP_FLAGS.GATE)) return passedByNobody(row.key, row.state);
   if (fencing !== 0 && fencing !== row.fencing)
     return refused("STALE_LEASE", `Step ${row.key} was leased again since: look at it first.`, {
       metadata: { expected: String(row.fencing), actual: String(fencing) },

@@ -1,10 +1,11 @@
 // Verbs of operators and approvers on a running plan. Not here: new rows (activation.ts, rerun.ts), outcomes by hand (by-hand.ts),
 // and what executors cause.
 import type { Approval } from "../approval.ts";
+import { passedByNobody } from "../gate.ts";
 import type { ApprovalId } from "../id.ts";
 import { planHasEnded } from "../plan.ts";
 import { refused } from "../refusal.ts";
-import { hasNotBegun, STEP_FLAGS } from "../step.ts";
+import { has, hasNotBegun, STEP_FLAGS } from "../step.ts";
 import { settleArrivals } from "./activation.ts";
 import type { PlanDraft } from "./draft.ts";
 import { beginEnding, maybeFinish, undoAgain, withdrawApprovals } from "./ending.ts";
@@ -96,6 +97,7 @@ export function retry(draft: PlanDraft, ordinal: number): Verdict {
 
 export function skip(draft: PlanDraft, ordinal: number): Verdict {
   const row = draft.step(ordinal);
+  if (has(row.flags, STEP_FLAGS.GATE)) return passedByNobody(row.key, row.state);
   if (!hasNotBegun(row.state) || row.undoing)
     return conflict(
       "step",

@@ -1,6 +1,7 @@
 // Outcomes: what an executor reports, checked against the lease and turned into the step's next state. Not here: the consequences.
 import type { Amounts } from "../amounts.ts";
 import { conforms } from "../expression/schema.ts";
+import { GATEKEEPER } from "../gate.ts";
 import type { ExecutorId, RecordId } from "../id.ts";
 import type { AttemptState, Failure, Outcome, OutcomeResult, Receipt } from "../outcome.ts";
 import { settleHold, settlePresumed } from "../plan.ts";
@@ -45,7 +46,8 @@ function take(draft: PlanDraft, row: StepRow, outcome: Outcome, executorId: Exec
   const { plan, context } = draft;
   const { ordinal, fencing } = outcome.lease;
   const judged = judge(draft, row, outcome.result);
-  const heldMs = context.nowMs - (row.startedMs ?? context.nowMs);
+  // What Maestro does itself is on nobody's account.
+  const heldMs = executorId === GATEKEEPER ? 0 : context.nowMs - (row.startedMs ?? context.nowMs);
   // Wall-clock is what was held here; an executor may report more (it began earlier elsewhere), never less.
   const usage: Amounts = { ...outcome.usage, wallMs: Math.max(outcome.usage.wallMs, heldMs) };
   const hold = holdOf(row);

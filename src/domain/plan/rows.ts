@@ -136,6 +136,7 @@ export function flagsOf(definition: StepDefinition): number {
   if (definition.requiresApproval) flags |= STEP_FLAGS.REQUIRES_APPROVAL;
   if (definition.compensation !== null) flags |= STEP_FLAGS.COMPENSABLE;
   if (definition.onFailure === "CARRY_ON") flags |= STEP_FLAGS.CARRY_ON;
+  if (definition.kind === "gate") flags |= STEP_FLAGS.GATE;
   return flags;
 }
 

@@ -15,7 +15,7 @@ import type { OrgId } from "../../domain/id.ts";
 import type { Outcome } from "../../domain/outcome.ts";
 import { RefusedError, decided, invalid } from "../../domain/refusal.ts";
 import type { Decision, Refusal } from "../../domain/refusal.ts";
-import { executorSpecOf } from "../mapping/executor.ts";
+import { executorSpecIn } from "../mapping/executor.ts";
 import { leaseToWire, leasesIn, outcomesIn, renewalsIn } from "../mapping/lease.ts";
 import { noProblems } from "../mapping/problems.ts";
 import { refusalToWire } from "../mapping/refusal.ts";
@@ -179,7 +179,7 @@ async function openingOf(request: AttachRequest | undefined): Promise<Decision<O
   if (many.length > 0) return invalid(...many.map((v) => ({ ...v, field: `hello.${v.field}` })));
   const { good, bad } = await outcomesOf(undefined, hello.unsent, "hello.unsent");
   const parts = {
-    spec: executorSpecOf(hello.spec),
+    spec: executorSpecIn(problems, "hello.spec", hello.spec),
     incarnation: hello.incarnation,
     held: leasesIn(problems, "hello.held", hello.held),
     unsent: good,

@@ -1,6 +1,6 @@
 // ExecutorService: the registry of executors.
 import { ExecutorService } from "../../../gen/maestro/v1/executor_service_pb.ts";
-import { executorSpecOf, executorToWire } from "../mapping/executor.ts";
+import { executorSpecIn, executorToWire } from "../mapping/executor.ts";
 import { idIn } from "../mapping/problems.ts";
 import type { Route } from "../route.ts";
 import { operationRoute } from "./kit.ts";
@@ -11,7 +11,7 @@ export function executorRoutes(kit: Kit): readonly Route[] {
   return [
     operationRoute(kit, ExecutorService.method.registerExecutor, {
       operation: executorRegister,
-      request: ({ spec }) => ({ spec: executorSpecOf(spec) }),
+      request: ({ spec }, problems) => ({ spec: executorSpecIn(problems, "spec", spec) }),
       answer: (executor) => ({ executor: executorToWire(executor) }),
     }),
     operationRoute(kit, ExecutorService.method.getExecutor, {

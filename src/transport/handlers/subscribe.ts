@@ -2,7 +2,7 @@
 import { DispatchService, SubscribeRequestSchema } from "../../../gen/maestro/v1/dispatch_service_pb.ts";
 import type { SubscribeRequest, SubscribeResponse } from "../../../gen/maestro/v1/dispatch_service_pb.ts";
 import { RefusedError } from "../../domain/refusal.ts";
-import { executorSpecOf } from "../mapping/executor.ts";
+import { executorSpecIn } from "../mapping/executor.ts";
 import { leasesIn } from "../mapping/lease.ts";
 import { noProblems } from "../mapping/problems.ts";
 import { methodSpec } from "../operation-table.ts";
@@ -29,7 +29,7 @@ async function* subscribe(kit: Kit, request: SubscribeRequest, info: CallInfo): 
       if (!valid.ok) return valid;
       const problems = noProblems();
       return problems.judge({
-        spec: executorSpecOf(request.spec),
+        spec: executorSpecIn(problems, "spec", request.spec),
         incarnation: request.incarnation,
         held: leasesIn(problems, "held", request.held),
         unsent: [],

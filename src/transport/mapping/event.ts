@@ -6,7 +6,7 @@ import type { PlanState } from "../../domain/plan.ts";
 import type { StoredRecord } from "../../domain/record.ts";
 import type { StepState } from "../../domain/step.ts";
 import { recordUri } from "../../engine/record.ts";
-import { idText, optionalIdText } from "./problems.ts";
+import { performerText } from "./step.ts";
 import { timestamp } from "./time.ts";
 import { planStates, stepStates } from "./words.ts";
 
@@ -37,7 +37,7 @@ export function recordToEvent(record: StoredRecord): PlanEvent {
     planState:
       body.plan_state === undefined || body.plan_state === "UNCOMMITTED" ? 0 : planStates.number(body.plan_state),
     attempt: body.attempt ?? 0,
-    executorId: optionalIdText("executor", body.executor ?? null),
+    executorId: performerText(body.executor ?? null),
     message: body.message ?? body.reason ?? "",
     progress: 0,
     recordUri: recordUri(record.recordId),
@@ -58,7 +58,7 @@ export function passingToEvent(event: PassingEvent): PlanEvent {
     stepState: event.kind === "step.leased" ? stepStates.number("LEASED") : 0,
     planState: 0,
     attempt: event.attempt,
-    executorId: idText("executor", event.executorId),
+    executorId: performerText(event.executorId),
     message: event.kind === "step.log" ? event.lines.map((line) => line.text).join("\n") : event.message,
     progress: event.progress,
     recordUri: "",

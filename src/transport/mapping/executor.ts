@@ -1,11 +1,16 @@
 // Executors as messages and back.
 import type { Executor as WireExecutor, ExecutorSpec as WireSpec } from "../../../gen/maestro/v1/executor_pb.ts";
 import type { Executor, ExecutorSpec } from "../../domain/executor.ts";
+import { isReserved, RESERVED_WORDS } from "../../domain/gate.ts";
 import { idText } from "./problems.ts";
+import type { Problems } from "./problems.ts";
 import { timestamp } from "./time.ts";
 import { executorStates } from "./words.ts";
 
-export function executorSpecOf(wire: WireSpec | undefined): ExecutorSpec {
+export function executorSpecIn(problems: Problems, field: string, wire: WireSpec | undefined): ExecutorSpec {
+  for (const [i, capability] of (wire?.capabilities ?? []).entries())
+    if (isReserved(capability))
+      problems.add(`${field}.capabilities[${String(i)}]`, RESERVED_WORDS, "capability.reserved");
   return {
     name: wire?.name ?? "",
     capabilities: [...(wire?.capabilities ?? [])],

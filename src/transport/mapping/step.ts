@@ -12,6 +12,7 @@ import type { Amounts } from "../../domain/amounts.ts";
 import type { ExecutorId } from "../../domain/id.ts";
 import type { Attempt, Failure } from "../../domain/outcome.ts";
 import type { Payload } from "../../domain/payload.ts";
+import { GATE_TIMEOUT_MS, GATEKEEPER, kindViolations, RELEASE_GATE } from "../../domain/gate.ts";
 import { NOBODY } from "../../domain/plan/by-hand.ts";
 import { DEFAULT_TIMEOUT_MS, NO_RETRY } from "../../domain/step.ts";
 import type { Compensation, Estimate, Retry, StepDefinition, StepRow } from "../../domain/step.ts";
@@ -32,11 +33,12 @@ export function definitionsIn(
 
 function definitionIn(problems: Problems, field: string, wire: WireDefinition): StepDefinition {
   const work = wire.kind.case === "work" ? wire.kind.value : undefined;
-  return {
+  const isGate = wire.kind.case === "gate";
+  const definition: StepDefinition = {
     key: wire.key,
-    kind: "work",
+    kind: isGate ? "gate" : "work",
     title: wire.title,
-    capability: work?.capability ?? "",
+    capability: isGate ? RELEASE_GATE : (work?.capability ?? ""),
     executorLabels: { ...work?.executorLabels },
     minTrust: work?.minTrust ?? 0,
     hold: amountsOf(work?.hold),
@@ -46,9 +48,9 @@ function definitionIn(problems: Problems, field: string, wire: WireDefinition): 
     inputSchema: wire.inputSchema,
     outputSchema: wire.outputSchema,
     estimate: wire.estimate === undefined ? null : estimateIn(problems, `${field}.estimate`, wire.estimate),
-    timeoutMs: wire.timeout === undefined ? DEFAULT_TIMEOUT_MS : durationMs(wire.timeout),
+    timeoutMs: timeoutOf(wire, isGate),
     retry: retryOf(wire.retry),
-    onFailure: failureRules.word(wire.onFailure) ?? "FAIL_PLAN",
+    onFailure: failureRules.word(wire.onFailure) ?? (isGate ? "ASK" : "FAIL_PLAN"),
     compensation:
       wire.compensation === undefined ? null : compensationIn(problems, `${field}.compensation`, wire.compensation),
     priority: wire.priority,
@@ -56,6 +58,14 @@ function definitionIn(problems: Problems, field: string, wire: WireDefinition): 
     consumes: [...wire.consumes],
     requiresApproval: wire.requiresApproval,
   };
+  for (const wrong of kindViolations(definition))
+    problems.add(`${field}.${wrong.field}`, wrong.description, wrong.rule);
+  return definition;
+}
+
+function timeoutOf({ timeout }: WireDefinition, isGate: boolean): number {
+  if (timeout !== undefined) return durationMs(timeout);
+  return isGate ? GATE_TIMEOUT_MS : DEFAULT_TIMEOUT_MS;
 }
 
 function estimateIn(problems: Problems, field: string, wire: WireEstimate): Estimate {
@@ -91,16 +101,7 @@ export function definitionToWire(step: StepDefinition): WireDefinition {
   return {
     $typeName: "maestro.v1.StepDefinition",
     key: step.key,
-    kind: {
-      case: "work",
-      value: {
-        $typeName: "maestro.v1.WorkStep",
-        capability: step.capability,
-        executorLabels: { ...step.executorLabels },
-        minTrust: step.minTrust,
-        hold: amountsToWire(step.hold),
-      },
-    },
+    kind: kindToWire(step),
     needs: step.needs.map((need) => ({ $typeName: "maestro.v1.Dependency", ...need })),
     condition: step.condition,
     input: payloadToWire(step.input),
@@ -133,6 +134,23 @@ export function definitionToWire(step: StepDefinition): WireDefinition {
     consumes: [...step.consumes],
     requiresApproval: step.requiresApproval,
     title: step.title,
+  };
+}
+
+function kindToWire(step: StepDefinition): WireDefinition["kind"] {
+  if (step.kind === "gate") {
+    const gate = { case: "release" as const, value: { $typeName: "maestro.v1.ReleaseGateStep" as const } };
+    return { case: "gate", value: { $typeName: "maestro.v1.GateStep", gate } };
+  }
+  return {
+    case: "work",
+    value: {
+      $typeName: "maestro.v1.WorkStep",
+      capability: step.capability,
+      executorLabels: { ...step.executorLabels },
+      minTrust: step.minTrust,
+      hold: amountsToWire(step.hold),
+    },
   };
 }
 
@@ -178,7 +196,7 @@ export function stepToWire({ row, definition, input, last, usage }: StepParts): 
     waitingOn: row.waitingOn,
     attempt: row.attempt,
     fencing: BigInt(row.fencing),
-    executorId: optionalIdText("executor", row.executorId),
+    executorId: performerText(row.executorId),
     readyAt: optionalTimestamp(row.readyMs),
     startedAt: optionalTimestamp(row.startedMs),
     finishedAt: optionalTimestamp(row.finishedMs),
@@ -190,9 +208,9 @@ export function stepToWire({ row, definition, input, last, usage }: StepParts): 
   };
 }
 
-/** Who performed something; empty for nobody, as when it was resolved by hand. */
+/** Which executor performs something; empty for none: it was resolved by hand, or Maestro performs it itself. */
 export function performerText(executorId: ExecutorId | null): string {
-  return optionalIdText("executor", executorId === NOBODY ? null : executorId);
+  return optionalIdText("executor", executorId === NOBODY || executorId === GATEKEEPER ? null : executorId);
 }
 
 export function attemptToWire(attempt: Attempt): WireAttempt {

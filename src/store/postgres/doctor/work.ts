@@ -1,5 +1,6 @@
 // Examines the work in a database: which servers are there, leases that nobody returns, and steps that nobody could take. Reads only.
 import { canServe } from "../../../domain/executor.ts";
+import { isReserved } from "../../../domain/gate.ts";
 import { counted } from "../../../support/counted.ts";
 import type { Finding } from "../../../support/finding.ts";
 import { fail, ok, warn } from "../../../support/finding.ts";
@@ -103,6 +104,8 @@ async function examineTakers(link: Link, orgs: readonly string[]): Promise<Findi
     if (demands.length === 0) continue;
     const executors = await link.run<RawExecutor>(EXECUTORS, list);
     for (const { org_id: org, capability, labels, min_trust: minTrust } of demands) {
+      // Any server takes it.
+      if (isReserved(capability)) continue;
       const able = executors.filter(
         (e) =>
           e.org_id === org &&
