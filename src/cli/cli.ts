@@ -11,6 +11,7 @@ import { completion } from "./groups/completion.ts";
 import { executors } from "./groups/executors.ts";
 import { files } from "./groups/files.ts";
 import { looking } from "./groups/looking.ts";
+import { releasing } from "./groups/release.ts";
 import { serving } from "./groups/serving.ts";
 import { tending } from "./groups/tending.ts";
 import { helpWidth, manualPage } from "./help.ts";
@@ -24,7 +25,18 @@ import { troubleLine, troubleOfEnd } from "./trouble.ts";
 const { version } = createRequire(import.meta.url)("maestro/package.json") as { readonly version: string };
 
 /** Every group of commands, in the order of the help page. A new one is a file in groups/ and a line here. */
-const GROUPS: readonly Group[] = [files, looking, changing, approvals, executors, access, serving, tending, completion];
+const GROUPS: readonly Group[] = [
+  files,
+  looking,
+  changing,
+  approvals,
+  releasing,
+  executors,
+  access,
+  serving,
+  tending,
+  completion,
+];
 
 /**
  * Runs one command; `argv` is what follows the program's name. Never throws: what went wrong is told on `io.err`, with `--json`

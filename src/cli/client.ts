@@ -4,7 +4,9 @@ import type { DescService } from "@bufbuild/protobuf";
 import { Code, ConnectError, createClient } from "@connectrpc/connect";
 import type { Client, Interceptor } from "@connectrpc/connect";
 import { createGrpcTransport, Http2SessionManager } from "@connectrpc/connect-node";
+import { ConductorService } from "../../gen/maestro/conductor/v1/conductor_service_pb.ts";
 import { ApprovalService } from "../../gen/maestro/v1/approval_service_pb.ts";
+import { ArtifactService } from "../../gen/maestro/v1/artifact_service_pb.ts";
 import { CharterService } from "../../gen/maestro/v1/charter_service_pb.ts";
 import { ExecutorService } from "../../gen/maestro/v1/executor_service_pb.ts";
 import { GoalService } from "../../gen/maestro/v1/goal_service_pb.ts";
@@ -24,7 +26,9 @@ export interface ServerClient {
   readonly url: string;
   readonly maestro: Client<typeof MaestroService>;
   readonly approvals: Client<typeof ApprovalService>;
+  readonly artifacts: Client<typeof ArtifactService>;
   readonly charters: Client<typeof CharterService>;
+  readonly conductor: Client<typeof ConductorService>;
   readonly executors: Client<typeof ExecutorService>;
   readonly goals: Client<typeof GoalService>;
   readonly graphs: Client<typeof GraphService>;
@@ -68,7 +72,9 @@ export function connectTo(server: string, apiKey: string | undefined, answerMs =
     url: url.origin,
     maestro: client(MaestroService),
     approvals: client(ApprovalService),
+    artifacts: client(ArtifactService),
     charters: client(CharterService),
+    conductor: client(ConductorService),
     executors: client(ExecutorService),
     goals: client(GoalService),
     graphs: client(GraphService),

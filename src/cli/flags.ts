@@ -1,5 +1,8 @@
 // Values of flags that several commands share, as they are typed. Not here: what commands do with them.
+import { fromJson } from "@bufbuild/protobuf";
 import type { DescEnum } from "@bufbuild/protobuf";
+import { TimestampSchema } from "@bufbuild/protobuf/wkt";
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { InvalidArgumentError, Option } from "commander";
 import type { Command } from "commander";
 import { CommandEnd, MISUSED } from "./io.ts";
@@ -22,6 +25,22 @@ export function wholeTo(most: number): (value: string) => number {
   };
 }
 
+/** What something costs, in units of whatever currency. */
+export function costOf(typed: string): number {
+  const number = Number(typed);
+  if (typed.trim() === "" || !(number >= 0 && number <= 1e12)) throw new InvalidArgumentError("must be 0 or more");
+  return number;
+}
+
+/** A moment, as `2026-01-31T12:00:00Z`. */
+export function momentOf(typed: string): Timestamp {
+  try {
+    return fromJson(TimestampSchema, typed);
+  } catch {
+    throw new InvalidArgumentError("must be a time such as 2026-01-31T12:00:00Z");
+  }
+}
+
 /** A `name=value` of a repeatable flag. */
 export function pairOf(flag: string, text: string): readonly [string, string] {
   const at = text.indexOf("=");
@@ -41,4 +60,15 @@ export function addStates(command: Command, desc: DescEnum): Command {
       return [...before, value];
     }),
   );
+}
+
+/** A flag that takes one word of an enum, in any case and with hyphens. */
+export function wordOption(flags: string, description: string, desc: DescEnum): Option {
+  const option = new Option(flags, description).choices(wordsOf(desc));
+  const one = option.parseArg;
+  return option.argParser((typed: string) => {
+    const value = typed.toUpperCase().replaceAll("-", "_");
+    one?.(value, undefined as never);
+    return value;
+  });
 }

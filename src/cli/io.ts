@@ -37,6 +37,7 @@ export class CommandEnd extends Error {
 export const FAILED = 1;
 export const MISUSED = 2;
 export const UNREACHABLE = 3;
+export const GATE_CLOSED = 4;
 /** As shells say it of a command that was ended by an interrupt, and of one whose reader went away. */
 export const INTERRUPTED = 130;
 export const CLOSED_PIPE = 141;
@@ -47,6 +48,7 @@ export const EXIT_CODES = [
   [FAILED, "failed, or refused by the server"],
   [MISUSED, "a wrong command or file"],
   [UNREACHABLE, "no server answers, or not within --timeout"],
+  [GATE_CLOSED, "the release gate does not let the run pass"],
   [INTERRUPTED, "interrupted"],
   [CLOSED_PIPE, "whoever read the output stopped reading"],
 ] as const;

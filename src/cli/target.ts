@@ -1,4 +1,4 @@
-// Which plan, goal or executor a user means: by id, or by a name that only one has. Not here: what is done with it.
+// Which plan, goal, run or executor a user means: by id, or by a name that only one has. Not here: what is done with it.
 import { GoalStateSchema } from "../../gen/maestro/v1/goal_pb.ts";
 import type { Goal } from "../../gen/maestro/v1/goal_pb.ts";
 import type { Executor } from "../../gen/maestro/v1/executor_pb.ts";
@@ -15,6 +15,11 @@ const isId = (prefix: string, text: string): boolean => new RegExp(`^${prefix}_[
 /** Ids are taken as they are: the server says when there is no such plan. */
 export async function planIdOf(client: ServerClient, text: string, signal: AbortSignal): Promise<string> {
   return isId("plan", text) ? text : (await goalOf(client, text, signal)).planId;
+}
+
+/** A run's own id, or whatever says which plan: its run is meant. */
+export async function runIdOf(client: ServerClient, text: string, signal: AbortSignal): Promise<string> {
+  return text.startsWith("run_") || isId("goal", text) ? text : await planIdOf(client, text, signal);
 }
 
 export async function goalOf(client: ServerClient, text: string, signal: AbortSignal): Promise<Goal> {

@@ -1,7 +1,7 @@
 // What went wrong, in one shape: words for people, an object for programs, and the exit code. Not here: what servers refuse and
 // calls throw, see refusal.ts.
 import type { JsonValue } from "@bufbuild/protobuf";
-import { CLOSED_PIPE, FAILED, INTERRUPTED, MISUSED, UNREACHABLE } from "./io.ts";
+import { CLOSED_PIPE, FAILED, GATE_CLOSED, INTERRUPTED, MISUSED, UNREACHABLE } from "./io.ts";
 import type { CommandEnd } from "./io.ts";
 
 export interface Trouble {
@@ -29,6 +29,7 @@ const REASONS: Readonly<Record<number, string>> = {
   [FAILED]: "FAILED",
   [MISUSED]: "MISUSED",
   [UNREACHABLE]: "UNREACHABLE",
+  [GATE_CLOSED]: "GATE_CLOSED",
   [INTERRUPTED]: "INTERRUPTED",
   [CLOSED_PIPE]: "CLOSED_PIPE",
 };

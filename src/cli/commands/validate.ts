@@ -29,23 +29,27 @@ export function readRequests(file: string): {
   readonly edgeCount: number;
   readonly warnings: readonly Mistake[];
 } {
-  let source: string;
+  const checked = checkPlanFile(sourceOf(file));
+  if (!checked.ok) throw invalidFile(file, checked.mistakes);
+  return checked;
+}
+
+/** The text of a file; `-` is standard input. One that cannot be read ends the command. */
+export function sourceOf(file: string): string {
   try {
-    source = readBounded(file);
+    return readBounded(file);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     throw new CommandEnd(MISUSED, harmless(`${file} cannot be read: ${why}`));
   }
-  const checked = checkPlanFile(source);
-  if (!checked.ok) {
-    const count = checked.mistakes.length;
-    const summary = harmless(`${counted(count, "mistake")} in ${file}`);
-    throw new CommandEnd(MISUSED, `${describeMistakes(file, checked.mistakes)}\n${summary}`, {
-      reason: "INVALID_FILE",
-      mistakes: checked.mistakes,
-    });
-  }
-  return checked;
+}
+
+export function invalidFile(file: string, mistakes: readonly Mistake[]): CommandEnd {
+  const summary = harmless(`${counted(mistakes.length, "mistake")} in ${file}`);
+  return new CommandEnd(MISUSED, `${describeMistakes(file, mistakes)}\n${summary}`, {
+    reason: "INVALID_FILE",
+    mistakes,
+  });
 }
 
 /** Told on the way, and no reason to stop. */

@@ -1,6 +1,7 @@
 // What could be typed next, from the words before the cursor: commands, flags and values. Not here: names that a server knows,
 // see names.ts; how shells ask, see scripts.ts.
 import type { Argument, Command, Option } from "commander";
+import type { ServerClient } from "../client.ts";
 
 export interface Candidate {
   readonly value: string;
@@ -25,6 +26,9 @@ export interface Asked {
   readonly server?: string;
   readonly apiKey?: string;
 }
+
+/** Where names of one kind come from. */
+export type Source = (client: ServerClient, wanted: Wanted, signal: AbortSignal) => Promise<readonly Candidate[]>;
 
 /** Candidates that only a server knows; none when it does not answer soon. */
 export type Lookup = (wanted: Wanted, asked: Asked) => Promise<readonly Candidate[]>;

@@ -1,4 +1,4 @@
-// Names that a server knows, for completion: plans, goals, steps, executors, keys, questions. Quick, and silent when no server
+// Names that a server knows, for completion: plans, goals, steps, executors, keys, questions, runs. Quick, and silent when no server
 // answers. Not here: what is offered without a server, see complete.ts.
 import { ApprovalStateSchema } from "../../../gen/maestro/v1/approval_pb.ts";
 import { GoalStateSchema } from "../../../gen/maestro/v1/goal_pb.ts";
@@ -10,13 +10,12 @@ import type { CliIo } from "../io.ts";
 import { OPERATIONS } from "../services.ts";
 import { planIdOf } from "../target.ts";
 import { word } from "../words.ts";
-import type { Candidate, Lookup, Wanted } from "./complete.ts";
+import type { Candidate, Lookup, Source } from "./complete.ts";
+import { RELEASE_SOURCES, runIds } from "./release-names.ts";
 
 /** Whoever presses a key does not wait longer. */
 const PATIENCE_MS = 1_000;
 const MOST = 200;
-
-type Source = (client: ServerClient, wanted: Wanted, signal: AbortSignal) => Promise<readonly Candidate[]>;
 
 export function namesFrom(io: CliIo): Lookup {
   return async (wanted, asked) => {
@@ -42,8 +41,13 @@ const works: Source = async (client, { typed }, signal) => {
 };
 
 const SOURCES: Readonly<Record<string, Source>> = {
+  ...RELEASE_SOURCES,
   plan: works,
   goal: works,
+  run: async (client, wanted, signal) => {
+    const [byName, told] = await Promise.all([goalNames(client, wanted.typed, signal), runIds(client, wanted, signal)]);
+    return [...byName, ...told];
+  },
   step: async (client, { positionals: [plan = ""] }, signal) => {
     const planId = await planIdOf(client, plan, signal);
     const { steps } = await client.steps.listSteps({ planId, pageSize: 1000 }, { signal });

@@ -2,13 +2,15 @@
 import { Lexer, LineCounter, parseDocument } from "yaml";
 import type { Document } from "yaml";
 import { Reader } from "./kinds.ts";
+import type { Kind } from "./kinds.ts";
 import type { Mistake } from "./mistakes.ts";
 import { planFile } from "./shape.ts";
 import type { PlanFile } from "./shape.ts";
 
-export type ReadFile =
-  | { readonly ok: true; readonly file: PlanFile; readonly placeOf: (path: string) => { line: number; column: number } }
+export type ReadAs<T> =
+  | { readonly ok: true; readonly file: T; readonly placeOf: (path: string) => { line: number; column: number } }
   | { readonly ok: false; readonly mistakes: readonly Mistake[] };
+export type ReadFile = ReadAs<PlanFile>;
 
 /** Room for as many short steps as a plan may have. */
 export const MOST_BYTES = 8 * 1024 * 1024;
@@ -19,6 +21,11 @@ const SEVERAL = "a second document begins here; a plan file is one";
 export const TOO_LARGE = `is larger than ${MOST_BYTES / 1024 / 1024} MiB`;
 
 export function readPlanFile(source: string): ReadFile {
+  return readAs(planFile, source);
+}
+
+/** Any file of one kind, such as a workflow's. */
+export function readAs<T>(kind: Kind<T>, source: string): ReadAs<T> {
   if (Buffer.byteLength(source) > MOST_BYTES) return failed([{ line: 0, column: 0, path: "", message: TOO_LARGE }]);
   const lines = new LineCounter();
   const document = parsed(source, lines);
@@ -32,7 +39,7 @@ export function readPlanFile(source: string): ReadFile {
     );
   }
   const reader = new Reader(document, lines);
-  const file = planFile.read(reader.place(document.contents, ""));
+  const file = kind.read(reader.place(document.contents, ""));
   if (file === undefined || reader.mistakes.length > 0) return failed(reader.mistakes);
   return { ok: true, file, placeOf: (path) => nearest(reader.places, path) };
 }
@@ -65,7 +72,7 @@ function isDeep(source: string): boolean {
   return false;
 }
 
-function failed(mistakes: readonly Mistake[]): ReadFile {
+function failed(mistakes: readonly Mistake[]): { readonly ok: false; readonly mistakes: readonly Mistake[] } {
   return { ok: false, mistakes: [...mistakes].sort((a, b) => a.line - b.line || a.column - b.column) };
 }
 
