@@ -8,6 +8,8 @@ import { effectiveConstraints } from "../domain/goal.ts";
 import type { Constraints, Goal } from "../domain/goal.ts";
 import type { ComparedGraph } from "../domain/graph/diff.ts";
 import type { ApprovalId, RecordId } from "../domain/id.ts";
+import { newRunOf } from "../domain/plan-run.ts";
+import type { PlanRunTerms } from "../domain/plan-run.ts";
 import { planHasEnded } from "../domain/plan.ts";
 import type { PlanRow } from "../domain/plan.ts";
 import { decided, refused, RefusedError } from "../domain/refusal.ts";
@@ -15,6 +17,7 @@ import type { Decision } from "../domain/refusal.ts";
 import type { PlanChanges } from "../domain/plan/slice.ts";
 import type { StoredRecord } from "../domain/record.ts";
 import type { BuiltEdge } from "../domain/plan/rows.ts";
+import type { Run } from "../domain/run.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { artifactsThere, useArtifacts } from "./artifact-premises.ts";
 import { allotmentFits, holdsFit, meetsDeadline } from "./commit-limits.ts";
@@ -90,21 +93,32 @@ export async function prepareCommit(
 
 /**
  * Commits, or asks for ratification when the charter wants it. The plan must be locked. `earlier` are records that the
- * candidate's plan counts already and that are not saved yet.
+ * candidate's plan counts already and that are not saved yet; `run` is said of the plan's run, which a first commit makes.
  */
 export async function commit(
   tx: Tx,
   context: OperationContext,
   prepared: Prepared,
   earlier: readonly StoredRecord[] = [],
+  run: PlanRunTerms = {},
 ): Promise<Committed> {
-  return prepared.candidate.charter.terms.ratifyCommits
-    ? requestRatification(tx, context, prepared, earlier)
-    : activate(tx, context, prepared, earlier);
+  const { plan, goal, charter } = prepared.candidate;
+  // What was ratified, or is re-planned, has its run.
+  const also = { earlier, run: plan.state === "UNCOMMITTED" ? newRunOf(goal, run) : null };
+  return charter.terms.ratifyCommits
+    ? requestRatification(tx, context, prepared, also)
+    : activate(tx, context, prepared, also);
 }
 
-/** Plan row and records are written once, whatever happened before in the transaction. */
-async function saveWith(tx: Tx, earlier: readonly StoredRecord[], changes: PlanChanges): Promise<void> {
+/** What a commit saves besides what it decided. */
+interface Also {
+  readonly earlier: readonly StoredRecord[];
+  readonly run: Run | null;
+}
+
+/** Plan row and records are written once, whatever happened before in the transaction; the run goes with them. */
+async function saveWith(tx: Tx, { earlier, run }: Also, changes: PlanChanges): Promise<void> {
+  if (run !== null) await tx.runs.addOfPlan(run);
   await tx.plans.save(earlier.length === 0 ? changes : { ...changes, records: [...earlier, ...changes.records] });
 }
 
@@ -113,7 +127,7 @@ export async function activate(
   tx: Tx,
   context: OperationContext,
   { candidate, wish, constraints, transition }: Prepared,
-  earlier: readonly StoredRecord[] = [],
+  also: Also = { earlier: [], run: null },
 ): Promise<Committed> {
   const { plan, version } = candidate;
   const { orgId, planId } = plan;
@@ -149,7 +163,7 @@ export async function activate(
   if (!decision.ok) throw new RefusedError(decision.refusal);
   const used = await useArtifacts(tx, plan, candidate.steps);
   if (!used.ok) throw new RefusedError(used.refusal);
-  await saveWith(tx, earlier, decision.value.changes);
+  await saveWith(tx, also, decision.value.changes);
   await tx.executors.ensureDemands(succession.demands);
   return {
     plan: decision.value.changes.plan,
@@ -169,7 +183,7 @@ async function requestRatification(
   tx: Tx,
   context: OperationContext,
   { candidate, wish, constraints }: Prepared,
-  earlier: readonly StoredRecord[],
+  also: Also,
 ): Promise<Committed> {
   const { plan, version, goal } = candidate;
   const { orgId, planId } = plan;
@@ -188,7 +202,7 @@ async function requestRatification(
   if (!decision.ok) throw new RefusedError(decision.refusal);
   if (version.state !== "AWAITING_RATIFICATION")
     await tx.graphs.setState(orgId, planId, version.version, movedVersion(version.state, "AWAITING_RATIFICATION"));
-  await saveWith(tx, earlier, decision.value.changes);
+  await saveWith(tx, also, decision.value.changes);
   return {
     plan: decision.value.changes.plan,
     recordId: decision.value.recordId,

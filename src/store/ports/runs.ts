@@ -6,7 +6,13 @@ import type { PageRequest } from "./paging.ts";
 export interface RunRepository {
   /** In bulk. Of a plan's run status, end and actual cost are not kept. */
   add(runs: readonly Run[]): Promise<void>;
-  /** In bulk, in the order asked; undefined for those that are not there. */
+  /** The run of a plan that is committed for the first time, written together with the plan. One that is there already stays as it is. */
+  addOfPlan(run: Run): Promise<void>;
+  /**
+   * In bulk, in the order asked; undefined for those that are not there. Of a plan's run the actual cost is the money that is spent,
+   * whether held for it or not, and null while its charter names no currency; a plan whose first commit was sent back has no run
+   * until it is committed again.
+   */
   find(orgId: OrgId, runIds: readonly RunId[]): Promise<readonly (Run | undefined)[]>;
   /** Locks the row FOR NO KEY UPDATE, then reads it. */
   lock(orgId: OrgId, runId: RunId): Promise<Run | undefined>;

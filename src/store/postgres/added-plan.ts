@@ -7,6 +7,7 @@ import type { PlanId, PlanRef } from "../../domain/id.ts";
 import type { PlanRow } from "../../domain/plan.ts";
 import { emptySlice } from "../../domain/plan/slice.ts";
 import type { PlanChanges, PlanSlice } from "../../domain/plan/slice.ts";
+import type { Run } from "../../domain/run.ts";
 import type { StepRow } from "../../domain/step.ts";
 import type { NewEdge, NewStep } from "../ports/plans.ts";
 import { ROWS } from "./bulk.ts";
@@ -15,7 +16,7 @@ import { ADD_GRAPH_EDGES, ADD_GRAPH_STEPS, ADD_VERSION, ofVersion } from "./grap
 import { placedArrays, placedUpdate, placedValues, placeIds, unite } from "./placed.ts";
 import type { FilledStatement, PlacedStatement } from "./placed.ts";
 import { SMALL_PLAN } from "./plan-cache.ts";
-import { ADD_EDGES, ADD_GOAL, ADD_INPUTS, ADD_PLAN, ADD_STEPS, ADD_TERMS, inputsOf } from "./plan-inserts.ts";
+import { ADD_EDGES, ADD_GOAL, ADD_INPUTS, ADD_PLAN, ADD_RUN, ADD_STEPS, ADD_TERMS, inputsOf } from "./plan-inserts.ts";
 import type { AddedInput } from "./plan-inserts.ts";
 import { addChildren } from "./slice.ts";
 import type { Session } from "./transaction.ts";
@@ -25,6 +26,7 @@ interface Held {
   readonly of: PlanRef;
   /** Null when goal and plan were there before. */
   own: { goal: Goal; readonly plan: PlanRow } | null;
+  run: Run | null;
   version: GraphVersion | null;
   steps: readonly GraphStep[];
   edges: readonly AnalysedEdge[];
@@ -40,7 +42,7 @@ interface VersionState {
   readonly state: GraphState;
 }
 
-const EMPTY = { version: null, steps: [], edges: [], states: [], rows: [], inputs: [], rowEdges: [] };
+const EMPTY = { run: null, version: null, steps: [], edges: [], states: [], rows: [], inputs: [], rowEdges: [] };
 const SET_STATES = placedUpdate<VersionState>(
   "graph_versions",
   [{ name: "version", type: "int", value: (it) => it.version }],
@@ -132,6 +134,13 @@ export class AddedPlan {
     return true;
   }
 
+  /** The run of a plan that is committed for the first time. */
+  addRun(of: PlanRef, run: Run): void {
+    if (this.#of(of.planId) === undefined) this.flush();
+    this.#held ??= { ...EMPTY, of, own: null };
+    this.#held.run = run;
+  }
+
   /** Writes what is held in its last form, with the rest of what a decision changed. */
   async save(changes: PlanChanges, nowMs: () => Promise<number>): Promise<boolean> {
     this.changes(changes.plan.planId);
@@ -208,6 +217,7 @@ function insertsOf(held: Held, plan: PlanRef): readonly FilledStatement[] {
     ...(own === null
       ? many(SET_STATES, held.states)
       : [...one(ADD_GOAL, own.goal), ...one(ADD_PLAN, own.plan), ...many(ADD_TERMS, termsOf(own.goal.spec))]),
+    ...one(ADD_RUN, held.run),
     ...one(ADD_VERSION, held.version),
     ...many(ADD_GRAPH_STEPS, ofVersion(version, held.steps)),
     ...many(ADD_GRAPH_EDGES, ofVersion(version, held.edges)),

@@ -55,10 +55,14 @@ export function placedInsert<T>(table: string, columns: readonly BulkColumn<T>[]
 }
 
 /** An insert of one row, of the first plan that is named, see placedValues: unnest makes it three times as dear where columns are many. */
-export function placedOne<T>(table: string, columns: readonly BulkColumn<T>[]): PlacedStatement<T> {
-  const into = ["org_id", "plan_id", ...columns.map((c) => c.name)].join(", ");
+export function placedOne<T>(
+  table: string,
+  columns: readonly BulkColumn<T>[],
+  { plan = "plan_id", tail = "" } = {},
+): PlacedStatement<T> {
+  const into = ["org_id", plan, ...columns.map((c) => c.name)].join(", ");
   const values = ["($1::uuid[])[1]", "($2::uuid[])[1]", ...columns.map((c, i) => `$${i + 3}::${c.type}`)].join(", ");
-  return { text: `INSERT INTO maestro.${table} (${into}) VALUES (${values})`, columns };
+  return { text: `INSERT INTO maestro.${table} (${into}) VALUES (${values}) ${tail}`, columns };
 }
 
 export function placedValues<T>(ids: PlaceIds, columns: readonly BulkColumn<T>[], row: T): unknown[] {

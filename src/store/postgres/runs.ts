@@ -1,9 +1,11 @@
-// Runs, read together with their plans. Not here: the row that a commit writes (plan-inserts.ts).
+// Runs, read together with their plans. Not here: how the row of a plan's run goes with what else its commit writes (added-plan.ts).
+import { planOfRun } from "../../domain/id.ts";
 import type { OrgId } from "../../domain/id.ts";
 import type { PlanState } from "../../domain/plan.ts";
 import { STATUS_OF_PLAN } from "../../domain/run.ts";
 import type { Run, RunStatus } from "../../domain/run.ts";
 import type { RunRepository } from "../ports/runs.ts";
+import type { AddedPlan } from "./added-plan.ts";
 import { arrayLiteral, arraysOf, insertText } from "./columns.ts";
 import type { BulkColumn } from "./columns.ts";
 import { below } from "./newest-first.ts";
@@ -97,12 +99,15 @@ export const RUNS = {
   listOfOwnerAndStatus: each(byOwnerAndStatus),
 } as const;
 
-export function createRunRepository({ run, send }: Session): RunRepository {
+export function createRunRepository({ run, send }: Session, added: AddedPlan): RunRepository {
   const found = (orgId: OrgId, runIds: readonly string[]) =>
     run<RawRun & { readonly place: number }>(RUNS.find, [orgId, arrayLiteral("uuid", runIds)]);
   return {
     add: async (runs) => {
       if (runs.length > 0) send(RUNS.add, arraysOf(ALL, runs));
+    },
+    addOfPlan: async (run) => {
+      added.addRun({ orgId: run.orgId, planId: planOfRun(run.runId) }, run);
     },
     find: async (orgId, runIds) => {
       if (runIds.length === 0) return [];

@@ -136,7 +136,7 @@ function txOn(bare: Session, added: AddedPlan, options: StoreOptions): Tx {
     identity: createIdentityRepository(session),
     records: createRecordRepository(session, options),
     idempotency: createIdempotencyRepository(session),
-    runs: createRunRepository(session),
+    runs: createRunRepository(session, added),
     runArtifacts: createRunArtifactRepository(session),
     disclosurePacks: createDisclosurePackRepository(session),
     workflows: createWorkflowRepository(session),
