@@ -1,6 +1,7 @@
 // The wide port: gRPC, gRPC-Web and Connect over HTTP/1.1, h2c and TLS, on one port, through connect-node. Not here: what routes do.
 import { once } from "node:events";
 import { createServer as createHttp1 } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { createSecureServer, createServer as createHttp2 } from "node:http2";
 import type { Http2Server, ServerHttp2Session } from "node:http2";
 import type { Server, Socket } from "node:net";
@@ -16,6 +17,8 @@ import {
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
 import { RefusedError } from "../domain/refusal.ts";
 import { callInfo } from "./call-info.ts";
+import { createConductor } from "./conductor/serve.ts";
+import { isConductorPath } from "./conductor/router.ts";
 import { onlyHost } from "./guard.ts";
 import type { Guard } from "./guard.ts";
 import { MESSAGE_LIMIT_BYTES, WINDOW_BYTES } from "./limits.ts";
@@ -58,6 +61,7 @@ const NEVER = 0xffffffff;
 export function createWidePort(options: WidePortOptions): WidePort {
   const { guard, ready, tls } = options;
   const serve = connectHandler(options);
+  const conductor = createConductor(options);
   const handle: Serve = (request, response) => {
     const { headers, method = "" } = request;
     const verdict = guard({
@@ -83,6 +87,8 @@ export function createWidePort(options: WidePortOptions): WidePort {
         "cache-control": "no-store",
       });
       response.end(well ? "ok\n" : "not ready\n");
+    } else if (isConductorPath(request.url ?? "")) {
+      conductor(request as IncomingMessage, response as ServerResponse);
     } else {
       serve(request, response);
     }

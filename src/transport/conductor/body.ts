@@ -1,0 +1,112 @@
+// Bodies: bounded in bytes and in time, JSON in UTF-8, and never unpacked. Not here: what is in them, see read.ts.
+import { isUtf8 } from "node:buffer";
+import type { IncomingMessage } from "node:http";
+import { invalid, refusal } from "../../domain/refusal.ts";
+import type { Refusal } from "../../domain/refusal.ts";
+import { MESSAGE_LIMIT_BYTES, tooLarge } from "../limits.ts";
+import { REQUEST_MS } from "../patience.ts";
+import type { FieldError } from "./read.ts";
+
+/** Over HTTP/2 another class, which answers to the same calls. */
+export type Incoming = IncomingMessage;
+
+/** A body that cannot be read: how it is refused, with the status and the words for its sender where the tables have others. */
+export interface Unreadable {
+  readonly refusal: Refusal;
+  readonly status?: number;
+  readonly errors?: readonly FieldError[];
+}
+
+export type Body = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly why: Unreadable };
+
+/** JSON of any kind, `application/problem+json` among it, in no other characters than UTF-8. */
+const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;\s*charset\s*=\s*"?utf-?8"?\s*)?$/i;
+
+/** The body as a value. `optional`: none stands for an empty object. */
+export async function readJson(request: Incoming, optional: boolean): Promise<Body> {
+  const { headers } = request;
+  const encoding = headers["content-encoding"] ?? "identity";
+  if (encoding !== "identity") return unsupported("content-encoding", "must be none: bodies are not unpacked");
+  const declared = Number(headers["content-length"] ?? "0");
+  if (declared > MESSAGE_LIMIT_BYTES) return no(tooLarge(declared));
+  const bytes = await readBytes(request);
+  if (!Buffer.isBuffer(bytes)) return { ok: false, why: bytes };
+  if (bytes.length === 0) {
+    if (optional) return { ok: true, value: {} };
+    return malformed({ loc: ["body"], msg: "Field required", type: "missing", input: null });
+  }
+  if (!JSON_TYPE.test(headers["content-type"] ?? ""))
+    return unsupported("content-type", "must be application/json in UTF-8");
+  if (!isUtf8(bytes)) return noJson(0, "Invalid UTF-8");
+  try {
+    return { ok: true, value: JSON.parse(bytes.toString("utf8")) as unknown };
+  } catch (error) {
+    const words = error instanceof Error ? error.message : "";
+    return noJson(
+      Number(/position (\d+)/.exec(words)?.[1] ?? "0"),
+      /^[^.,]*?(?=,? (?:in JSON|is not)|$)/.exec(words)?.[0] ?? "",
+    );
+  }
+}
+
+/** All bytes, unless they are too many or too slow. Callbacks instead of an iterator: a third of its cost for a body of one piece. */
+function readBytes(request: Incoming): Promise<Buffer | Unreadable> {
+  return new Promise((resolve) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    const timer = setTimeout(() => settle({ refusal: tooSlow(), status: 408 }), REQUEST_MS);
+    const settle = (value: Buffer | Unreadable): void => {
+      clearTimeout(timer);
+      request.off("data", take).off("end", done).off("close", gone).off("error", gone);
+      // What is still under way is let run by: a sender that is not listened to does not hear its answer either.
+      request.on("error", () => undefined).resume();
+      resolve(value);
+    };
+    const take = (chunk: Buffer): void => {
+      size += chunk.length;
+      if (size > MESSAGE_LIMIT_BYTES) settle({ refusal: tooLarge(null) });
+      else chunks.push(chunk);
+    };
+    const done = (): void => {
+      const [first] = chunks;
+      settle(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, size));
+    };
+    const gone = (): void => settle({ refusal: brokenOff(), status: 400 });
+    request.on("data", take).on("end", done).on("close", gone).on("error", gone);
+  });
+}
+
+function no(why: Refusal): Body {
+  return { ok: false, why: { refusal: why } };
+}
+
+function malformed(...errors: readonly FieldError[]): Body {
+  return { ok: false, why: { refusal: refusalOf(errors), errors } };
+}
+
+function noJson(position: number, error: string): Body {
+  return malformed({ loc: ["body", position], msg: "JSON decode error", type: "json_invalid", ctx: { error } });
+}
+
+function unsupported(field: string, description: string): Body {
+  return { ok: false, why: { refusal: invalid({ field, description, rule: `http.${field}` }).refusal, status: 415 } };
+}
+
+/** The same errors as a refusal, so that what reads refusals finds them too. */
+export function refusalOf(errors: readonly FieldError[]): Refusal {
+  return invalid(
+    ...errors.map(({ loc, msg, type }) => ({ field: loc.slice(1).join("."), description: msg, rule: `rest.${type}` })),
+  ).refusal;
+}
+
+function tooSlow(): Refusal {
+  return refusal("INVALID_REQUEST", `The body did not come within ${REQUEST_MS / 1_000} seconds.`, {
+    rule: "http.patience",
+    remedy: "Send it faster.",
+    retryable: true,
+  });
+}
+
+function brokenOff(): Refusal {
+  return refusal("INVALID_REQUEST", "The body broke off.", { rule: "http.body" });
+}
