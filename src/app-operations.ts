@@ -43,6 +43,13 @@ import { planList } from "./operations/plan-list.ts";
 import { planResume } from "./operations/plan-resume.ts";
 import { planSuspend } from "./operations/plan-suspend.ts";
 import { queryGoals } from "./operations/query-goals.ts";
+import { runArtifactCreate } from "./operations/run-artifact-create.ts";
+import { runArtifactGet } from "./operations/run-artifact-get.ts";
+import { runArtifactList } from "./operations/run-artifact-list.ts";
+import { runCreate } from "./operations/run-create.ts";
+import { runGet } from "./operations/run-get.ts";
+import { runList } from "./operations/run-list.ts";
+import { runUpdate } from "./operations/run-update.ts";
 import { stepChange } from "./operations/step-change.ts";
 import { stepGet } from "./operations/step-get.ts";
 import { stepHold } from "./operations/step-hold.ts";
@@ -112,6 +119,13 @@ export function allOperations(
     planResume,
     planSuspend,
     queryGoals,
+    runArtifactCreate,
+    runArtifactGet,
+    runArtifactList,
+    runCreate,
+    runGet,
+    runList,
+    runUpdate,
     stepChange,
     stepGet,
     stepHold,

@@ -2,6 +2,7 @@
 // see client.ts.
 import { getOption } from "@bufbuild/protobuf";
 import type { DescService } from "@bufbuild/protobuf";
+import { ConductorService } from "../../gen/maestro/conductor/v1/conductor_service_pb.ts";
 import { ApprovalService } from "../../gen/maestro/v1/approval_service_pb.ts";
 import { ArtifactService } from "../../gen/maestro/v1/artifact_service_pb.ts";
 import { CharterService } from "../../gen/maestro/v1/charter_service_pb.ts";
@@ -26,6 +27,7 @@ const SERVICES: readonly DescService[] = [
   ExecutorService,
   ApprovalService,
   ArtifactService,
+  ConductorService,
   IdentityService,
 ];
 

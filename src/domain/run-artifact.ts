@@ -1,5 +1,8 @@
 // Artifacts of runs: what a run made, and what speaks for it. Not here: content that is kept here, see artifact.ts.
+import { artifactUri, digestIn, isOwnUri } from "./artifact.ts";
 import type { OrgId, RunArtifactId, RunId } from "./id.ts";
+import { decided, invalid, notFound, refused } from "./refusal.ts";
+import type { Decision } from "./refusal.ts";
 
 export type RunArtifactKind =
   "SBOM" | "SLSA_PROVENANCE" | "RISK_ASSESSMENT" | "SPECIFICATION" | "BUILD_LOG" | "TEST_REPORT" | "OTHER";
@@ -31,4 +34,32 @@ export interface RunArtifact {
 
 export function isCompliant({ sbomPresent, slsaProvenancePresent, riskAssessmentPresent }: RunArtifactFlags): boolean {
   return sbomPresent && slsaProvenancePresent && riskAssessmentPresent;
+}
+
+/** The digest of kept content that an artifact's address names; null when it is elsewhere. */
+export function keptDigest(uri: string): Decision<string | null> {
+  if (!isOwnUri(uri)) return decided(null);
+  const digest = digestIn(uri);
+  if (digest !== undefined) return decided(digest);
+  return invalid({
+    field: "path_or_uri",
+    description: "must be the address of an artifact, such as max://artifact/sha256:…",
+    rule: "artifact.uri",
+  });
+}
+
+/** Whether an artifact may name kept content: it must be there, and of one digest. A hash of another kind says nothing against it. */
+export function judgeKept(digest: string, isThere: boolean, contentHash: string): Decision<null> {
+  if (!isThere) return notFound("artifact", artifactUri(digest));
+  const said = contentHash.toLowerCase();
+  if (!said.startsWith("sha256:") || said === digest) return decided(null);
+  return refused(
+    "CONTRADICTORY_EVIDENCE",
+    `The content at that address has the digest ${digest}, not ${contentHash}.`,
+    {
+      rule: "artifact.content_hash",
+      metadata: { expected: digest, actual: contentHash },
+      remedy: "Name the content whose digest it is, or leave content_hash out.",
+    },
+  );
 }

@@ -1,6 +1,8 @@
 // Runs: committed plans, and work done elsewhere that is told of; what may be changed of them. Not here: plans, whose states runs of plans follow.
 import type { OrgId, PlanId, RunId, WorkflowId } from "./id.ts";
 import type { PlanState } from "./plan.ts";
+import { decided, invalid, refused } from "./refusal.ts";
+import type { Decision } from "./refusal.ts";
 
 export type RunStatus = "PENDING" | "RUNNING" | "SUCCEEDED" | "FAILED" | "CANCELLED";
 
@@ -63,3 +65,76 @@ export interface Run {
 /** Largest cost that is kept: what is beyond is a mistake. */
 export const MOST_COST = 1e12;
 export const METADATA_LIMIT_BYTES = 65_536;
+
+/** What a run of work done elsewhere is told with; null for what was not said. */
+export interface RunDraft {
+  readonly name: string;
+  readonly owner: string;
+  readonly status: RunStatus | null;
+  readonly startedMs: number | null;
+  readonly finishedMs: number | null;
+  readonly costEstimate: number | null;
+  readonly costActual: number | null;
+  readonly relatedEntityIds: readonly string[];
+  readonly relatedDecisionIds: readonly string[];
+  readonly metadata: string;
+}
+
+/** What is to be changed of a run; null stays. */
+export type RunChange = { readonly [Field in Exclude<keyof RunDraft, "startedMs">]: RunDraft[Field] | null };
+
+type RunIdentity = Pick<Run, "orgId" | "runId" | "charter" | "createdMs" | "createdBy">;
+
+export function hasEnded(status: RunStatus): boolean {
+  return RUN_TRANSITIONS[status].length === 0;
+}
+
+/** A run of work done elsewhere, as it is first told of. */
+export function newRun(draft: RunDraft, identity: RunIdentity): Decision<Run> {
+  const status = draft.status ?? "PENDING";
+  const startedMs = draft.startedMs ?? Math.min(identity.createdMs, draft.finishedMs ?? identity.createdMs);
+  return inOrder({
+    ...draft,
+    ...identity,
+    planId: null,
+    status,
+    startedMs,
+    finishedMs: draft.finishedMs ?? endOf(status, startedMs, identity.createdMs),
+    workflowId: null,
+    tasks: [],
+  });
+}
+
+/** The run as it is after a change. What a plan's run has from its plan is nobody's to set. */
+export function changedRun(run: Run, change: RunChange, nowMs: number): Decision<Run> {
+  const { status, finishedMs, costActual } = change;
+  if (run.planId !== null && (status !== null || finishedMs !== null || costActual !== null)) {
+    return refused("STATE_CONFLICT", "Status, end and actual cost of this run are those of its plan.", {
+      rule: "run.of_plan",
+      metadata: { kind: "run", id: run.runId, state: run.status, plan_id: run.planId },
+      remedy: "Report the outcomes of its steps, or cancel the plan.",
+    });
+  }
+  const next = status ?? run.status;
+  if (next !== run.status && !RUN_TRANSITIONS[run.status].includes(next)) {
+    return refused("STATE_CONFLICT", `The run is ${run.status} and cannot become ${next}: status only moves forward.`, {
+      rule: "run.status",
+      metadata: { kind: "run", id: run.runId, state: run.status },
+      remedy: "Make a new run.",
+    });
+  }
+  const said = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== null)) as Partial<Run>;
+  const changed: Run = { ...run, ...said };
+  if (run.planId !== null) return decided(changed);
+  return inOrder({ ...changed, finishedMs: changed.finishedMs ?? endOf(next, run.startedMs, nowMs) });
+}
+
+/** A run that ends without a time ends now, and never before it began. */
+function endOf(status: RunStatus, startedMs: number, nowMs: number): number | null {
+  return hasEnded(status) ? Math.max(startedMs, nowMs) : null;
+}
+
+function inOrder(run: Run): Decision<Run> {
+  if (run.finishedMs === null || run.finishedMs >= run.startedMs) return decided(run);
+  return invalid({ field: "finished_at", description: "must not be before started_at", rule: "run.end" });
+}

@@ -2,7 +2,7 @@
 import type { Principal } from "../domain/principal.ts";
 import type { StageNotes } from "../domain/record.ts";
 import type { Decision } from "../domain/refusal.ts";
-import type { MethodSpec, Operation } from "./operation.ts";
+import type { GroupOperation, MethodSpec, Operation } from "./operation.ts";
 
 /** What is known of a caller before it is identified. */
 export interface Caller {
@@ -29,6 +29,10 @@ export interface AdmitCall<Req> {
 /** A call that is carried out in one transaction. */
 export interface EngineCall<Req, Res, Answer> extends AdmitCall<Req> {
   readonly operation: Operation<Req, Res>;
+  /** The same for calls that may go together; absent for those that go each by itself. */
+  readonly together?: Together<Req, Res>;
+  /** A read whose statements all see one moment. */
+  readonly oneMoment?: boolean;
   readonly traceparent: string;
   readonly signal: AbortSignal;
   /** Bytes of content that it brings; they count among those that are under way at once. */
@@ -41,6 +45,13 @@ export interface EngineCall<Req, Res, Answer> extends AdmitCall<Req> {
   /** An answer as bytes, kept under the idempotency key, and back. */
   readonly encode: (answer: Answer) => Uint8Array;
   readonly read: (bytes: Uint8Array) => Answer;
+}
+
+/** How calls of an operation go together. */
+export interface Together<Req, Res> {
+  readonly operation: GroupOperation<Req, Res>;
+  /** Characters, or thereabouts, that a request brings: groups are bounded by them. */
+  readonly weight: (request: Req) => number;
 }
 
 /** A call that may go on to its operation. */

@@ -30,25 +30,17 @@ export async function invoke<Req, Res, Answer>(
   context: OperationContext,
   largeWork: LargeWorkOfCall,
 ): Promise<Invoked<Answer, Res>> {
-  const { principal, key } = admitted;
+  const { principal } = admitted;
   const mayWrite = call.method.parts.some((part) => part.writes);
   const writes = mayWrite && !call.dryRun;
-  const kept: IdempotentCall | null =
-    writes && key !== ""
-      ? {
-          orgId: principal.orgId,
-          principal: principal.name,
-          key,
-          operation: call.method.method,
-          bodyDigest: call.bodyDigest(),
-        }
-      : null;
+  const kept = writes ? keptCall(call, admitted) : null;
   const once = (): Promise<Invoked<Answer, Res> | Later<Res>> =>
     options.store.transaction([principal.orgId], (tx) => attempt(options, tx, call, admitted, context, kept, writes), {
       signal: call.signal,
       // A dry run writes nothing, but it locks what it looks at.
       readOnly: !mayWrite,
       inTurn: true,
+      ...(call.oneMoment === true ? { oneMoment: true } : {}),
     });
   const run = async (): Promise<Invoked<Answer, Res>> => {
     const result = await largeWork.run(once);
@@ -71,6 +63,16 @@ export async function invoke<Req, Res, Answer>(
     if (error instanceof CommitUnknownError && kept !== null) return run();
     throw error;
   }
+}
+
+/** What a write is kept as under its idempotency key; null without one. */
+export function keptCall<Req, Res, Answer>(
+  call: EngineCall<Req, Res, Answer>,
+  { principal, key }: Admitted<Req>,
+): IdempotentCall | null {
+  if (key === "") return null;
+  const { orgId, name } = principal;
+  return { orgId, principal: name, key, operation: call.method.method, bodyDigest: call.bodyDigest() };
 }
 
 async function attempt<Req, Res, Answer>(
@@ -124,7 +126,7 @@ async function recordApart<Req, Res, Answer>(
   );
 }
 
-function keyConflict(key: string): Refusal {
+export function keyConflict(key: string): Refusal {
   return refused("IDEMPOTENCY_CONFLICT", `The idempotency key ${key} was used with another request.`, {
     rule: "idempotency.body",
     metadata: { key },

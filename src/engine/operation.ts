@@ -82,3 +82,27 @@ export type Operation<Req, Res> = (
   request: Req,
   context: OperationContext,
 ) => Promise<Decision<Done<Res> | Later<Res>>>;
+
+/** One of the calls that go through a verb together. */
+export interface GroupedCall<Req> {
+  readonly request: Req;
+  readonly context: OperationContext;
+}
+
+/**
+ * A verb that calls of one org go through together, in one transaction: it loads for all, decides each by itself, and writes all at
+ * once. Its decisions are in the order of the calls. What it throws is no single call's fault: they are done again one by one.
+ */
+export type GroupOperation<Req, Res> = (
+  tx: Tx,
+  calls: readonly GroupedCall<Req>[],
+) => Promise<readonly Decision<Done<Res>>[]>;
+
+/** The verb for one call. */
+export function alone<Req, Res>(operation: GroupOperation<Req, Res>): Operation<Req, Res> {
+  return async (tx, request, context) => {
+    const [decision] = await operation(tx, [{ request, context }]);
+    if (decision === undefined) throw new Error("a call was left undecided");
+    return decision;
+  };
+}

@@ -2,7 +2,7 @@
 import type { IdMaker, OrgId, SessionId } from "../domain/id.ts";
 import type { HandoverOfCall } from "../domain/plan/handover.ts";
 import type { Principal } from "../domain/principal.ts";
-import { refusal, refused } from "../domain/refusal.ts";
+import { RefusedError, refusal, refused } from "../domain/refusal.ts";
 import type { Decision, Refusal } from "../domain/refusal.ts";
 import type { PartPlace } from "../store/ports/contents.ts";
 import { CommitUnknownError, StoreBusyError, StoreFullError, StoreUnavailableError } from "../store/ports/store.ts";
@@ -13,13 +13,17 @@ import type { Account } from "./account.ts";
 import { isCounted } from "./admissions.ts";
 import type { Admissions } from "./admissions.ts";
 import { authorize } from "./authorize.ts";
-import type { AdmitCall, Admitted, EngineCall } from "./call.ts";
+import type { AdmitCall, Admitted, EngineCall, Together } from "./call.ts";
 import { decode } from "./decode.ts";
+import { createGroups } from "./group.ts";
 import type { Identify } from "./identify.ts";
 import { invoke } from "./invoke.ts";
+import type { Invoked } from "./invoke.ts";
 import { createLargeWorkPlaces } from "./large-work.ts";
 import type { News, OperationContext } from "./operation.ts";
 import { policy } from "./policy.ts";
+import { invokeTogether } from "./together.ts";
+import type { Member } from "./together.ts";
 import { createTransfers } from "./transfers.ts";
 import type { Transfers } from "./transfers.ts";
 import { treaty } from "./treaty.ts";
@@ -61,6 +65,7 @@ export interface Pipeline {
 export function createPipeline(options: PipelineOptions): Pipeline {
   const { store, identify, account, admissions, transfers = createTransfers() } = options;
   const placesForLargeWork = createLargeWorkPlaces();
+  const groups = createGroups();
 
   async function admit<Req>(call: AdmitCall<Req>): Promise<Decision<Admitted<Req>>> {
     const { method } = call;
@@ -91,6 +96,26 @@ export function createPipeline(options: PipelineOptions): Pipeline {
       policy: allowed.value,
     };
     return { ok: true, value: { principal, request: decoded.value.request, key: decoded.value.key, notes } };
+  }
+
+  async function goTogether<Req, Res, Answer>(
+    { operation, weight }: Together<Req, Res>,
+    member: Member<Req, Res, Answer>,
+  ): Promise<Invoked<Answer, Res>> {
+    const { principal, request } = member.admitted;
+    try {
+      return await groups.join<Member<Req, Res, Answer>, Invoked<Answer, Res>>(
+        `${principal.orgId} ${member.call.method.method}`,
+        member,
+        weight(request),
+        (members) => invokeTogether(options, operation, members),
+        member.call.signal,
+      );
+    } catch (trouble) {
+      // Too many wait already.
+      if (trouble instanceof RefusedError) return { decision: { ok: false, refusal: trouble.refusal }, done: null };
+      throw trouble;
+    }
   }
 
   async function carryOut<Req, Res, Answer>(call: EngineCall<Req, Res, Answer>): Promise<Decision<Answer>> {
@@ -126,7 +151,11 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         handover,
         largeWork,
       };
-      const { decision, done } = await invoke(options, call, admitted.value, context, largeWork);
+      const alone = (): Promise<Invoked<Answer, Res>> => invoke(options, call, admitted.value, context, largeWork);
+      const { decision, done } =
+        call.together === undefined || call.dryRun
+          ? await alone()
+          : await goTogether(call.together, { call, admitted: admitted.value, context, alone });
       if (done !== null) {
         done.afterCommit?.();
         handover.settle(done.leased ?? []);

@@ -1,6 +1,7 @@
 // The operation table: which operations and capabilities each rpc stands for, read from the descriptors at start. Nothing repeats it by hand.
 import { getOption } from "@bufbuild/protobuf";
 import type { DescMethod, DescService } from "@bufbuild/protobuf";
+import { ConductorService } from "../../gen/maestro/conductor/v1/conductor_service_pb.ts";
 import { operations } from "../../gen/maestro/v1/options_pb.ts";
 import { ApprovalService } from "../../gen/maestro/v1/approval_service_pb.ts";
 import { ArtifactService } from "../../gen/maestro/v1/artifact_service_pb.ts";
@@ -27,6 +28,7 @@ export const SERVICES: readonly DescService[] = [
   ExecutorService,
   ApprovalService,
   ArtifactService,
+  ConductorService,
   IdentityService,
 ];
 

@@ -50,11 +50,17 @@ export interface Store {
    * throws CommitUnknownError.
    *
    * With `inTurn` no org has more than half of the connections at once; its further calls wait for their turn without one.
+   * With `oneMoment` (and `readOnly`) all of its statements see the store as it was when the first of them began.
    */
   transaction<T>(
     orgs: readonly OrgId[],
     work: (tx: Tx) => Promise<T>,
-    options?: { readonly signal?: AbortSignal; readonly readOnly?: boolean; readonly inTurn?: boolean },
+    options?: {
+      readonly signal?: AbortSignal;
+      readonly readOnly?: boolean;
+      readonly inTurn?: boolean;
+      readonly oneMoment?: boolean;
+    },
   ): Promise<T>;
   /** What works without an org: sessions, credentials, standing scans. */
   readonly platform: PlatformStore;

@@ -82,14 +82,14 @@ export function openPostgresStore(options: StoreOptions, connect = openClient): 
     log,
   );
   return {
-    transaction: async (orgs, work, { signal, readOnly = false, inTurn = false } = {}) => {
+    transaction: async (orgs, work, { signal, readOnly = false, inTurn = false, oneMoment = false } = {}) => {
       const [org] = orgs;
       const endTurn = inTurn && org !== undefined ? await turns.take(org, signal) : undefined;
       try {
         let added: AddedPlan | undefined;
         const result = await inTransaction(
           operations,
-          { orgs, readOnly },
+          { orgs, readOnly, oneMoment },
           async (session) => {
             added = new AddedPlan(session);
             const done = await work(txOn(session, added, options));

@@ -37,6 +37,8 @@ export interface Sight {
   /** Also the platform's own tables, of all orgs; see the policies in the migrations. */
   readonly platform?: boolean;
   readonly readOnly?: boolean;
+  /** All statements see one moment. Only for what is read-only: writes would have to be tried again. */
+  readonly oneMoment?: boolean;
 }
 
 export interface TransactionOptions {
@@ -143,7 +145,7 @@ const UUID = /^[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}$/;
  */
 export function beginText(
   { prepare, lockMs }: { readonly prepare: boolean; readonly lockMs?: number },
-  { orgs, platform = false, readOnly = false }: Sight,
+  { orgs, platform = false, readOnly = false, oneMoment = false }: Sight,
 ): string {
   // The text of a message has no parameters.
   for (const org of orgs) if (!UUID.test(org)) throw new Error("not the id of an org");
@@ -154,7 +156,8 @@ export function beginText(
     ...(platform ? [["maestro.platform", "on"]] : []),
     ...bounds,
   ];
-  const begin = `BEGIN ISOLATION LEVEL READ COMMITTED${readOnly ? " READ ONLY" : ""}`;
+  const level = oneMoment && readOnly ? "REPEATABLE READ" : "READ COMMITTED";
+  const begin = `BEGIN ISOLATION LEVEL ${level}${readOnly ? " READ ONLY" : ""}`;
   return settings.reduce((text, [name, value]) => `${text}; SET LOCAL ${name ?? ""} = '${value ?? ""}'`, begin);
 }
 

@@ -4,10 +4,11 @@ import type { DescMessage, DescMethodUnary, Message, MessageShape } from "@bufbu
 import type { Dispatcher } from "../../dispatch/dispatcher.ts";
 import { sha256 } from "../../domain/canonical.ts";
 import type { Decision } from "../../domain/refusal.ts";
-import type { AdmitCall } from "../../engine/call.ts";
+import type { AdmitCall, Together } from "../../engine/call.ts";
 import type { ArtifactUse } from "../../operations/artifact-use.ts";
 import type { Identify } from "../../engine/identify.ts";
-import type { Operation } from "../../engine/operation.ts";
+import { alone } from "../../engine/operation.ts";
+import type { GroupOperation, Operation } from "../../engine/operation.ts";
 import type { Pipeline } from "../../engine/pipeline.ts";
 import type { Transfers } from "../../engine/transfers.ts";
 import type { Clock } from "../../support/clock.ts";
@@ -55,6 +56,10 @@ export interface Paging {
 
 export interface UnaryParts<I extends DescMessage, O extends DescMessage, Req, Res> {
   readonly operation: Operation<Req, Res>;
+  /** The same for calls that may go together. */
+  readonly together?: Together<Req, Res>;
+  /** A read whose statements all see one moment. */
+  readonly oneMoment?: boolean;
   readonly request: (message: MessageShape<I>, problems: Problems, paging: Paging) => Req;
   readonly answer: (result: Res, message: MessageShape<I>, paging: Paging) => Fields<O>;
   readonly dryRun?: (message: MessageShape<I>) => boolean;
@@ -66,6 +71,14 @@ export interface UnaryParts<I extends DescMessage, O extends DescMessage, Req, R
 
 /** The fields of a message, without its name. */
 export type Fields<D extends DescMessage> = Omit<MessageShape<D>, "$typeName" | "$unknown">;
+
+/** The parts of a route whose calls may go together. */
+export function goingTogether<Req, Res>(
+  operation: GroupOperation<Req, Res>,
+  weight: (request: Req) => number = () => 1,
+): Pick<UnaryParts<DescMessage, DescMessage, Req, Res>, "operation" | "together"> {
+  return { operation: alone(operation), together: { operation, weight } };
+}
 
 /** A route that is one operation in one transaction. */
 export function operationRoute<I extends DescMessage, O extends DescMessage, Req, Res>(
@@ -89,6 +102,8 @@ export function operationRoute<I extends DescMessage, O extends DescMessage, Req
         return problems.judge(parts.request(message, problems, paging));
       },
       operation: parts.operation,
+      ...(parts.together === undefined ? {} : { together: parts.together }),
+      ...(parts.oneMoment === undefined ? {} : { oneMoment: parts.oneMoment }),
       traceparent: info.traceparent,
       signal: info.signal,
       ...(parts.contentBytes === undefined ? {} : { contentBytes: parts.contentBytes(message) }),

@@ -3,6 +3,7 @@ import { approvalRoutes } from "./approval.ts";
 import { artifactRoutes } from "./artifact.ts";
 import { attachRoute } from "./attach.ts";
 import { charterRoutes } from "./charter.ts";
+import { conductorRunRoutes } from "./conductor-runs.ts";
 import { executorRoutes } from "./executor.ts";
 import { goalRoutes } from "./goal.ts";
 import { graphRoutes } from "./graph.ts";
@@ -32,6 +33,7 @@ export function allRoutes(kit: Kit, ready: Ready): readonly Route[] {
     ...executorRoutes(kit),
     ...approvalRoutes(kit),
     ...artifactRoutes(kit),
+    ...conductorRunRoutes(kit),
     ...identityRoutes(kit),
     ...healthRoutes(ready, kit.draining),
     ...reflectionRoutes(),
