@@ -6,6 +6,8 @@ import type { Clock } from "../support/clock.ts";
 import { INLINE_BYTES } from "./convert.ts";
 import { Executor, Interruption, PermanentError, Refuse, TransientError } from "./executor.ts";
 import type { ExecutorOptions, InterruptionCause, Step, StepContext } from "./executor.ts";
+import { contentOfFile } from "./shell/artifacts-file.ts";
+import type { ArtifactFile } from "./shell/artifacts-file.ts";
 import { runCommand } from "./shell/command.ts";
 import type { CommandResult } from "./shell/command.ts";
 import { parseCommandSpec } from "./shell/spec.ts";
@@ -21,7 +23,10 @@ export interface ShellExecutorOptions extends ExecutorOptions {
   readonly capabilities?: readonly string[];
 }
 
-/** Makes it; `start()` attaches it. Its outputs: `exit_code`, the ends of `stdout` and `stderr`, and what the command wrote to MAESTRO_OUTPUTS. */
+/**
+ * Makes it; `start()` attaches it. Its outputs: `exit_code`, the ends of `stdout` and `stderr`, and what the command wrote to
+ * MAESTRO_OUTPUTS. Files that the command named in MAESTRO_ARTIFACTS are put into Maestro's keeping and named as artifacts.
+ */
 export function shellExecutor(options: ShellExecutorOptions): Executor {
   const { orgs, capabilities = ["shell"], observe, clock = systemClock, ...rest } = options;
   let own: string | undefined;
@@ -57,10 +62,36 @@ async function performCommand(step: Step, context: StepContext, clock: Clock): P
     signal: context.signal,
     clock,
   });
-  if (result.reason === "exited" && result.exitCode === 0 && result.outputsError === undefined)
+  if (isFine(result)) {
+    for (const file of result.artifacts ?? []) await keep(file, context);
     return outputsOf(result);
+  }
   const why: unknown = context.signal.reason;
   throw failureOf(result, why instanceof Interruption ? why.cause : "stopped");
+}
+
+function isFine({ reason, exitCode, outputsError, artifactsError }: CommandResult): boolean {
+  return reason === "exited" && exitCode === 0 && outputsError === undefined && artifactsError === undefined;
+}
+
+/** A file that cannot be read is the command's mistake; whatever else goes wrong is said by who keeps it. */
+async function keep({ name, path, contentType }: ArtifactFile, context: StepContext): Promise<void> {
+  let unreadable: unknown;
+  const content = async function* (): AsyncGenerator<Uint8Array> {
+    try {
+      yield* contentOfFile(path);
+    } catch (error) {
+      unreadable = error;
+      throw error;
+    }
+  };
+  try {
+    await context.putArtifact(content(), { name, ...(contentType !== undefined && { contentType }) });
+  } catch (error) {
+    if (unreadable === undefined) throw error;
+    const why = unreadable instanceof Error ? unreadable.message : "it cannot be read";
+    throw new PermanentError(`artifact "${name}" cannot be read: ${why}`, { name, path });
+  }
 }
 
 /** What a command gets to know of its step. */
@@ -93,8 +124,8 @@ const ENDED: Readonly<Record<InterruptionCause, string>> = {
 };
 
 function failureOf(result: CommandResult, cause: InterruptionCause): Error {
-  const { reason, exitCode, signal, spawnError, outputsError, stdoutTail, stderrTail, wallMs, cpuMs, maxRssBytes } =
-    result;
+  const { reason, exitCode, signal, spawnError, stdoutTail, stderrTail, wallMs, cpuMs, maxRssBytes } = result;
+  const leftError = result.outputsError ?? result.artifactsError ?? "the command failed";
   const details = {
     reason: reason === "cancelled" && cause === "deadline" ? "timeout" : reason,
     exit_code: exitCode,
@@ -110,7 +141,7 @@ function failureOf(result: CommandResult, cause: InterruptionCause): Error {
     return new TransientError(`the command was ended after ${wallMs} ms: its own time limit was up`, details);
   if (reason === "cancelled")
     return new TransientError(`the command was ended after ${wallMs} ms: ${ENDED[cause]}`, details);
-  if (exitCode === 0) return new PermanentError(outputsError ?? "the command failed", details);
+  if (exitCode === 0) return new PermanentError(leftError, details);
   const how = signal === null ? `with exit code ${exitCode ?? "unknown"}` : `by signal ${signal}`;
   return new TransientError(`the command ended ${how}${lastWords(stderrTail, stdoutTail)}`, details);
 }

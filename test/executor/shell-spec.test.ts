@@ -64,6 +64,7 @@ test.each([
   [{ run: "x", env: { PORT: 80 } }, "env.PORT", 'must be text; put it in quotes: "80"'],
   [{ run: "x", env: { "A=B": "1" } }, 'env["A=B"]', "is no name of a variable"],
   [{ run: "x", env: { MAESTRO_OUTPUTS: "/f" } }, "env.MAESTRO_OUTPUTS", "is set by the executor"],
+  [{ run: "x", env: { MAESTRO_ARTIFACTS: "/f" } }, "env.MAESTRO_ARTIFACTS", "is set by the executor"],
   [{ run: ["x"], shell: "bash" }, "shell", "is of no use when `run` is a list, which no shell sees"],
   [{ run: "x", command: "y" }, "command", "is unknown; did you mean `run`?"],
   [{ run: "x", timeuot: 1 }, "timeuot", "is unknown; did you mean `timeout`?"],

@@ -8,7 +8,9 @@ import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import type { Clock } from "../../support/clock.ts";
-import { commandEnvironment, MARK, OUTPUTS } from "./environment.ts";
+import { readArtifacts } from "./artifacts-file.ts";
+import type { CommandArtifacts } from "./artifacts-file.ts";
+import { ARTIFACTS, commandEnvironment, MARK, OUTPUTS } from "./environment.ts";
 import { guard } from "./guard.ts";
 import { LogBudget } from "./log.ts";
 import type { LogLine } from "./log.ts";
@@ -31,7 +33,7 @@ const LEFTOVER_GRACE_MS = 1_000;
 /** Longer timers fire at once. */
 const LONGEST_TIMER_MS = 2_147_483_647;
 
-export interface CommandResult extends MeasuredUsage, CommandOutputs {
+export interface CommandResult extends MeasuredUsage, CommandOutputs, CommandArtifacts {
   /** Null when a signal ended it, or when it never ran. */
   readonly exitCode: number | null;
   /** Name of the signal that ended it. */
@@ -124,7 +126,8 @@ async function start(
 ): Promise<Course> {
   const outputsPath = spec.outputsFile === false ? undefined : join(folder, "outputs.json");
   const { mark, variable } = guard.newMark();
-  const set = { [MARK]: variable, [OUTPUTS]: outputsPath };
+  const artifactsPath = join(folder, "artifacts.jsonl");
+  const set = { [MARK]: variable, [OUTPUTS]: outputsPath, [ARTIFACTS]: artifactsPath };
   const { program, args, verbatim } = programOf(spec);
   const pipes = await outputPipes(folder);
   // Folder and pipes took their time, and the abort may have come in it. From here to the listener nothing waits.
@@ -166,7 +169,11 @@ async function start(
       stdout,
       stderr,
     ]);
-    return { ...course, ...(outputsPath !== undefined && (await readOutputs(outputsPath))) };
+    return {
+      ...course,
+      ...(outputsPath !== undefined && (await readOutputs(outputsPath))),
+      ...(await readArtifacts(artifactsPath, spec.cwd ?? process.cwd())),
+    };
   } finally {
     guard.forget(child.pid);
   }

@@ -4,6 +4,8 @@
 export const MARK = "MAESTRO_MARK";
 /** Name of the variable that holds the path of the file for structured outputs. */
 export const OUTPUTS = "MAESTRO_OUTPUTS";
+/** Name of the variable that holds the path of the file that names artifacts. */
+export const ARTIFACTS = "MAESTRO_ARTIFACTS";
 
 /**
  * Names that pass. A list of what may, never of what may not: the executor's own environment holds its API key, perhaps a

@@ -1,7 +1,5 @@
 // Reads the JSON object that a command may leave as its structured outputs. Not here: whether the step's schema likes it.
-import { constants } from "node:fs";
-import { open } from "node:fs/promises";
-import type { FileHandle } from "node:fs/promises";
+import { readLeftFile } from "./left-file.ts";
 
 /** As large as a value that travels inline. */
 export const OUTPUTS_BYTES = 262_144;
@@ -15,28 +13,9 @@ export interface CommandOutputs {
 
 /** No file and an empty file mean no outputs. Never throws: the command chose what it put there. */
 export async function readOutputs(path: string): Promise<CommandOutputs> {
-  let file: FileHandle;
-  try {
-    // A link could name any file of the host's, and a pipe would keep us waiting.
-    file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === "ENOENT") return {};
-    return { outputsError: `The outputs file cannot be read: ${code === "ELOOP" ? "it is a link" : (code ?? "")}.` };
-  }
-  try {
-    const facts = await file.stat();
-    if (!facts.isFile()) return { outputsError: "The outputs file is no regular file." };
-    if (facts.size === 0) return {};
-    if (facts.size > OUTPUTS_BYTES) {
-      return { outputsError: `The outputs file has ${facts.size} bytes; at most ${OUTPUTS_BYTES} are taken.` };
-    }
-    return parse(await file.readFile("utf8"));
-  } catch (error) {
-    return { outputsError: `The outputs file cannot be read: ${(error as NodeJS.ErrnoException).code ?? ""}.` };
-  } finally {
-    await file.close();
-  }
+  const { text, problem } = await readLeftFile(path, OUTPUTS_BYTES);
+  if (text === undefined) return { outputsError: `The outputs file ${problem}.` };
+  return text === "" ? {} : parse(text);
 }
 
 function parse(text: string): CommandOutputs {

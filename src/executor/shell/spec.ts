@@ -1,5 +1,5 @@
 // What a command step's input may say, and its check. Not here: running it, see command.ts.
-import { MARK, OUTPUTS } from "./environment.ts";
+import { ARTIFACTS, MARK, OUTPUTS } from "./environment.ts";
 
 /** A command to run. Only `run` is needed. */
 export interface CommandSpec {
@@ -132,7 +132,7 @@ function distance(a: string, b: string): number {
 function variable(name: string, value: unknown, tell: Tell): string {
   const path = /^\w+$/.test(name) ? `env.${name}` : `env[${JSON.stringify(name)}]`;
   if (name === "" || /[=\0]/.test(name)) tell(path, "is no name of a variable");
-  if (name === MARK || name === OUTPUTS) tell(path, "is set by the executor");
+  if ([MARK, OUTPUTS, ARTIFACTS].includes(name)) tell(path, "is set by the executor");
   if (typeof value === "number" || typeof value === "boolean") {
     tell(path, `must be text; put it in quotes: "${value}"`);
     return "";
