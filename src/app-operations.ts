@@ -35,6 +35,9 @@ import { identityListKeys } from "./operations/identity-list-keys.ts";
 import { identityRevokeKey } from "./operations/identity-revoke-key.ts";
 import { identityWho } from "./operations/identity-who.ts";
 import { maestroPlan } from "./operations/maestro-plan.ts";
+import { packCreate } from "./operations/pack-create.ts";
+import { packGet } from "./operations/pack-get.ts";
+import { packList } from "./operations/pack-list.ts";
 import { planCancel } from "./operations/plan-cancel.ts";
 import { planChange } from "./operations/plan-change.ts";
 import { planExplain } from "./operations/plan-explain.ts";
@@ -50,6 +53,7 @@ import { runCreate } from "./operations/run-create.ts";
 import { runGet } from "./operations/run-get.ts";
 import { runList } from "./operations/run-list.ts";
 import { runUpdate } from "./operations/run-update.ts";
+import { signingKeyList } from "./operations/signing-key-list.ts";
 import { stepChange } from "./operations/step-change.ts";
 import { stepGet } from "./operations/step-get.ts";
 import { stepHold } from "./operations/step-hold.ts";
@@ -111,6 +115,9 @@ export function allOperations(
     identityRevokeKey: identityRevokeKey({ keyEnded: (keyId) => keyEnded(keyId as KeyId) }),
     identityWho,
     maestroPlan: maestroPlan(heavy),
+    packCreate,
+    packGet,
+    packList,
     planCancel,
     planChange,
     planExplain: planExplain(dispatcher),
@@ -126,6 +133,7 @@ export function allOperations(
     runGet,
     runList,
     runUpdate,
+    signingKeyList,
     stepChange,
     stepGet,
     stepHold,

@@ -74,6 +74,16 @@ export function storeRecord(
   };
 }
 
+/** Of a header or a body, from its salt and text: what its leaf holds of it. */
+export function commitmentOf(salt: string, text: string): string {
+  return commitment(Buffer.from(salt, "hex"), text);
+}
+
+/** The leaf of a record of which only commitments need be known; null for no payload. */
+export function leafOfCommitments(header: string, body: string, payload: string | null): string {
+  return leafOf(header, body, payload ?? NO_PAYLOAD);
+}
+
 /** Random bytes that a record needs. */
 export const RECORD_SALT_BYTES = 32;
 

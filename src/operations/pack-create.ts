@@ -9,18 +9,13 @@ import type { Decision } from "../domain/refusal.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { typeidOf } from "../support/typeid.ts";
 import { journaled } from "./done.ts";
+import type { Looked, RunName } from "./run-name.ts";
 import { ensureSigningKey } from "./signing-key.ts";
 
-/** An id as it was asked for, and what it is; null when it is the id of nothing. */
-export interface Asked<Id> {
-  readonly id: Id | null;
-  readonly text: string;
-}
-
 export interface PackCreateRequest {
-  readonly run: Asked<RunId>;
+  readonly run: RunName;
   readonly summary: string;
-  readonly artifacts: readonly Asked<RunArtifactId>[];
+  readonly artifacts: readonly Looked<RunArtifactId>[];
   readonly redactions: readonly string[];
 }
 
@@ -54,7 +49,7 @@ export const packCreate: Operation<PackCreateRequest, DisclosurePack> = async (t
     });
   }
   return journaled(pack, {
-    kind: "pack.create",
+    kind: "conductor.pack.create",
     actor,
     // Ten thousand ids would be a large record; they are in the pack, which never changes, and its digest is of them.
     body: {
@@ -73,7 +68,7 @@ async function artifactsOf(
   tx: Tx,
   orgId: OrgId,
   runId: RunId,
-  asked: readonly Asked<RunArtifactId>[],
+  asked: readonly Looked<RunArtifactId>[],
 ): Promise<Decision<readonly RunArtifactId[]>> {
   const ids = new Set<RunArtifactId>();
   for (const [place, { id, text }] of asked.entries()) {

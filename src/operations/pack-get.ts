@@ -4,15 +4,9 @@ import type { DisclosurePack } from "../domain/disclosure-pack.ts";
 import type { PackId } from "../domain/id.ts";
 import { notFound } from "../domain/refusal.ts";
 import { read } from "./done.ts";
+import type { Looked } from "./run-name.ts";
 
-export interface PackGetRequest {
-  /** Null for a text that is no id of a pack. */
-  readonly packId: PackId | null;
-  /** As it was asked for. */
-  readonly text: string;
-}
-
-export const packGet: Operation<PackGetRequest, DisclosurePack> = async (tx, { packId, text }, context) => {
-  const pack = packId === null ? undefined : await tx.disclosurePacks.find(context.principal.orgId, packId);
+export const packGet: Operation<Looked<PackId>, DisclosurePack> = async (tx, { id, text }, context) => {
+  const pack = id === null ? undefined : await tx.disclosurePacks.find(context.principal.orgId, id);
   return pack === undefined ? notFound("disclosure pack", text) : read(pack);
 };

@@ -1,20 +1,21 @@
 // Lists disclosure packs, newest first.
 import type { Operation } from "../engine/operation.ts";
 import type { DisclosurePack } from "../domain/disclosure-pack.ts";
-import type { RunId } from "../domain/id.ts";
 import type { PageRequest } from "../store/ports/paging.ts";
 import { read } from "./done.ts";
 import { oneMore, pageOf } from "./page.ts";
 import type { Page } from "./page.ts";
+import type { RunName } from "./run-name.ts";
 
 export interface PackListRequest {
-  /** Null for all; `none` for what cannot be a run, which has no packs. */
-  readonly runId: RunId | null | "none";
+  /** Null for those of all runs. Of a run that is not there, there are none. */
+  readonly run: RunName | null;
   readonly page: PageRequest;
 }
 
-export const packList: Operation<PackListRequest, Page<DisclosurePack>> = async (tx, { runId, page }, context) => {
-  if (runId === "none") return read({ items: [], next: null });
-  const found = await tx.disclosurePacks.list(context.principal.orgId, { runId }, oneMore(page));
+export const packList: Operation<PackListRequest, Page<DisclosurePack>> = async (tx, { run, page }, context) => {
+  if (run !== null && run.id === null) return read({ items: [], next: null });
+  const query = { runId: run?.id ?? null };
+  const found = await tx.disclosurePacks.list(context.principal.orgId, query, oneMore(page));
   return read(pageOf(found, page, ({ createdMs, packId }) => [createdMs, packId]));
 };
