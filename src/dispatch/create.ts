@@ -1,5 +1,7 @@
 // The dispatcher: takers in, assignments out. Puts the parts of this room together. Not here: the rules, nor what the parts do.
+import { GATEKEEPER } from "../domain/gate.ts";
 import type { ExecutorId, OrgId } from "../domain/id.ts";
+import type { LeaseRef } from "../domain/outcome.ts";
 import type { StopOrderDraft } from "../domain/plan/draft.ts";
 import { aftermath } from "./aftermath.ts";
 import { Batcher } from "./batcher.ts";
@@ -8,6 +10,7 @@ import type { ExecutorConnection } from "./connection.ts";
 import type { BatchInput } from "../store/ports/batches.ts";
 import type { PlanResult } from "./decide-batch.ts";
 import type { Dispatcher } from "./dispatcher.ts";
+import { Gates } from "./gates.ts";
 import { LeaseTable } from "./leases.ts";
 import { Listeners, Logs } from "./listeners.ts";
 import { CallHandover } from "./call-handover.ts";
@@ -24,7 +27,7 @@ type Follow = (results: readonly PlanResult[], inputs: ReadonlyMap<string, Batch
 
 export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const { store, session, ids, random, storeEpoch, log, clock, timers = systemTimers } = options;
-  const windows = new Windows();
+  const windows = new Windows((orgId) => gates?.attend([orgId]));
   const takers = new Takers();
   const leases = new LeaseTable();
   const listeners = new Listeners();
@@ -33,7 +36,11 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   const stop = (order: StopOrderDraft): void => {
     const entry = leases.get(order.lease.planId, order.lease.ordinal, order.lease.fencing);
     if (entry !== undefined) entry.stopBeforeMs = clock.nowMs() + upkeep.stopGraceMs;
-    streams.tellStop(order.executorId, order.lease, order.reason, true);
+    tellStop(order.executorId, order.lease, order.reason, true);
+  };
+  const tellStop = (executorId: ExecutorId, lease: LeaseRef, reason: string, outcomeWanted: boolean): void => {
+    if (executorId === GATEKEEPER) gates?.stop(lease, reason, outcomeWanted);
+    else streams.tellStop(executorId, lease, reason, outcomeWanted);
   };
   const poke = (): void => {
     batcher.poke();
@@ -108,7 +115,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       streams.loseSlow(connection);
     },
     stopLease: (entry, reason) => {
-      streams.tellStop(entry.executorId, entry.lease, reason, false);
+      tellStop(entry.executorId, entry.lease, reason, false);
     },
   });
   const parts: Parts = {
@@ -127,6 +134,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
   };
   const streams = new Streams(parts, connections);
   const calls = new Calls(parts);
+  const gates = options.gatekeeper === undefined ? undefined : new Gates(parts, options.gatekeeper);
 
   return {
     start: async () => {
@@ -136,6 +144,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
     drain: async () => {
       parts.draining = true;
       streams.endAll();
+      await gates?.drain();
       await batcher.drain();
       await upkeep.stop();
     },
@@ -169,6 +178,7 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
       if (orgs.length > 0 || news.goesOn !== false) upkeep.lookSoon(orgs);
       batcher.poke();
     },
+    attendGates: (orgs) => gates?.attend(orgs),
     executorChanged: (orgId, executorId) => {
       streams.changed(orgId, executorId);
     },

@@ -2,7 +2,7 @@
 import type { Executor, ExecutorSpec } from "../domain/executor.ts";
 import type { ExecutorId, OrgId, PlanId, PlanRef, ReadyStep } from "../domain/id.ts";
 import type { Amounts } from "../domain/amounts.ts";
-import type { Assignment, LeaseRef, Outcome, Receipt } from "../domain/outcome.ts";
+import type { Assignment, LeaseRef, Outcome, OutcomeResult, Receipt } from "../domain/outcome.ts";
 import type { Payload } from "../domain/payload.ts";
 import type { HandoverOfCall } from "../domain/plan/handover.ts";
 import type { StopOrderDraft } from "../domain/plan/draft.ts";
@@ -141,6 +141,18 @@ export interface PlanListener {
   passing(event: PassingEvent): void;
 }
 
+/** A gate step that is leased to this server. */
+export interface LeasedGate {
+  readonly orgId: OrgId;
+  readonly lease: LeaseRef;
+  readonly attempt: number;
+}
+
+/** Says what comes of a gate. A throw is a bug, or a signal that fired. */
+export interface Gatekeeper {
+  perform(gate: LeasedGate, signal: AbortSignal): Promise<OutcomeResult>;
+}
+
 export interface Dispatcher {
   start(): Promise<void>;
   /** Whether the store takes nothing: it is gone, or its disk is full. */
@@ -173,6 +185,8 @@ export interface Dispatcher {
     /** False: nothing waits in the store for its time or its turn. */
     readonly goesOn?: boolean;
   }): void;
+  /** Gate steps of these orgs may be ready, and nobody told of it. */
+  attendGates(orgs: readonly OrgId[]): void;
   /** An executor's registration changed (drain, trust, spec). */
   executorChanged(orgId: OrgId, executorId: ExecutorId): void;
   /** A key was revoked or expired: its streams end. */

@@ -10,7 +10,7 @@ import type { Clock } from "../support/clock.ts";
 import type { Random } from "../support/random.ts";
 import type { Timers } from "../support/timers.ts";
 import type { Batcher } from "./batcher.ts";
-import type { RenewalReport, Reporter } from "./dispatcher.ts";
+import type { Gatekeeper, RenewalReport, Reporter } from "./dispatcher.ts";
 import type { LeaseTable } from "./leases.ts";
 import type { Listeners, Logs } from "./listeners.ts";
 import type { Renewed, ServerSession } from "./session.ts";
@@ -29,6 +29,8 @@ export interface DispatcherOptions {
   readonly log: (event: string, fields: Readonly<Record<string, unknown>>) => void;
   /** Batches under way at once. */
   readonly writers?: number;
+  /** Performs gate steps; without one, this server leaves them to others. */
+  readonly gatekeeper?: Gatekeeper;
   /** Hears each renewal of the session. */
   readonly renewed?: (news: Renewed) => void;
   /** The event loop's, unless given. */

@@ -7,10 +7,16 @@ import { Window } from "./window.ts";
 
 /** All windows, with what their demand classes ask. */
 export class Windows {
+  /** Hears which orgs have demand classes of Maestro's own. */
+  readonly #reserved: (orgId: OrgId) => void;
   readonly #windows = new Map<DemandId, Window>();
   readonly #demands = new Map<DemandId, Demand>();
   readonly #byOrg = new Map<OrgId, Set<DemandId>>();
   readonly #revisions = new Map<OrgId, number>();
+
+  constructor(reserved: (orgId: OrgId) => void = () => undefined) {
+    this.#reserved = reserved;
+  }
 
   demand(demandId: DemandId): Demand | undefined {
     return this.#demands.get(demandId);
@@ -23,6 +29,7 @@ export class Windows {
       if (!this.#demands.has(demand.demandId)) this.#revisions.set(demand.orgId, this.revision(demand.orgId) + 1);
       this.#demands.set(demand.demandId, demand);
       this.#window(demand.orgId, demand.demandId);
+      if (isReserved(demand.capability)) this.#reserved(demand.orgId);
     }
   }
 

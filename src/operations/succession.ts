@@ -115,7 +115,9 @@ function demandsOf({ orgId, minTrust }: SuccessionInput): DemandsOf {
     }
     return demand;
   };
-  const work = (d: StepDefinition): Demand => of(d.capability, d.executorLabels, Math.max(d.minTrust, minTrust));
+  // Maestro trusts itself.
+  const work = (d: StepDefinition): Demand =>
+    of(d.capability, d.executorLabels, d.kind === "gate" ? 0 : Math.max(d.minTrust, minTrust));
   return {
     idOf: (definition) => work(definition).demandId,
     all: (steps) => {

@@ -30,6 +30,7 @@ describe.each(servers())("on $name", (server) => {
       await it.store.transaction([org], async (tx) => {
         const charter = aCharter(org);
         await tx.charters.add(charter);
+        await tx.executors.ensureDemands(demands(org));
         for (let g = 0; g < 150; g++) {
           const goal = aGoal(
             charter,
@@ -179,6 +180,14 @@ describe.each(servers())("on $name", (server) => {
     expect(sum).toBeGreaterThan(0);
     expect(sum).toBeLessThanOrEqual(demands(orgId).length);
     expect(small(scanned(await planOf([], look("due"), [])))).toEqual([]);
+  });
+
+  test("a look for orgs that wait for a capability reads ready steps by their index, of the classes that ask for it", async () => {
+    const nodes = await planOf([], look("readyFor"), ["gpu"]);
+    expect(indexes(nodes)).toContain("steps_ready");
+    expect(small(scanned(nodes)).filter((name) => name !== "demands")).toEqual([]);
+    const [steps] = nodes.filter((node) => node["Index Name"] === "steps_ready");
+    expect(steps?.["Actual Loops"]).toBe(3);
   });
 
   test("a renewal finds keys that were revoked by their index", async () => {

@@ -13,6 +13,7 @@ import type { BatcherOptions } from "../../src/dispatch/batcher.ts";
 import { createDispatcher } from "../../src/dispatch/create.ts";
 import type { Dispatcher } from "../../src/dispatch/dispatcher.ts";
 import type { RenewState } from "../../src/dispatch/items.ts";
+import type { DispatcherOptions } from "../../src/dispatch/parts.ts";
 import { LeaseKeeper } from "../../src/dispatch/lease-keeper.ts";
 import { LeaseTable } from "../../src/dispatch/leases.ts";
 import type { LeaseEntry } from "../../src/dispatch/leases.ts";
@@ -235,11 +236,12 @@ export function entryOf(room: Room, { planId, ordinal, fencing }: LeaseRef): Lea
 export async function openDispatcher(
   { it: { store } }: Bench,
   log: (event: string) => void = () => undefined,
+  more: Partial<DispatcherOptions> = {},
 ): Promise<Dispatcher> {
   const session = new ServerSession(store.platform, systemClock, newId, { address: "here", build: "test" });
   await session.open();
   const ids = { uuid: newId };
-  const options = { store, session, storeEpoch: 1, clock: systemClock, ids, random, log };
+  const options = { store, session, storeEpoch: 1, clock: systemClock, ids, random, log, ...more };
   const server = createDispatcher(options);
   await server.start();
   return server;

@@ -69,6 +69,8 @@ export interface PlatformStore {
   due(): Promise<Due>;
   /** The same and more, also one statement; ready steps of the orgs that are named, everything else of all. */
   waiting(orgs: readonly OrgId[]): Promise<Waiting>;
+  /** Orgs with ready steps that ask for a capability: one statement that looks at every org's demand classes, not for every second. */
+  readyFor(capability: string): Promise<readonly OrgId[]>;
   /** The first ready steps of demand classes, after an order key (exclusive; null for the beginning); lock-free, by the partial index. */
   readySteps(
     demands: readonly { readonly orgId: OrgId; readonly demandId: DemandId; readonly afterKey: number | null }[],

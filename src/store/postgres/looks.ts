@@ -44,6 +44,11 @@ export const LOOKS = {
     "(SELECT f.demand_id FROM maestro.steps f WHERE named.orgs <> '' AND f.org_id = a.org_id AND f.order_key IS NOT NULL ORDER BY f.demand_id LIMIT 1) UNION ALL " +
     "SELECT (SELECT n.demand_id FROM maestro.steps n WHERE n.org_id = a.org_id AND n.demand_id > b.demand_id AND n.order_key IS NOT NULL ORDER BY n.demand_id LIMIT 1) " +
     "FROM walk b WHERE b.demand_id IS NOT NULL) SELECT demand_id FROM walk WHERE demand_id IS NOT NULL) w) AS ready FROM named",
+  /** Once a minute: all demand classes, of which each org has a few. Indexes: demands_pkey (whole), steps_ready for those with the capability. */
+  readyFor:
+    ", named AS MATERIALIZED (SELECT set_config('maestro.orgs', ARRAY(SELECT o.org_id FROM maestro.orgs o WHERE see.platform = 'on')::text, true) AS orgs FROM see) " +
+    "SELECT DISTINCT d.org_id FROM named CROSS JOIN LATERAL (SELECT c.org_id, c.demand_id FROM maestro.demands c WHERE named.orgs <> '' AND c.capability = $1 OFFSET 0) d " +
+    "CROSS JOIN LATERAL (SELECT 1 FROM maestro.steps s WHERE s.org_id = d.org_id AND s.demand_id = d.demand_id AND s.order_key IS NOT NULL LIMIT 1) r",
 } as const;
 
 /** Overdue plans that one look gives; the next one goes on. */
@@ -73,7 +78,7 @@ interface RawWaiting extends RawDue {
 export function createLooks(
   session: TransactionOptions,
   scans: TransactionOptions,
-): Pick<PlatformStore, "renewSession" | "due" | "waiting"> {
+): Pick<PlatformStore, "renewSession" | "due" | "waiting" | "readyFor"> {
   return {
     renewSession: async (sessionId, lifeMs, revokedSinceMs) => {
       const [raw] = await inOneStatement<RawRenewal>(session, LOOKS.renew, [sessionId, lifeMs, revokedSinceMs]);
@@ -85,6 +90,10 @@ export function createLooks(
         revoked: raw.revoked as readonly KeyId[],
         lapsed: raw.lapsed as readonly SessionId[],
       };
+    },
+    readyFor: async (capability) => {
+      const rows = await inOneStatement<{ readonly org_id: string }>(scans, LOOKS.readyFor, [capability]);
+      return rows.map(({ org_id: orgId }) => orgId as OrgId);
     },
     due: async () => {
       const [raw] = await inOneStatement<RawDue>(scans, LOOKS.due);
