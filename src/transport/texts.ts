@@ -4,7 +4,6 @@
 import { ScalarType, getOption, hasOption } from "@bufbuild/protobuf";
 import type { DescField, DescMessage, Message } from "@bufbuild/protobuf";
 import { field as fieldRules } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
-import { NESTING_LIMIT } from "../domain/payload.ts";
 import type { Violation } from "../domain/refusal.ts";
 import { orderObject } from "./free-objects.ts";
 
@@ -115,26 +114,9 @@ function tooMany(field: string, most: number, rule: string): Violation {
 }
 
 function visitMessage(schema: DescMessage): Visit {
-  if (schema.typeName === "google.protobuf.Struct") return (value, path, found) => visitJson(value, path, found, 1);
   if (schema.typeName === "google.protobuf.Struct") return visitObject;
   const check = checkOf(schema);
   return (value, path, found) => check(value as Fields, `${path}.`, found);
-}
-
-/** What a Struct holds is an object as it is, not a message with fields. */
-function visitJson(value: unknown, path: string, found: Violation[], depth: number): void {
-  if (typeof value === "string") visitText(value, path, found);
-  else if (typeof value === "number" && !Number.isFinite(value))
-    found.push({ field: path, description: "must be a finite number", rule: "struct.finite" });
-  if (typeof value !== "object" || value === null || found.length > 0) return;
-  if (depth > NESTING_LIMIT) {
-    found.push({ field: path, description: `must not be nested deeper than ${NESTING_LIMIT}`, rule: "struct.depth" });
-    return;
-  }
-  for (const [name, member] of Object.entries(value)) {
-    if (!Array.isArray(value)) visitText(name, path, found);
-    visitJson(member, path, found, depth + 1);
-  }
 }
 
 function visitText(value: unknown, path: string, found: Violation[]): void {

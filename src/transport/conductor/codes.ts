@@ -42,7 +42,7 @@ export const STATUS: Readonly<Record<RefusalReason, number>> = {
 export interface Reply {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
+  readonly body: string | Buffer;
 }
 
 export const JSON_HEADERS = { "content-type": "application/json", "cache-control": "no-store" };

@@ -16,7 +16,7 @@ interface Place {
   allow: string;
 }
 
-const PREFIX = "/maestro/";
+const OURS = /^\/(?:maestro\/|openapi\.json(?:$|\?)|docs(?:$|[/?]))/;
 const places = new Map<string, Place>();
 
 for (const endpoint of ENDPOINTS) {
@@ -29,8 +29,9 @@ for (const place of places.values()) {
   place.allow = [...verbs, ...(verbs.includes("GET") ? ["HEAD"] : []), "OPTIONS"].join(", ");
 }
 
-export function isConductorPath(path: string): boolean {
-  return path.startsWith(PREFIX);
+/** Whether an address is one of REST's, be there something or not. */
+export function isConductorPath(url: string): boolean {
+  return OURS.test(url);
 }
 
 /** The address without its query; undefined when there is nothing at it. */

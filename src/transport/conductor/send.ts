@@ -8,7 +8,7 @@ export type Outgoing = ServerResponse;
 /** `bare` leaves the body out, as HEAD does. */
 export function send(response: Outgoing, { status, headers, body }: Reply, bare: boolean): void {
   if (response.destroyed || response.headersSent) return;
-  const bytes = Buffer.from(body, "utf8");
+  const bytes = typeof body === "string" ? Buffer.from(body, "utf8") : body;
   response.writeHead(status, { ...headers, "content-length": bytes.length });
   response.end(bare ? undefined : bytes);
 }

@@ -10,6 +10,7 @@ import { readJson, refusalOf } from "./body.ts";
 import type { Incoming, Unreadable } from "./body.ts";
 import { internalReply, jsonReply, plainReply, refusalReply } from "./codes.ts";
 import type { Reply } from "./codes.ts";
+import { docsReply } from "./docs.ts";
 import { nounOf } from "./endpoints.ts";
 import type { Endpoint, Verb } from "./endpoints.ts";
 import { exportArchive } from "./export.ts";
@@ -129,6 +130,16 @@ export function createConductor({ routes, turnAway, onBug }: ConductorOptions): 
     const method = request.method ?? "";
     const found = find(path);
     const bare = method === "HEAD";
+    if (!path.startsWith("/maestro/")) {
+      request.on("error", () => undefined).resume();
+      page(path, method)
+        .then((reply) => send(response, reply, bare))
+        .catch((error: unknown) => {
+          onBug(path, error);
+          send(response, internalReply(), bare);
+        });
+      return;
+    }
     const endpoint = found?.endpoints.get((bare ? "GET" : method) as Verb);
     if (found === undefined || endpoint === undefined) {
       request.on("error", () => undefined).resume();
@@ -146,6 +157,15 @@ export function createConductor({ routes, turnAway, onBug }: ConductorOptions): 
         else send(response, internalReply(), bare);
       });
   };
+}
+
+const PAGE_METHODS = "GET, HEAD, OPTIONS";
+
+async function page(path: string, method: string): Promise<Reply> {
+  const reply = await docsReply(path);
+  return reply === undefined || method === "GET" || method === "HEAD"
+    ? (reply ?? elsewhere(method, undefined))
+    : elsewhere(method, PAGE_METHODS);
 }
 
 function elsewhere(method: string, allow: string | undefined): Reply {

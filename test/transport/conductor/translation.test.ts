@@ -179,16 +179,14 @@ describe("an object of whatever members", () => {
   });
 
   test("is refused where no store or reader could hold it", () => {
-    expect(judge({ a: "\0" })).toEqual(["metadata string.nul"]);
-    expect(judge({ a: ["\ud800"] })).toEqual(["metadata string.well_formed"]);
-    expect(judge({ "\0": 1 })).toEqual(["metadata string.nul"]);
-    expect(judge({ a: Number.POSITIVE_INFINITY })).toEqual(["metadata struct.finite"]);
+    expect(judge({ a: "\0" })).toEqual(["metadata json"]);
+    expect(judge({ a: ["\ud800"] })).toEqual(["metadata json"]);
+    expect(judge({ "\0": 1 })).toEqual(["metadata json"]);
+    expect(judge({ a: Number.POSITIVE_INFINITY })).toEqual(["metadata json"]);
     let deep: object = {};
     for (let i = 0; i < 100; i++) deep = { deep };
-    expect(judge(deep)).toEqual(["metadata struct.depth"]);
-    expect(judge(JSON.parse(`{"a":${"[".repeat(60_000)}${"]".repeat(60_000)}}`) as object)).toEqual([
-      "metadata struct.depth",
-    ]);
+    expect(judge(deep)).toEqual(["metadata json"]);
+    expect(judge(JSON.parse(`{"a":${"[".repeat(60_000)}${"]".repeat(60_000)}}`) as object)).toEqual(["metadata json"]);
   });
 });
 
