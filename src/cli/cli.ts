@@ -47,7 +47,7 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
   let pages = "";
   const program = json ? build(io, (text) => (pages += text)) : build(io);
   try {
-    await program.parseAsync([...argv], { from: "user" });
+    await program.parseAsync(sharedFirst(program, argv), { from: "user" });
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return endOfParsing(error, json ? pages : undefined, io);
@@ -68,6 +68,28 @@ export async function runCli(argv: readonly string[], io: CliIo): Promise<number
 function asksForJson(argv: readonly string[]): boolean {
   const end = argv.indexOf("--");
   return argv.slice(0, end < 0 ? argv.length : end).includes("--json");
+}
+
+/**
+ * Shared flags go first, wherever they stand: the parser then leaves what follows a command's name to that command, which may have
+ * a flag that the command above it has as well.
+ */
+function sharedFirst(program: Command, argv: readonly string[]): string[] {
+  const shared: string[] = [];
+  const rest: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i] ?? "";
+    if (word === "--") {
+      rest.push(...argv.slice(i));
+      break;
+    }
+    const [flag = ""] = word.split("=");
+    const option = program.options.find(({ long, short }) => flag === long || word === short);
+    if (option === undefined) rest.push(word);
+    else if (option.required && flag === word) shared.push(...argv.slice(i, ++i + 1));
+    else shared.push(word);
+  }
+  return [...shared, ...rest];
 }
 
 /** The parser has said by itself what is wrong, or shown a page, unless `pages` holds it for an object. */
@@ -91,6 +113,7 @@ export function build(io: CliIo, page?: (text: string) => void): Command {
     .option("--json", "answers and errors as JSON, one object a line")
     .option("--quiet", "say only what was asked for and what went wrong")
     .option("--timeout <duration>", "how long a server may take to answer, such as 5s or 2m (1m)")
+    .enablePositionalOptions()
     .exitOverride()
     .configureHelp({ formatHelp: manualPage, showGlobalOptions: true })
     .configureOutput({

@@ -68,6 +68,8 @@ export function registrarOf(
   const add = (text: CommandText, parent: Command = program): Command => {
     const command = parent.command(text.usage, { hidden: text.hidden === true }).description(text.summary);
     if (parent === program) command.helpGroup(heading);
+    // Flags after it are its own, also those that the command above has as well.
+    else parent.enablePositionalOptions();
     for (const argument of command.registeredArguments) {
       const name = argument.name();
       argument.description = text.arguments?.[name] ?? ARGUMENTS[name] ?? "";

@@ -57,7 +57,7 @@ test.each([
 
 test("the operations that are told are those of the server, each once", () => {
   const served = [...operationTable().values()].flatMap(({ method, parts }) =>
-    parts.map((part) => ({ method: method.replace("maestro.v1.", ""), ...part })),
+    parts.map((part) => ({ method: method.replace(/^maestro\.(conductor\.)?v1\./, ""), ...part })),
   );
   expect(OPERATIONS).toEqual(served);
 });
