@@ -5,6 +5,7 @@ import { shapeCeiling } from "./shape-ceiling.ts";
 import { CHAIN_COMMITS, insertCeiling, rowCeiling } from "./row-ceiling.ts";
 import { sqlCeiling } from "./sql-ceiling.ts";
 import type { LoadProcess } from "../support/load/remote.ts";
+import { conductor } from "./conductor.ts";
 import { artifacts } from "./transfers.ts";
 import { WARM_UP_S, measureStream, median, pause, quantile } from "./stage.ts";
 import type { Stage } from "./stage.ts";
@@ -300,4 +301,5 @@ export const MEASUREMENTS: readonly Measurement[] = [
   large,
   goals,
   artifacts,
+  conductor,
 ];

@@ -3,6 +3,8 @@
 import type { Assignment } from "../../../gen/maestro/v1/dispatch_pb.ts";
 import { nativeClient } from "./client.ts";
 import type { NativeClient } from "./client.ts";
+import { conductorLoad } from "./conductor.ts";
+import type { ConductorLoad, ConductorLoadOptions } from "./conductor.ts";
 import { echo } from "./echo.ts";
 import { LoadExecutor } from "./executor.ts";
 import { openJournal } from "./journal.ts";
@@ -191,6 +193,10 @@ const actions = {
     readonly seconds: number;
   }): Promise<{ readonly perS: number; readonly latencies: readonly number[] }> {
     return await echo(first(), options);
+  },
+  /** Runs and artifacts, as the first key. */
+  async conductor(options: Omit<ConductorLoadOptions, "key">): Promise<ConductorLoad> {
+    return await conductorLoad({ ...options, key: keys[0] ?? "" });
   },
   async unaryStart(options: { readonly inFlight: number; readonly capability: string }): Promise<void> {
     unary = new UnaryLoad(first(), options.capability);
