@@ -135,6 +135,9 @@ function endOf(status: RunStatus, startedMs: number, nowMs: number): number | nu
 }
 
 function inOrder(run: Run): Decision<Run> {
-  if (run.finishedMs === null || run.finishedMs >= run.startedMs) return decided(run);
+  const { startedMs, finishedMs } = run;
+  if (finishedMs === null || finishedMs >= startedMs) return decided(run);
+  // Said in whole seconds, as `date` does: the second in which it began is not before it.
+  if (finishedMs === Math.floor(startedMs / 1_000) * 1_000) return decided({ ...run, finishedMs: startedMs });
   return invalid({ field: "finished_at", description: "must not be before started_at", rule: "run.end" });
 }
