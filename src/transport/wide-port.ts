@@ -71,9 +71,11 @@ export function createWidePort(options: WidePortOptions): WidePort {
       site: text(headers["sec-fetch-site"]),
       contentType: text(headers["content-type"]),
     });
+    const isRest = isConductorPath(request.url ?? "");
     if (verdict.kind === "stop") {
-      response.writeHead(verdict.status, { "content-type": "text/plain; charset=utf-8", connection: "close" });
-      response.end(`${verdict.text}\n`);
+      const type = isRest ? "application/json" : "text/plain; charset=utf-8";
+      response.writeHead(verdict.status, { "content-type": type, connection: "close" });
+      response.end(isRest ? JSON.stringify({ detail: verdict.text }) : `${verdict.text}\n`);
       return;
     }
     for (const [name, value] of Object.entries(verdict.headers)) response.setHeader(name, value);
@@ -87,7 +89,7 @@ export function createWidePort(options: WidePortOptions): WidePort {
         "cache-control": "no-store",
       });
       response.end(well ? "ok\n" : "not ready\n");
-    } else if (isConductorPath(request.url ?? "")) {
+    } else if (isRest) {
       conductor(request as IncomingMessage, response as ServerResponse);
     } else {
       serve(request, response);

@@ -5,7 +5,7 @@ import { invalid, refusal } from "../../domain/refusal.ts";
 import type { Refusal } from "../../domain/refusal.ts";
 import { MESSAGE_LIMIT_BYTES, tooLarge } from "../limits.ts";
 import { REQUEST_MS } from "../patience.ts";
-import type { FieldError } from "./read.ts";
+import type { FieldError, Place } from "./read.ts";
 
 /** Over HTTP/2 another class, which answers to the same calls. */
 export type Incoming = IncomingMessage;
@@ -95,8 +95,14 @@ function unsupported(field: string, description: string): Body {
 /** The same errors as a refusal, so that what reads refusals finds them too. */
 export function refusalOf(errors: readonly FieldError[]): Refusal {
   return invalid(
-    ...errors.map(({ loc, msg, type }) => ({ field: loc.slice(1).join("."), description: msg, rule: `rest.${type}` })),
+    ...errors.map(({ loc, msg, type }) => ({ field: fieldOf(loc), description: msg, rule: `rest.${type}` })),
   ).refusal;
+}
+
+/** `tasks[0].name`, as violations name it; the body itself by its name. */
+function fieldOf([within = "body", ...path]: Place): string {
+  if (typeof path[0] !== "string") return String(within);
+  return path.map((part, i) => (typeof part === "number" ? `[${part}]` : i === 0 ? part : `.${part}`)).join("");
 }
 
 function tooSlow(): Refusal {

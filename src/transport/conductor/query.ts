@@ -3,7 +3,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import { LIST_LIMIT, queryFields } from "./endpoints.ts";
 import type { Endpoint } from "./endpoints.ts";
-import { echo, readMessage } from "./read.ts";
+import { echo, readInteger, readMessage } from "./read.ts";
 import type { FieldError } from "./read.ts";
 
 export interface Query {
@@ -42,16 +42,13 @@ export function readQuery(endpoint: Endpoint, query: string, id: string | undefi
 function readLimit(text: string | undefined, errors: FieldError[]): number {
   if (text === undefined) return LIST_LIMIT;
   const loc = ["query", "limit"];
-  const limit = /^[+-]?\d+$/.test(text) ? Number(text) : undefined;
-  if (limit === undefined) {
-    const msg = "Input should be a valid integer, unable to parse string as an integer";
-    errors.push({ loc, msg, type: "int_parsing", ...echo(text) });
-  } else if (limit < 1) {
+  const limit = readInteger(text, loc, errors) ?? LIST_LIMIT;
+  if (limit < 1) {
     const msg = "Input should be greater than or equal to 1";
     errors.push({ loc, msg, type: "greater_than_equal", ...echo(text), ctx: { ge: 1 } });
   } else if (limit > LIST_LIMIT) {
     const msg = `Input should be less than or equal to ${LIST_LIMIT}`;
     errors.push({ loc, msg, type: "less_than_equal", ...echo(text), ctx: { le: LIST_LIMIT } });
   }
-  return limit ?? LIST_LIMIT;
+  return limit;
 }

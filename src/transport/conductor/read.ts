@@ -158,6 +158,8 @@ function scalarOf(scalar: ScalarType): ReadValue {
       return readBoolean;
     case ScalarType.DOUBLE:
       return readNumber;
+    case ScalarType.INT32:
+      return readInteger;
     default:
       throw new Error(`no request of REST has a scalar of kind ${scalar}`);
   }
@@ -186,6 +188,14 @@ function readNumber(value: unknown, at: Place, found: Found): unknown {
     return fail(found, at, value, "float_parsing", msg);
   }
   return Number.isFinite(number) ? number : notFinite(value, at, found);
+}
+
+export function readInteger(value: unknown, at: Place, found: Found): number | undefined {
+  const number = typeof value === "string" && /^[+-]?\d+$/.test(value.trim()) ? Number(value) : value;
+  if (typeof number === "number" && Number.isSafeInteger(number)) return number;
+  if (typeof value !== "string") return fail(found, at, value, "int_type", "Input should be a valid integer");
+  const msg = "Input should be a valid integer, unable to parse string as an integer";
+  return fail(found, at, value, "int_parsing", msg);
 }
 
 function notFinite(value: unknown, at: Place, found: Found): undefined {
