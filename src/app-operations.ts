@@ -19,6 +19,7 @@ import { executorGet } from "./operations/executor-get.ts";
 import { executorList } from "./operations/executor-list.ts";
 import { executorRegister } from "./operations/executor-register.ts";
 import { executorTrust } from "./operations/executor-trust.ts";
+import { gateCheck } from "./operations/gate-check.ts";
 import { goalGet } from "./operations/goal-get.ts";
 import { goalRefine } from "./operations/goal-refine.ts";
 import { graphAddSteps } from "./operations/graph-add-steps.ts";
@@ -36,6 +37,7 @@ import { identityRevokeKey } from "./operations/identity-revoke-key.ts";
 import { identityWho } from "./operations/identity-who.ts";
 import { maestroPlan } from "./operations/maestro-plan.ts";
 import { packCreate } from "./operations/pack-create.ts";
+import { packExport } from "./operations/pack-export.ts";
 import { packGet } from "./operations/pack-get.ts";
 import { packList } from "./operations/pack-list.ts";
 import { planCancel } from "./operations/plan-cancel.ts";
@@ -64,9 +66,13 @@ import { stepRerun } from "./operations/step-rerun.ts";
 import { stepResolve } from "./operations/step-resolve.ts";
 import { stepRetry } from "./operations/step-retry.ts";
 import { stepSkip } from "./operations/step-skip.ts";
+import { waiverGrant } from "./operations/waiver-grant.ts";
+import { waiverList } from "./operations/waiver-list.ts";
+import { waiverRevoke } from "./operations/waiver-revoke.ts";
 import type { ArtifactLimits } from "./domain/artifact.ts";
 import type { KeyId } from "./domain/id.ts";
 import type { HeavyWork } from "./operations/heavy-work.ts";
+import type { ReleaseGate } from "./operations/release-gate.ts";
 import type { Dispatcher } from "./dispatch/dispatcher.ts";
 import type { ContentStore } from "./store/ports/contents.ts";
 import type { Operations } from "./transport/handlers/operations.ts";
@@ -77,6 +83,7 @@ export function allOperations(
   keyEnded: (keyId: KeyId) => void,
   artifacts: ArtifactLimits,
   contents: ContentStore,
+  gate: ReleaseGate,
 ): Operations {
   return {
     approvalDecide: approvalDecide(heavy),
@@ -99,6 +106,7 @@ export function allOperations(
     executorList,
     executorRegister: executorRegister(dispatcher),
     executorTrust: executorTrust(dispatcher),
+    gateCheck: gateCheck(gate),
     goalGet,
     goalRefine: goalRefine(heavy),
     graphAddSteps,
@@ -116,6 +124,7 @@ export function allOperations(
     identityWho,
     maestroPlan: maestroPlan(heavy),
     packCreate,
+    packExport: packExport(gate),
     packGet,
     packList,
     planCancel,
@@ -144,5 +153,8 @@ export function allOperations(
     stepResolve,
     stepRetry,
     stepSkip,
+    waiverGrant,
+    waiverList,
+    waiverRevoke,
   };
 }

@@ -16,10 +16,14 @@ import { createAdmissions } from "./engine/admissions.ts";
 import { createIdentify } from "./engine/identify.ts";
 import { createPipeline } from "./engine/pipeline.ts";
 import { createTransfers } from "./engine/transfers.ts";
+import { evidenceSources } from "./neighbours/evidence/places.ts";
+import { createEvidenceReader } from "./neighbours/evidence/reader.ts";
+import { openContent } from "./operations/artifact-content.ts";
 import { artifactUse } from "./operations/artifact-use.ts";
 import { sweepArtifacts } from "./operations/artifact-sweep.ts";
 import { ensureBootstrapKey } from "./operations/bootstrap-key.ts";
 import { heavyWork } from "./operations/heavy-work.ts";
+import { releaseGate } from "./operations/release-gate.ts";
 import type { Store } from "./store/ports/store.ts";
 import { superviseEmbedded } from "./store/postgres/engines/supervised.ts";
 import { checkServer } from "./store/postgres/engines/server.ts";
@@ -137,6 +141,9 @@ async function start(
   const dispatcher = createDispatcher({ store, session, storeEpoch, clock, ids, random, renewed, log: say });
   const heavy = heavyWork();
   undo.push(() => heavy.close());
+  const evidence = createEvidenceReader({ sources: evidenceSources(openContent(store), config.evidence) });
+  undo.push(() => evidence.close());
+  const gate = releaseGate(evidence);
   await dispatcher.start();
   undo.push(() => dispatcher.drain());
 
@@ -172,7 +179,7 @@ async function start(
     dispatcher.keyEnded(keyId);
   };
   const limits = { artifactBytes: config.artifactMaxBytes, orgBytes: config.artifactOrgBytes };
-  const operations = allOperations(heavy, dispatcher, keyEnded, limits, store.contents);
+  const operations = allOperations(heavy, dispatcher, keyEnded, limits, store.contents, gate);
 
   const down = new AbortController();
   const ready = (): boolean =>
@@ -244,6 +251,7 @@ async function start(
     await Promise.all([rare.stop(), housekeeping.stop(), sweep.stop()]);
     await admissions.flush();
     await heavy.close();
+    await evidence.close();
     await store.close();
     await engine.stop();
   };

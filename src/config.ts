@@ -26,6 +26,19 @@ export interface Config {
   readonly artifactMaxBytes: number;
   /** All artifacts of an org, bytes. */
   readonly artifactOrgBytes: number;
+  /** Where evidence that is not kept here may be fetched from. */
+  readonly evidence: {
+    /** Folders, absolute. */
+    readonly files: readonly string[];
+    /** `host` or `host:port`. */
+    readonly hosts: readonly string[];
+    readonly s3: {
+      readonly url: string;
+      readonly keyId: string;
+      readonly secret: string;
+      readonly region: string;
+    } | null;
+  };
 }
 
 export type ConfigResult =
@@ -63,6 +76,24 @@ export const SETTINGS = {
     kind: "number",
     help: "what all artifacts of an org may take, bytes (10 GiB)",
   },
+  evidenceFiles: {
+    env: "MAESTRO_EVIDENCE_FILES",
+    kind: "list",
+    help: "folders below which the release gate may read files, separated by commas",
+  },
+  evidenceHosts: {
+    env: "MAESTRO_EVIDENCE_HOSTS",
+    kind: "list",
+    help: "hosts, or host:port, that the release gate may fetch from over HTTP, separated by commas",
+  },
+  evidenceS3Url: {
+    env: "MAESTRO_EVIDENCE_S3_URL",
+    kind: "text",
+    help: "store that speaks S3, for evidence at s3:// addresses",
+  },
+  evidenceS3KeyId: { env: "MAESTRO_EVIDENCE_S3_KEY_ID", kind: "text", help: "id of the key to that store" },
+  evidenceS3Secret: { env: "MAESTRO_EVIDENCE_S3_SECRET", kind: "text", help: "secret of the key to that store" },
+  evidenceS3Region: { env: "MAESTRO_EVIDENCE_S3_REGION", kind: "text", help: "its region (us-east-1)" },
   tlsCert: { env: "MAESTRO_TLS_CERT", kind: "text", help: "certificate chain, PEM file" },
   tlsKey: { env: "MAESTRO_TLS_KEY", kind: "text", help: "private key, PEM file" },
   allowedHosts: {
@@ -196,6 +227,11 @@ export function readConfig({ flags, environment, file }: ConfigSources): ConfigR
   const poolSize = number("poolSize", 10, 2, 200);
   const artifactMaxBytes = number("artifactMaxBytes", GIB, 0, 1_024 * GIB);
   const artifactOrgBytes = number("artifactOrgBytes", 10 * GIB, 0, Number.MAX_SAFE_INTEGER);
+  const evidenceHosts = list("evidenceHosts");
+  for (const one of evidenceHosts)
+    if (!/^(\[[0-9a-f:.]+\]|[a-z0-9][a-z0-9.-]*)(:\d{1,5})?$/i.test(one))
+      say("evidenceHosts", `must hold hosts such as builds.example.org or 10.0.0.7:8080, not ${JSON.stringify(one)}`);
+  const s3 = s3Store(text, say);
   if (mistakes.length > 0) return { ok: false, mistakes };
   return {
     ok: true,
@@ -215,6 +251,7 @@ export function readConfig({ flags, environment, file }: ConfigSources): ConfigR
       poolSize,
       artifactMaxBytes,
       artifactOrgBytes,
+      evidence: { files: list("evidenceFiles").map((folder) => resolve(folder)), hosts: evidenceHosts, s3 },
     },
   };
 }
@@ -243,6 +280,25 @@ function postgresUrl(
   if (url !== null && !/^postgres(ql)?:\/\/./.test(url))
     say(name, "must be written as postgres://user:password@host:5432/database");
   return url;
+}
+
+function s3Store(
+  text: (name: SettingName) => string | null,
+  say: (name: SettingName, what: string) => void,
+): Config["evidence"]["s3"] {
+  const url = text("evidenceS3Url");
+  const [keyId, secret] = [text("evidenceS3KeyId"), text("evidenceS3Secret")];
+  const region = text("evidenceS3Region") ?? "us-east-1";
+  if (url === null) {
+    for (const name of ["evidenceS3KeyId", "evidenceS3Secret"] as const)
+      if (text(name) !== null) say(name, "needs MAESTRO_EVIDENCE_S3_URL");
+    return null;
+  }
+  if (!/^https?:\/\/[^/?#@\s]+(\/[^?#\s]*)?$/.test(url))
+    say("evidenceS3Url", `must be an address such as https://s3.example.org, not ${JSON.stringify(url)}`);
+  if (keyId === null) say("evidenceS3Url", "needs MAESTRO_EVIDENCE_S3_KEY_ID");
+  if (secret === null) say("evidenceS3Url", "needs MAESTRO_EVIDENCE_S3_SECRET");
+  return keyId === null || secret === null ? null : { url, keyId, secret, region };
 }
 
 function readFile(file: string, mistakes: string[]): Values {

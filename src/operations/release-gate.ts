@@ -1,7 +1,7 @@
 // The release gate as operations use it: what the store knows is loaded in one transaction, evidence is read outside of any, and one
 // judgement comes of both. Previews, manifests, gate steps and packs go through here. Not here: the rules, see domain/release.
 import { NO_RELEASE_POLICY } from "../domain/charter.ts";
-import type { ReleasePolicy } from "../domain/charter.ts";
+import type { GateMode, ReleasePolicy } from "../domain/charter.ts";
 import type { RunArtifactId } from "../domain/id.ts";
 import { GATE_ARTIFACTS } from "../domain/release/gate.ts";
 import type { GateFacts, GateScope, Judgement } from "../domain/release/gate.ts";
@@ -19,7 +19,9 @@ import { governanceOf, stepsBefore } from "./release-governance.ts";
 import { saysTheSame } from "./waiver-statement.ts";
 
 /** What is to be judged: a run as a whole, or a gate step of its plan, by the number of its row. */
-export type GateAsked = { readonly kind: "RUN" } | { readonly kind: "STEP"; readonly ordinal: number };
+export type GateAsked =
+  | { readonly kind: "RUN"; /** As if its policy said so. */ readonly mode?: GateMode }
+  | { readonly kind: "STEP"; readonly ordinal: number };
 export const WHOLE_RUN: GateAsked = { kind: "RUN" };
 
 /** All that the store knows, of one moment. */
@@ -70,7 +72,8 @@ async function loadGate(
   given?: readonly RunArtifact[],
 ): Promise<LoadedGate> {
   const { orgId, runId, planId } = run;
-  const policy = await policyOf(tx, run);
+  const said = await policyOf(tx, run);
+  const policy = asked.kind === "RUN" && asked.mode !== undefined ? { ...said, mode: asked.mode } : said;
   const artifacts = given ?? (await tx.runArtifacts.standing(orgId, runId, GATE_ARTIFACTS + 1));
   const before = planId === null || asked.kind === "RUN" ? null : await stepsBefore(tx, orgId, planId, asked.ordinal);
   const scope: GateScope = before === null ? { kind: "RUN" } : { kind: "STEP", before: before.steps };
@@ -106,6 +109,8 @@ function judgeLoaded({ facts, waivers, keys }: LoadedGate, findings: GateFacts["
   const counting = waivers.filter(
     (waiver) =>
       waiver.runId === facts.run.runId &&
+      // Whoever came to be a maker after granting it has no say any more.
+      facts.governance?.makers.includes(waiver.grantedBy) !== true &&
       failed.some(
         ({ rule, artifactId }) =>
           rule === waiver.rule && (waiver.artifactId === null || waiver.artifactId === artifactId),

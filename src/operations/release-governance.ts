@@ -3,6 +3,7 @@ import type { Approval } from "../domain/approval.ts";
 import type { OrgId, PlanId } from "../domain/id.ts";
 import { NOTHING } from "../domain/amounts.ts";
 import type { Governance, StepBefore } from "../domain/release/gate.ts";
+import type { PlanRow } from "../domain/plan.ts";
 import type { Run } from "../domain/run.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { allPages } from "./all-pages.ts";
@@ -49,21 +50,13 @@ export async function governanceOf(
 ): Promise<Governance> {
   const { orgId } = run;
   const plan = await tx.plans.find(orgId, planId);
-  const goal = await tx.goals.find(orgId, planId);
-  const version =
-    plan === undefined
-      ? undefined
-      : await tx.graphs.findVersion(orgId, planId, plan.activeVersion || plan.newestVersion);
   const { steps } = await tx.plans.allSteps(orgId, planId);
   const counts = new Map(
     steps.flatMap((row) =>
       row.current && (only === null || only.has(row.ordinal)) ? [[row.ordinal, row] as const] : [],
     ),
   );
-  const all = await allPages(
-    (page) => tx.approvals.list(orgId, { planId, pendingOnly: false }, page),
-    ({ requestedMs, approvalId }) => [requestedMs, approvalId],
-  );
+  const all = await approvalsOf(tx, orgId, planId);
   const standing = all.filter(({ state, subject, ordinal, version: of }) => {
     if (state === "WITHDRAWN") return false;
     if (subject === "COMMIT") return of === plan?.activeVersion || of === plan?.pendingVersion;
@@ -71,7 +64,7 @@ export async function governanceOf(
   });
   return {
     approvals: newestOfEach(standing),
-    makers: [...makersOf(run, goal?.createdBy, version?.createdBy, standing)],
+    makers: [...(await makersAmong(tx, run, planId, plan, all))],
     refusedSteps: [...counts.values()].filter(({ state }) => state === "REFUSED").map(({ key }) => key),
     overrun: plan?.account.overrun ?? NOTHING,
   };
@@ -88,15 +81,36 @@ function newestOfEach(approvals: readonly Approval[]): readonly Approval[] {
   return [...newest.values()];
 }
 
-/** Whoever had a hand in making the plan: the goal, its version, and whoever asked for its commit. */
-function makersOf(
-  run: Run,
-  goalBy: string | undefined,
-  versionBy: string | undefined,
+/** Whoever had a hand in making a plan: of its goal, its version, and whoever asked for its commit. */
+export async function makersOf(tx: Tx, run: Run, planId: PlanId): Promise<ReadonlySet<string>> {
+  const { orgId } = run;
+  const plan = await tx.plans.find(orgId, planId);
+  return makersAmong(tx, run, planId, plan, await approvalsOf(tx, orgId, planId));
+}
+
+async function makersAmong(
+  tx: Tx,
+  { orgId, createdBy }: Run,
+  planId: PlanId,
+  plan: PlanRow | undefined,
   approvals: readonly Approval[],
-): ReadonlySet<string> {
-  const makers = new Set([run.createdBy]);
-  for (const name of [goalBy, versionBy]) if (name !== undefined) makers.add(name);
+): Promise<ReadonlySet<string>> {
+  const makers = new Set([createdBy]);
+  const goal = await tx.goals.find(orgId, planId);
+  if (goal !== undefined) makers.add(goal.createdBy);
+  // Every version up to now: what the last one left alone is work of those before.
+  const versions = await allPages(
+    (page) => tx.graphs.listVersions(orgId, planId, page),
+    ({ version }) => [version],
+  );
+  for (const one of versions) if (one.version <= (plan?.newestVersion ?? 0)) makers.add(one.createdBy);
   for (const { subject, requestedBy } of approvals) if (subject === "COMMIT") makers.add(requestedBy);
   return makers;
+}
+
+function approvalsOf(tx: Tx, orgId: OrgId, planId: PlanId): Promise<readonly Approval[]> {
+  return allPages(
+    (page) => tx.approvals.list(orgId, { planId, pendingOnly: false }, page),
+    ({ requestedMs, approvalId }) => [requestedMs, approvalId],
+  );
 }

@@ -1,5 +1,6 @@
 // A bounded pool of worker threads for computations that would hold up the event loop. Not here: what is computed.
 import { Worker } from "node:worker_threads";
+import type { ResourceLimits } from "node:worker_threads";
 
 export interface WorkerPool {
   /**
@@ -13,6 +14,8 @@ export interface WorkerPool {
 
 /** The queue is full; try again later. */
 export class WorkerPoolFullError extends Error {}
+/** The task took longer than it may: its thread was ended. */
+export class WorkerTaskTooLongError extends Error {}
 /** The pool was closed. */
 export class WorkerPoolClosedError extends Error {}
 
@@ -25,6 +28,17 @@ interface Job {
   readonly reject: (trouble: unknown) => void;
   readonly signal: AbortSignal;
   readonly onAbort: () => void;
+  /** Ends the thread of a task that takes too long. */
+  deadline?: NodeJS.Timeout;
+}
+
+export interface WorkerPoolOptions {
+  readonly size: number;
+  readonly queueLimit: number;
+  /** Longest that a task may take in its thread; for ever unless given. */
+  readonly taskMs?: number;
+  /** Memory of a thread; whoever takes more ends it, and nothing else. */
+  readonly resourceLimits?: ResourceLimits;
 }
 
 /** What a worker's module answers to `{ id, task, input }`. */
@@ -36,7 +50,7 @@ export type WorkerAnswer =
  * runs is rejected at once; the thread finishes the task and its answer is dropped. Beyond `queueLimit` waiting calls,
  * `run` rejects with WorkerPoolFullError.
  */
-export function workerPool(module: URL, options: { readonly size: number; readonly queueLimit: number }): WorkerPool {
+export function workerPool(module: URL, options: WorkerPoolOptions): WorkerPool {
   const idle: Worker[] = [];
   const running = new Map<Worker, Job>();
   const queue: Job[] = [];
@@ -47,13 +61,17 @@ export function workerPool(module: URL, options: { readonly size: number; readon
     const job = running.get(worker);
     running.delete(worker);
     if (job === undefined) return;
+    clearTimeout(job.deadline);
     job.signal.removeEventListener("abort", job.onAbort);
     end(job);
   };
   const start = (): Worker => {
-    const worker = new Worker(module);
+    const { resourceLimits } = options;
+    const worker = new Worker(module, resourceLimits === undefined ? {} : { resourceLimits });
     worker.unref();
     worker.on("message", (answer: WorkerAnswer) => {
+      // An answer that comes while its thread is being ended is none.
+      if (!running.has(worker)) return;
       settle(worker, (job) => {
         if ("trouble" in answer) job.reject(new Error(answer.trouble));
         else job.resolve(answer.value);
@@ -87,6 +105,13 @@ export function workerPool(module: URL, options: { readonly size: number; readon
       if (job === undefined) return;
       running.set(worker, job);
       worker.ref();
+      if (options.taskMs !== undefined)
+        job.deadline = setTimeout(() => {
+          settle(worker, ({ reject }) => {
+            reject(new WorkerTaskTooLongError("a task took longer than it may"));
+          });
+          void worker.terminate();
+        }, options.taskMs);
       worker.postMessage({ id: job.id, task: job.task, input: job.input }, job.handedOver);
     }
   };

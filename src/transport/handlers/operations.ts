@@ -19,6 +19,7 @@ import type { executorGet } from "../../operations/executor-get.ts";
 import type { executorList } from "../../operations/executor-list.ts";
 import type { executorRegister } from "../../operations/executor-register.ts";
 import type { executorTrust } from "../../operations/executor-trust.ts";
+import type { gateCheck } from "../../operations/gate-check.ts";
 import type { goalGet } from "../../operations/goal-get.ts";
 import type { goalRefine } from "../../operations/goal-refine.ts";
 import type { graphAddSteps } from "../../operations/graph-add-steps.ts";
@@ -36,6 +37,7 @@ import type { identityRevokeKey } from "../../operations/identity-revoke-key.ts"
 import type { identityWho } from "../../operations/identity-who.ts";
 import type { maestroPlan } from "../../operations/maestro-plan.ts";
 import type { packCreate } from "../../operations/pack-create.ts";
+import type { packExport } from "../../operations/pack-export.ts";
 import type { packGet } from "../../operations/pack-get.ts";
 import type { packList } from "../../operations/pack-list.ts";
 import type { planCancel } from "../../operations/plan-cancel.ts";
@@ -64,6 +66,9 @@ import type { stepRerun } from "../../operations/step-rerun.ts";
 import type { stepResolve } from "../../operations/step-resolve.ts";
 import type { stepRetry } from "../../operations/step-retry.ts";
 import type { stepSkip } from "../../operations/step-skip.ts";
+import type { waiverGrant } from "../../operations/waiver-grant.ts";
+import type { waiverList } from "../../operations/waiver-list.ts";
+import type { waiverRevoke } from "../../operations/waiver-revoke.ts";
 
 export interface Operations {
   readonly approvalDecide: ReturnType<typeof approvalDecide>;
@@ -86,6 +91,7 @@ export interface Operations {
   readonly executorList: typeof executorList;
   readonly executorRegister: ReturnType<typeof executorRegister>;
   readonly executorTrust: ReturnType<typeof executorTrust>;
+  readonly gateCheck: ReturnType<typeof gateCheck>;
   readonly goalGet: typeof goalGet;
   readonly goalRefine: ReturnType<typeof goalRefine>;
   readonly graphAddSteps: typeof graphAddSteps;
@@ -103,6 +109,7 @@ export interface Operations {
   readonly identityWho: typeof identityWho;
   readonly maestroPlan: ReturnType<typeof maestroPlan>;
   readonly packCreate: typeof packCreate;
+  readonly packExport: ReturnType<typeof packExport>;
   readonly packGet: typeof packGet;
   readonly packList: typeof packList;
   readonly planCancel: typeof planCancel;
@@ -131,4 +138,7 @@ export interface Operations {
   readonly stepResolve: typeof stepResolve;
   readonly stepRetry: typeof stepRetry;
   readonly stepSkip: typeof stepSkip;
+  readonly waiverGrant: typeof waiverGrant;
+  readonly waiverList: typeof waiverList;
+  readonly waiverRevoke: typeof waiverRevoke;
 }

@@ -3,6 +3,7 @@ import { approvalRoutes } from "./approval.ts";
 import { artifactRoutes } from "./artifact.ts";
 import { attachRoute } from "./attach.ts";
 import { charterRoutes } from "./charter.ts";
+import { conductorGateRoutes } from "./conductor-gate.ts";
 import { conductorPackRoutes } from "./conductor-packs.ts";
 import { conductorRunRoutes } from "./conductor-runs.ts";
 import { executorRoutes } from "./executor.ts";
@@ -35,6 +36,7 @@ export function allRoutes(kit: Kit, ready: Ready): readonly Route[] {
     ...approvalRoutes(kit),
     ...artifactRoutes(kit),
     ...conductorRunRoutes(kit),
+    ...conductorGateRoutes(kit),
     ...conductorPackRoutes(kit),
     ...identityRoutes(kit),
     ...healthRoutes(ready, kit.draining),

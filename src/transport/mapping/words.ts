@@ -1,5 +1,6 @@
 // Enum numbers of the wire and the words of the domain, for every enum; built from the generated names, so that none is forgotten.
 import { ArtifactKind } from "../../../gen/maestro/conductor/v1/artifact_pb.ts";
+import { VerdictState } from "../../../gen/maestro/conductor/v1/release_gate_pb.ts";
 import { RunStatus } from "../../../gen/maestro/conductor/v1/run_pb.ts";
 import { ApprovalState, ApprovalSubject } from "../../../gen/maestro/v1/approval_pb.ts";
 import { GateMode, StaleRule } from "../../../gen/maestro/v1/charter_pb.ts";
@@ -62,5 +63,6 @@ export const rerunOrders = wordsOf(RerunOrder);
 export const refusalReasons = wordsOf(RefusalReason);
 export const refusalStages = wordsOf(Stage);
 export const lifters = wordsOf(Lifter);
+export const verdictStates = wordsOf(VerdictState);
 export const runStatuses = wordsOf(RunStatus);
 export const runArtifactKinds = wordsOf(ArtifactKind);

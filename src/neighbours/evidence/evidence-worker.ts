@@ -1,0 +1,15 @@
+// Entry of a worker thread: examines one piece of evidence after another. Not here: what is looked for, see examine.ts.
+import { parentPort } from "node:worker_threads";
+import type { WorkerAnswer } from "../../support/worker-pool.ts";
+import { examine } from "./examine.ts";
+import type { EvidenceBytes } from "./examine.ts";
+
+parentPort?.on("message", ({ id, input }: { readonly id: number; readonly input: EvidenceBytes }) => {
+  let answer: WorkerAnswer;
+  try {
+    answer = { id, value: examine(input) };
+  } catch (trouble) {
+    answer = { id, trouble: trouble instanceof Error ? (trouble.stack ?? trouble.message) : String(trouble) };
+  }
+  parentPort?.postMessage(answer);
+});

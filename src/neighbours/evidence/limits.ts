@@ -1,0 +1,33 @@
+// How much evidence is taken: sizes, depths, counts and times. Not here: what happens beyond them, see each place that reads one.
+
+/** Of one piece of evidence, unpacked: an SBOM of 5,000 components has some 3 MB. */
+export const EVIDENCE_BYTES = 33_554_432;
+/** Of anything else whose digest is taken. */
+export const CONTENT_BYTES = 1_073_741_824;
+/** Of one judgement. */
+export const TOTAL_BYTES = 4_294_967_296;
+/** Packed content grows at most so many times: SBOMs shrink to a tenth, bombs to a thousandth. */
+export const UNPACK_RATIO = 100;
+/** What is small may grow freely. */
+export const UNPACK_FREE_BYTES = 1_048_576;
+/** Elements, attributes and texts of an XML document. */
+export const XML_NODES = 2_000_000;
+export const XML_DEPTH = 64;
+/** Envelopes in one artifact, and subjects of one statement. */
+export const ENVELOPES = 1_000;
+export const SUBJECTS = 100_000;
+/** Artifacts of one run that are fetched. */
+export const ARTIFACTS_READ = 2_000;
+/** One artifact: fetched and read. */
+export const ARTIFACT_MS = 30_000;
+/** One artifact, in its thread. */
+export const PARSE_MS = 10_000;
+/** All of a run. */
+export const RUN_MS = 120_000;
+/** Artifacts of one run that are under way at once. */
+export const AT_ONCE = 4;
+/** Runs that are read at once, and that wait. */
+export const RUNS_AT_ONCE = 4;
+export const RUNS_WAITING = 12;
+/** Memory of a thread that reads what may be hostile. */
+export const THREAD_MEMORY = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 64, stackSizeMb: 4 };

@@ -1,0 +1,192 @@
+// Reads the evidence of a run: fetched from wherever it is, in bounded numbers at a time, and examined in threads. Not here: the
+// places (own.ts, file.ts, http.ts, s3.ts), and what is looked for (examine.ts).
+import { createHash } from "node:crypto";
+import type { Hash } from "node:crypto";
+import type { TrustedBuilder } from "../../domain/charter.ts";
+import type { OrgId, RunArtifactId } from "../../domain/id.ts";
+import { declaredDigest } from "../../domain/release/evidence.ts";
+import type { EvidenceProblem, Finding } from "../../domain/release/evidence.ts";
+import { isEvidence } from "../../domain/release/verified.ts";
+import type { RunArtifact } from "../../domain/run-artifact.ts";
+import { workerPool, WorkerTaskTooLongError } from "../../support/worker-pool.ts";
+import type { EvidenceBytes, Examined } from "./examine.ts";
+import * as usual from "./limits.ts";
+import { FetchError } from "./port.ts";
+import type { EvidenceReader, EvidenceSource } from "./port.ts";
+import { createTurns } from "./turns.ts";
+
+export interface ReaderOptions {
+  readonly sources: readonly EvidenceSource[];
+  /** Threads that examine at once. */
+  readonly threads?: number;
+  /** Where a test has others than the usual. */
+  readonly limits?: Partial<Limits>;
+}
+type Limits = Pick<
+  typeof usual,
+  "EVIDENCE_BYTES" | "CONTENT_BYTES" | "TOTAL_BYTES" | "ARTIFACTS_READ" | "ARTIFACT_MS" | "PARSE_MS" | "RUN_MS"
+>;
+
+/** What one run may still have. */
+interface Allowance {
+  bytes: number;
+}
+
+export function createEvidenceReader({ sources, threads = 1, limits: given = {} }: ReaderOptions): EvidenceReader {
+  const limits: Limits = { ...usual, ...given };
+  const pool = workerPool(new URL(import.meta.url.replace(/reader(?=\.[jt]s$)/, "evidence-worker")), {
+    size: threads,
+    queueLimit: usual.AT_ONCE * usual.RUNS_AT_ONCE,
+    taskMs: limits.PARSE_MS,
+    resourceLimits: usual.THREAD_MEMORY,
+  });
+  const turns = createTurns(usual.RUNS_AT_ONCE, usual.RUNS_WAITING);
+
+  async function* fetched(orgId: OrgId, uri: string, most: number, allowance: Allowance, signal: AbortSignal) {
+    const source = sources.find((one) => one.takes(uri));
+    if (source === undefined) throw new FetchError("NO_SOURCE", "this server fetches nothing from such an address");
+    let bytes = 0;
+    for await (const piece of source.fetch(orgId, uri, signal)) {
+      signal.throwIfAborted();
+      bytes += piece.length;
+      allowance.bytes -= piece.length;
+      if (bytes > most) throw new FetchError("TOO_LARGE", `it has more than ${most} bytes`);
+      if (allowance.bytes < 0)
+        throw new FetchError("TOO_LARGE", "all artifacts of the run have more bytes than are read");
+      yield piece;
+    }
+  }
+
+  const examined = async (
+    artifact: RunArtifact,
+    pieces: AsyncIterable<Uint8Array>,
+    builders: readonly TrustedBuilder[],
+    signal: AbortSignal,
+  ): Promise<Examined> => {
+    const list: Uint8Array[] = [];
+    for await (const piece of pieces) list.push(piece);
+    // Memory of its own: it is handed over.
+    const bytes = new Uint8Array(list.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const piece of list) {
+      bytes.set(piece, at);
+      at += piece.length;
+    }
+    const order: EvidenceBytes = { kind: artifact.kind, bytes, algorithms: algorithmsOf(artifact), builders };
+    try {
+      return await pool.run<Examined>("examine", order, signal, [bytes.buffer]);
+    } catch (trouble) {
+      if (signal.aborted) throw trouble;
+      if (trouble instanceof WorkerTaskTooLongError)
+        throw new FetchError("TOO_LATE", `reading it takes longer than ${limits.PARSE_MS} ms`);
+      throw new FetchError("UNREADABLE", "reading it takes more than it may, or nobody knows how");
+    }
+  };
+
+  const readOne = async (
+    orgId: OrgId,
+    artifact: RunArtifact,
+    builders: readonly TrustedBuilder[],
+    allowance: Allowance,
+    signal: AbortSignal,
+  ): Promise<Finding> => {
+    const { artifactId, uri } = artifact;
+    const late = AbortSignal.timeout(limits.ARTIFACT_MS);
+    const either = AbortSignal.any([signal, late]);
+    try {
+      if (isEvidence(artifact)) {
+        const pieces = fetched(orgId, uri, limits.EVIDENCE_BYTES, allowance, either);
+        return { artifactId, ...(await examined(artifact, pieces, builders, either)) };
+      }
+      const pieces = fetched(orgId, uri, limits.CONTENT_BYTES, allowance, either);
+      return { artifactId, ...(await digested(pieces, algorithmsOf(artifact))) };
+    } catch (trouble) {
+      if (trouble instanceof FetchError) return missing(artifactId, trouble.problem, trouble.message);
+      if (late.aborted && !signal.aborted)
+        return missing(artifactId, "TOO_LATE", `it takes longer than ${limits.ARTIFACT_MS} ms`);
+      throw trouble;
+    }
+  };
+
+  const readAll = async (
+    orgId: OrgId,
+    artifacts: readonly RunArtifact[],
+    builders: readonly TrustedBuilder[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<RunArtifactId, Finding>> => {
+    const findings = new Map<RunArtifactId, Finding>();
+    const late = AbortSignal.timeout(limits.RUN_MS);
+    const either = AbortSignal.any([signal, late]);
+    // Evidence goes first: without it nothing passes.
+    const queue = [...artifacts.filter(isEvidence), ...artifacts.filter((one) => !isEvidence(one))];
+    const allowance: Allowance = { bytes: limits.TOTAL_BYTES };
+    let at = 0;
+    const work = async (): Promise<void> => {
+      for (let artifact = queue[at++]; artifact !== undefined; artifact = queue[at++]) {
+        const { artifactId } = artifact;
+        if (at > limits.ARTIFACTS_READ) {
+          findings.set(artifactId, missing(artifactId, "NOT_READ", `no more than ${limits.ARTIFACTS_READ} are read`));
+        } else {
+          try {
+            findings.set(artifactId, await readOne(orgId, artifact, builders, allowance, either));
+          } catch (trouble) {
+            signal.throwIfAborted();
+            if (!late.aborted) throw trouble;
+            findings.set(artifactId, missing(artifactId, "TOO_LATE", `the run took longer than ${limits.RUN_MS} ms`));
+          }
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: usual.AT_ONCE }, work));
+    return findings;
+  };
+
+  return {
+    read: async (orgId, artifacts, builders, signal) => {
+      const turn = await turns.take(signal);
+      if (turn === undefined) return "BUSY";
+      try {
+        return await readAll(orgId, artifacts, builders, signal);
+      } finally {
+        turn();
+      }
+    },
+    close: () => pool.close(),
+  };
+}
+
+/** The declared one, and those that others may name instead. */
+function algorithmsOf({ contentHash, kind }: RunArtifact): readonly string[] {
+  const declared = declaredDigest(contentHash);
+  return [
+    ...new Set(["sha256", ...(kind === "OTHER" ? ["sha512"] : []), ...(declared.ok ? [declared.algorithm] : [])]),
+  ];
+}
+
+/** Piece by piece, so that what is large neither fills memory nor holds up the event loop. */
+async function digested(pieces: AsyncIterable<Uint8Array>, algorithms: readonly string[]): Promise<Examined> {
+  const hashes: readonly (readonly [string, Hash])[] = algorithms.map((one) => [one, createHash(one)]);
+  let sizeBytes = 0;
+  for await (const piece of pieces) {
+    for (let from = 0; from < piece.length; from += SLICE_BYTES) {
+      const slice = piece.subarray(from, from + SLICE_BYTES);
+      for (const [, hash] of hashes) hash.update(slice);
+      await new Promise(setImmediate);
+    }
+    sizeBytes += piece.length;
+  }
+  const digests = Object.fromEntries(hashes.map(([name, hash]) => [name, hash.digest("hex")]));
+  return { content: { state: "READ", sizeBytes, digests }, sbom: null, provenance: null, blank: false };
+}
+/** Half a millisecond of hashing. */
+const SLICE_BYTES = 262_144;
+
+function missing(artifactId: RunArtifactId, problem: EvidenceProblem, explanation: string): Finding {
+  return {
+    artifactId,
+    content: { state: "MISSING", problem, explanation },
+    sbom: null,
+    provenance: null,
+    blank: false,
+  };
+}
