@@ -1,11 +1,13 @@
 // What `apply --dry-run` says of a charter: how a file would change it, and, of one that is not there yet, what the file alone
 // says, for a server judges steps under charters only. Not here: versions of goals, see refine.ts and patch.ts.
-import { StaleRule } from "../../gen/maestro/v1/charter_pb.ts";
-import type { Charter, CharterTerms } from "../../gen/maestro/v1/charter_pb.ts";
+import { createHash } from "node:crypto";
+import { GateMode, StaleRule } from "../../gen/maestro/v1/charter_pb.ts";
+import type { Charter, CharterTerms, ReleasePolicy } from "../../gen/maestro/v1/charter_pb.ts";
 import { counted } from "../support/counted.ts";
 import type { ServerClient } from "./client.ts";
 import { edgesOf } from "./plan-file/check.ts";
 import type { Requests } from "./plan-file/requests.ts";
+import { performerOf } from "./refine.ts";
 import { table } from "./table.ts";
 import { budgetText, msOf, spanText } from "./words.ts";
 
@@ -35,7 +37,7 @@ export function changedTerms(before: CharterTerms | undefined, after: CharterTer
 }
 
 function termsText(terms: CharterTerms): (readonly [string, string])[] {
-  const { purpose, budget, deadline, minTrust, approvals, staleRule } = terms;
+  const { purpose, budget, deadline, minTrust, approvals, staleRule, release } = terms;
   const limits = budget === undefined ? "" : budgetText(budget);
   return [
     ["purpose", purpose],
@@ -44,7 +46,25 @@ function termsText(terms: CharterTerms): (readonly [string, string])[] {
     ["min_trust", minTrust === 0 ? "" : String(minTrust)],
     ["ratify_commits", approvals?.ratifyCommits === true ? "yes" : ""],
     ["stale_rule", staleRule === StaleRule.KEEP ? "keep" : ""],
+    ["release", release === undefined ? "" : releaseText(release)],
   ];
+}
+
+function releaseText({ mode, builders, minApprovals, requireContent }: ReleasePolicy): string {
+  // Keys are told by their digests: a text may be the same as another one, and a table has no room for either.
+  const named = builders.map(({ id, publicKeys }) => `${id} (${publicKeys.map(keyText).join(", ")})`);
+  return [
+    mode === GateMode.VERIFIED ? "verified" : "",
+    named.length === 0 ? "" : `builders ${named.join(", ")}`,
+    minApprovals === 0 ? "" : counted(minApprovals, "approval"),
+    requireContent ? "with content" : "",
+  ]
+    .filter((text) => text !== "")
+    .join("; ");
+}
+
+function keyText(pem: string): string {
+  return `sha256:${createHash("sha256").update(pem.trim()).digest("hex").slice(0, 12)}`;
 }
 
 /** The file's steps, in its order, without what only a server knows. */
@@ -61,7 +81,7 @@ export function fileTable(requests: Requests, columns: number): string {
     .slice(0, MOST_ROWS)
     .map(({ key, kind, estimate }) => [
       key,
-      kind.case === "work" ? kind.value.capability : "",
+      performerOf(kind),
       spanText(msOf(estimate?.likely)),
       (needs.get(key) ?? []).join(", "),
     ]);

@@ -76,12 +76,12 @@ export async function planTable(client: ServerClient, version: GraphVersion, io:
     .slice(0, MOST_ROWS)
     .map(({ definition, level, earliestStart, expected, totalSlack, critical }) => {
       const key = definition?.key ?? "";
-      const capability = definition?.kind.case === "work" ? definition.kind.value.capability : "";
+      const performer = performerOf(definition?.kind);
       const slack = critical ? "critical" : spanText(msOf(totalSlack));
       return [
         String(level),
         key,
-        capability,
+        performer,
         spanText(msOf(earliestStart)),
         spanText(msOf(expected)),
         slack,
@@ -101,6 +101,12 @@ export async function planTable(client: ServerClient, version: GraphVersion, io:
           ...(analysis.verdict?.feasible === false ? [`cannot be met: ${analysis.verdict.counterExample}`] : []),
         ];
   return [table(head, rows, io.columns), ...more, ...found].join("\n");
+}
+
+/** What a step asks of an executor, or what Maestro does for it. */
+export function performerOf(kind: StepDefinition["kind"] | undefined): string {
+  if (kind?.case === "work") return kind.value.capability;
+  return kind?.case === "gate" ? `(gate: ${kind.value.gate.case ?? ""})` : "";
 }
 
 function clipPath(path: readonly string[]): string {

@@ -10,6 +10,7 @@ import type { StepDefinition } from "../../gen/maestro/v1/step_pb.ts";
 const RETRY = { maxAttempts: 1, initialBackoff: "1s", maxBackoff: "60s", multiplier: 2, jitter: 0.2 };
 const TIMEOUT = "3600s";
 const ON_FAILURE = "ON_FAILURE_FAIL_PLAN";
+const OF_GATES = { timeout: "300s", onFailure: "ON_FAILURE_ASK" };
 
 /** False also where it is not certain. */
 export function sameStep(before: StepDefinition | undefined, after: StepDefinition): boolean {
@@ -18,11 +19,11 @@ export function sameStep(before: StepDefinition | undefined, after: StepDefiniti
 
 function textOf(step: StepDefinition): string {
   const json = objectOf(toJson(StepDefinitionSchema, step)) ?? {};
-  const { estimate, compensation, work } = json;
+  const { estimate, compensation, work, gate } = json;
+  const usual = gate === undefined ? { timeout: TIMEOUT, onFailure: ON_FAILURE } : OF_GATES;
   return (
     canonicalize({
-      ...attempt(json),
-      onFailure: json["onFailure"] ?? ON_FAILURE,
+      ...attempt({ ...usual, ...json }),
       ...(work !== undefined && { work: withoutNothing(objectOf(work)) }),
       ...(estimate !== undefined && { estimate: spread(objectOf(estimate)) }),
       ...(compensation !== undefined && { compensation: attempt(objectOf(compensation)) }),

@@ -1,9 +1,12 @@
 // Declares a charter, or a new revision of the one with the same name. The same terms again change nothing.
 import type { Operation } from "../engine/operation.ts";
 import { canonicalText, digestOfText } from "../domain/canonical.ts";
-import type { Charter, CharterTerms } from "../domain/charter.ts";
+import { NO_RELEASE_POLICY } from "../domain/charter.ts";
+import type { Charter, CharterTerms, ReleasePolicy } from "../domain/charter.ts";
 import type { CharterId } from "../domain/id.ts";
 import { invalid, refused } from "../domain/refusal.ts";
+import type { Violation } from "../domain/refusal.ts";
+import { publicKeyProblem } from "../support/public-key.ts";
 import { journaled, read } from "./done.ts";
 
 export interface CharterDeclareRequest {
@@ -31,6 +34,8 @@ export const charterDeclare: Operation<CharterDeclareRequest, CharterDeclareResp
       rule: "charter.budget.currency",
     });
   }
+  const wrong = releaseViolations(terms.release);
+  if (wrong.length > 0) return invalid(...wrong);
   const newest = await tx.charters.lockByName(orgId, name);
   const revision = newest?.revision ?? 0;
   if (expectedRevision !== 0 && expectedRevision !== revision) {
@@ -44,7 +49,7 @@ export const charterDeclare: Operation<CharterDeclareRequest, CharterDeclareResp
       },
     );
   }
-  const digest = digestOfText(canonicalText(terms));
+  const digest = digestOf(terms);
   if (newest?.digest === digest) return read({ charter: newest, changed: false });
   const charter: Charter = {
     orgId,
@@ -66,3 +71,30 @@ export const charterDeclare: Operation<CharterDeclareRequest, CharterDeclareResp
     },
   );
 };
+
+/** Of a charter without a policy of its own as it was when there were none. */
+function digestOf({ release, ...terms }: CharterTerms): string {
+  const isUsual = canonicalText(release) === canonicalText(NO_RELEASE_POLICY);
+  return digestOfText(canonicalText(isUsual ? terms : { ...terms, release }));
+}
+
+function releaseViolations({ builders }: ReleasePolicy): readonly Violation[] {
+  const found: Violation[] = [];
+  const ids = new Set<string>();
+  for (const [i, { id, publicKeys }] of builders.entries()) {
+    const field = `terms.release.builders[${String(i)}]`;
+    if (ids.has(id))
+      found.push({
+        field: `${field}.id`,
+        description: "names a builder a second time",
+        rule: "charter.release.builder",
+      });
+    ids.add(id);
+    for (const [k, text] of publicKeys.entries()) {
+      const description = publicKeyProblem(text);
+      if (description !== undefined)
+        found.push({ field: `${field}.public_keys[${String(k)}]`, description, rule: "charter.release.public_key" });
+    }
+  }
+  return found;
+}

@@ -90,6 +90,7 @@ function stepText({ key, planId, state, definition, input, outputs, failure, ...
     ["plan", planId],
     ["state", word(StepStateSchema, state)],
     ["capability", work?.capability ?? ""],
+    ["gate", definition?.kind.case === "gate" ? (definition.kind.value.gate.case ?? "") : ""],
     ["needs", definition?.needs.map((need) => need.step).join(", ") ?? ""],
     ["input", json(input)],
     ["outputs", json(outputs)],

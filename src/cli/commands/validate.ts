@@ -1,5 +1,6 @@
 // `maestro validate`: judges a plan file without a server.
 import { closeSync, openSync, readSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { counted } from "../../support/counted.ts";
 import { checkPlanFile } from "../plan-file/check.ts";
 import { describeMistakes } from "../plan-file/mistakes.ts";
@@ -29,7 +30,9 @@ export function readRequests(file: string): {
   readonly edgeCount: number;
   readonly warnings: readonly Mistake[];
 } {
-  const checked = checkPlanFile(sourceOf(file));
+  const checked = checkPlanFile(sourceOf(file), (named) =>
+    readBounded(file === "-" ? named : resolve(dirname(file), named)),
+  );
   if (!checked.ok) throw invalidFile(file, checked.mistakes);
   return checked;
 }

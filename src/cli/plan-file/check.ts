@@ -9,11 +9,14 @@ import { StepDefinitionSchema } from "../../../gen/maestro/v1/step_pb.ts";
 import type { StepDefinition as WireStep } from "../../../gen/maestro/v1/step_pb.ts";
 import { NOTHING } from "../../domain/amounts.ts";
 import { cycleText, findCycles } from "../../domain/graph/cycles.ts";
+import { kindViolations } from "../../domain/gate.ts";
 import { deriveEdges } from "../../domain/graph/edges.ts";
 import type { Payload } from "../../domain/payload.ts";
 import { DEFAULT_TIMEOUT_MS, NO_RETRY } from "../../domain/step.ts";
 import type { StepDefinition } from "../../domain/step.ts";
 import { ruleInWords } from "../../support/counted.ts";
+import { builderKeys, NO_FILES } from "./keys.ts";
+import type { ReadKey } from "./keys.ts";
 import type { Mistake } from "./mistakes.ts";
 import { readPlanFile } from "./read.ts";
 import { requestsOf } from "./requests.ts";
@@ -30,15 +33,21 @@ export type CheckedFile =
     }
   | { readonly ok: false; readonly mistakes: readonly Mistake[] };
 
-export function checkPlanFile(source: string): CheckedFile {
+export function checkPlanFile(source: string, readKey: ReadKey = NO_FILES): CheckedFile {
   const read = readPlanFile(source);
   if (!read.ok) return read;
-  const requests = requestsOf(read.file);
+  const { keys, mistakes } = builderKeys(read.file, readKey);
+  const requests = requestsOf(read.file, keys);
   const placed = (found: readonly Found[]): Mistake[] =>
     found
       .map(({ path, message }) => ({ ...read.placeOf(path), path, message }))
       .sort((a, b) => a.line - b.line || a.column - b.column);
-  const found = [...contract(requests), ...graph(requests), ...wrongShellInputs(requests)];
+  const found = [
+    ...contract(requests, mistakes),
+    ...kinds(requests),
+    ...graph(requests),
+    ...wrongShellInputs(requests),
+  ];
   if (found.length > 0) return { ok: false, mistakes: placed(found) };
   return {
     ok: true,
@@ -53,7 +62,8 @@ interface Found {
   readonly message: string;
 }
 
-function contract({ terms, goal, steps }: Requests): Found[] {
+/** The contract's rules; of the charter only once its keys are there. */
+function contract({ terms, goal, steps }: Requests, ofKeys: readonly Found[]): Found[] {
   const validator = createValidator();
   const judge = <D extends DescMessage>(schema: D, message: Message, prefix: string): Found[] => {
     const result = validator.validate(schema, message as never);
@@ -65,7 +75,7 @@ function contract({ terms, goal, steps }: Requests): Found[] {
     });
   };
   return [
-    ...(terms === undefined ? [] : judge(CharterTermsSchema, terms, "charter")),
+    ...(ofKeys.length > 0 ? ofKeys : terms === undefined ? [] : judge(CharterTermsSchema, terms, "charter")),
     ...judge(GoalSpecSchema, goal, "goal"),
     ...steps.flatMap((step) => judge(StepDefinitionSchema, step, `steps.${step.key}`)),
   ];
@@ -89,6 +99,16 @@ function fieldOf(path: string): string {
     .replace("money_micros", "money")
     .replace("energy_millijoules", "energy")
     .replace(/(inputs?)\.json$/, "$1");
+}
+
+/** What a step says that its kind does not allow. */
+function kinds({ steps }: Requests): Found[] {
+  return steps.flatMap((step) =>
+    kindViolations(plainStep(step)).map(({ field, description }) => ({
+      path: `steps.${step.key}.${fieldOf(field)}`,
+      message: description,
+    })),
+  );
 }
 
 function graph(requests: Requests): Found[] {
@@ -119,12 +139,12 @@ export function edgesOf({ steps, goal }: Requests): ReturnType<typeof deriveEdge
 
 /** A step with what edges are derived from; the rest is as usual. */
 function plainStep(step: WireStep): StepDefinition {
-  const { compensation } = step;
+  const { compensation, kind } = step;
   return {
     key: step.key,
-    kind: "work",
+    kind: kind.case === "gate" ? "gate" : "work",
     title: step.title,
-    capability: "",
+    capability: kind.case === "work" ? kind.value.capability : "",
     executorLabels: {},
     minTrust: 0,
     hold: NOTHING,
@@ -140,7 +160,12 @@ function plainStep(step: WireStep): StepDefinition {
     compensation:
       compensation === undefined
         ? null
-        : { capability: "", input: plainPayload(compensation.input), timeoutMs: DEFAULT_TIMEOUT_MS, retry: NO_RETRY },
+        : {
+            capability: compensation.capability,
+            input: plainPayload(compensation.input),
+            timeoutMs: DEFAULT_TIMEOUT_MS,
+            retry: NO_RETRY,
+          },
     priority: 0,
     produces: step.produces,
     consumes: step.consumes,

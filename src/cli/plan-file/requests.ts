@@ -4,8 +4,8 @@ import { DurationSchema } from "@bufbuild/protobuf/wkt";
 import type { Duration } from "@bufbuild/protobuf/wkt";
 import { AmountsSchema, BudgetSchema } from "../../../gen/maestro/v1/amounts_pb.ts";
 import type { Amounts, Budget } from "../../../gen/maestro/v1/amounts_pb.ts";
-import { CharterTermsSchema, StaleRule } from "../../../gen/maestro/v1/charter_pb.ts";
-import type { CharterTerms } from "../../../gen/maestro/v1/charter_pb.ts";
+import { CharterTermsSchema, GateMode, ReleasePolicySchema, StaleRule } from "../../../gen/maestro/v1/charter_pb.ts";
+import type { CharterTerms, ReleasePolicy } from "../../../gen/maestro/v1/charter_pb.ts";
 import { ConstraintsSchema, GoalSpecSchema } from "../../../gen/maestro/v1/goal_pb.ts";
 import type { GoalSpec } from "../../../gen/maestro/v1/goal_pb.ts";
 import { PayloadSchema } from "../../../gen/maestro/v1/payload_pb.ts";
@@ -20,7 +20,7 @@ import {
 import type { Estimate as EstimateMessage, RetryPolicy, StepDefinition } from "../../../gen/maestro/v1/step_pb.ts";
 import type { Estimate } from "./amounts.ts";
 import type { Json } from "./kinds.ts";
-import type { FileAmounts, FileRetry, FileStep, PlanFile } from "./shape.ts";
+import type { FileAmounts, FileGate, FileRelease, FileRetry, FileWork, PlanFile } from "./shape.ts";
 
 export interface Requests {
   readonly charterName: string;
@@ -30,18 +30,19 @@ export interface Requests {
   readonly steps: readonly StepDefinition[];
 }
 
-export function requestsOf(file: PlanFile): Requests {
+/** `keys` are those of the file's builders, in order. */
+export function requestsOf(file: PlanFile, keys: readonly (readonly string[])[]): Requests {
   const { charter, goal, steps } = file;
   return {
     charterName: typeof charter === "string" ? charter : charter.name,
-    terms: typeof charter === "string" ? undefined : termsOf(charter),
+    terms: typeof charter === "string" ? undefined : termsOf(charter, keys),
     goal: goalOf(goal),
     steps: [...steps].map(([key, step]) => stepOf(key, step)),
   };
 }
 
-function termsOf(charter: Exclude<PlanFile["charter"], string>): CharterTerms {
-  const { purpose = "", deadline, budget, min_trust = 0, ratify_commits = false, stale_rule } = charter;
+function termsOf(charter: Exclude<PlanFile["charter"], string>, keys: readonly (readonly string[])[]): CharterTerms {
+  const { purpose = "", deadline, budget, min_trust = 0, ratify_commits = false, stale_rule, release } = charter;
   return create(CharterTermsSchema, {
     purpose,
     minTrust: min_trust,
@@ -50,6 +51,17 @@ function termsOf(charter: Exclude<PlanFile["charter"], string>): CharterTerms {
     ...(ratify_commits && { approvals: { ratifyCommits: true } }),
     staleRule:
       stale_rule === undefined ? StaleRule.UNSPECIFIED : stale_rule === "keep" ? StaleRule.KEEP : StaleRule.RERUN,
+    ...(release !== undefined && { release: releaseOf(release, keys) }),
+  });
+}
+
+function releaseOf(release: FileRelease, keys: readonly (readonly string[])[]): ReleasePolicy {
+  const { mode, builders = [], min_approvals = 0, require_content = false } = release;
+  return create(ReleasePolicySchema, {
+    mode: mode === undefined ? GateMode.UNSPECIFIED : mode === "verified" ? GateMode.VERIFIED : GateMode.FLAGS,
+    builders: builders.map(({ id }, i) => ({ id, publicKeys: [...(keys[i] ?? [])] })),
+    minApprovals: min_approvals,
+    requireContent: require_content,
   });
 }
 
@@ -79,10 +91,36 @@ const RULES = {
   ask: OnFailure.ASK,
 } as const;
 
-function stepOf(key: string, step: FileStep): StepDefinition {
+function stepOf(key: string, step: FileWork | FileGate): StepDefinition {
+  if (!("gate" in step)) return workOf(key, step);
+  return create(StepDefinitionSchema, {
+    ...commonOf(key, step),
+    kind: { case: "gate", value: { gate: { case: "release", value: {} } } },
+  });
+}
+
+/** What steps of every kind have. */
+function commonOf(key: string, step: FileWork | FileGate) {
+  return {
+    key,
+    title: step.title ?? "",
+    needs: (step.needs ?? []).map((needed) =>
+      typeof needed === "string" ? { step: needed } : { regardless: false, ...needed },
+    ),
+    condition: step.condition ?? "",
+    ...(step.estimate !== undefined && { estimate: estimateOf(step.estimate) }),
+    ...(step.timeout !== undefined && { timeout: durationOf(step.timeout) }),
+    ...(step.retry !== undefined && { retry: retryOf(step.retry) }),
+    onFailure: step.on_failure === undefined ? OnFailure.UNSPECIFIED : RULES[step.on_failure],
+    priority: step.priority ?? 0,
+    requiresApproval: step.requires_approval ?? false,
+  };
+}
+
+function workOf(key: string, step: FileWork): StepDefinition {
   const { compensation, executor_labels = new Map<string, string>() } = step;
   return create(StepDefinitionSchema, {
-    key,
+    ...commonOf(key, step),
     kind: {
       case: "work",
       value: {
@@ -92,17 +130,9 @@ function stepOf(key: string, step: FileStep): StepDefinition {
         ...(step.hold !== undefined && { hold: amountsOf(step.hold) }),
       },
     },
-    needs: (step.needs ?? []).map((needed) =>
-      typeof needed === "string" ? { step: needed } : { regardless: false, ...needed },
-    ),
-    condition: step.condition ?? "",
     ...(step.input !== undefined && { input: payloadOf(step.input) }),
     inputSchema: schemaText(step.input_schema),
     outputSchema: schemaText(step.output_schema),
-    ...(step.estimate !== undefined && { estimate: estimateOf(step.estimate) }),
-    ...(step.timeout !== undefined && { timeout: durationOf(step.timeout) }),
-    ...(step.retry !== undefined && { retry: retryOf(step.retry) }),
-    onFailure: step.on_failure === undefined ? OnFailure.UNSPECIFIED : RULES[step.on_failure],
     ...(compensation !== undefined && {
       compensation: create(CompensationSchema, {
         capability: compensation.capability,
@@ -111,11 +141,8 @@ function stepOf(key: string, step: FileStep): StepDefinition {
         ...(compensation.retry !== undefined && { retry: retryOf(compensation.retry) }),
       }),
     }),
-    priority: step.priority ?? 0,
     produces: step.produces ?? [],
     consumes: step.consumes ?? [],
-    requiresApproval: step.requires_approval ?? false,
-    title: step.title ?? "",
   });
 }
 

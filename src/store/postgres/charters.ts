@@ -1,5 +1,6 @@
 // Charters and their revisions. Not here: what their terms mean.
 import { and, asc, eq, gt } from "drizzle-orm";
+import { NO_RELEASE_POLICY } from "../../domain/charter.ts";
 import type { Charter, CharterTerms } from "../../domain/charter.ts";
 import type { OrgId } from "../../domain/id.ts";
 import type { CharterRepository } from "../ports/charters.ts";
@@ -26,7 +27,18 @@ interface RawCharter {
 
 function charterOf(row: Omit<typeof charters.$inferSelect, "newest">): Charter {
   const { orgId, charterId, name, revision, terms, digest, declaredMs, declaredBy } = row;
-  return { orgId, charterId, name, revision, terms: JSON.parse(terms) as CharterTerms, digest, declaredMs, declaredBy };
+  // Charters that were declared before there were policies have none.
+  const said = JSON.parse(terms) as Omit<CharterTerms, "release"> & Partial<CharterTerms>;
+  return {
+    orgId,
+    charterId,
+    name,
+    revision,
+    terms: { release: NO_RELEASE_POLICY, ...said },
+    digest,
+    declaredMs,
+    declaredBy,
+  };
 }
 
 function rawCharterOf(orgId: OrgId, row: RawCharter | undefined): Charter | undefined {
