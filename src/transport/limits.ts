@@ -11,6 +11,23 @@ export const HARD_LIMIT_BYTES = 2 * MESSAGE_LIMIT_BYTES;
 /** What streams may have under way before they wait; the protocol's own 64 KiB would halve the throughput of large messages. */
 export const WINDOW_BYTES = 1024 * 1024;
 
+/** Answers from here on are packed for whoever takes that. */
+export const COMPRESS_FROM_BYTES = 16_384;
+
+/** The longest that a caller may be willing to wait; what is longer is no bound that could be kept. */
+export const LARGEST_TIMEOUT_MS = 0x7fffffff;
+
+/** An answer that is larger than a message may be; the encoder's words say by how much. */
+export function answerTooLarge(words: string): Refusal {
+  const size = /message size (\d+)/.exec(words)?.[1];
+  return refusal("TOO_LARGE", `The answer has more than the ${MESSAGE_LIMIT_BYTES} bytes that a message may have.`, {
+    stage: "INVOKE",
+    rule: "message.size",
+    metadata: { limit_bytes: String(MESSAGE_LIMIT_BYTES), ...(size === undefined ? {} : { size_bytes: size }) },
+    remedy: "Ask for it in parts: lists have pages.",
+  });
+}
+
 /** `sizeBytes` is null where a message was not read to its end. */
 export function tooLarge(sizeBytes: number | null): Refusal {
   const has = sizeBytes === null ? "more bytes than are taken" : `${sizeBytes} bytes`;

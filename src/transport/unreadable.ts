@@ -16,7 +16,7 @@ import { findTrailerError, setTrailerStatus } from "@connectrpc/connect/protocol
 import { trailerFlag, trailerParse, trailerSerialize } from "@connectrpc/connect/protocol-grpc-web";
 import { invalid } from "../domain/refusal.ts";
 import type { Refusal } from "../domain/refusal.ts";
-import { tooLarge } from "./limits.ts";
+import { answerTooLarge, tooLarge } from "./limits.ts";
 import { INTERNAL_TEXT } from "./refusals.ts";
 
 /** Longest part of a parser's words that is passed on. */
@@ -37,6 +37,7 @@ export function unreadable(error: ConnectError, method: DescMethod): Refusal | u
     const size = /^message size (\d+) /.exec(rawMessage)?.[1];
     return tooLarge(size === undefined ? null : Number(size));
   }
+  if (code === Code.ResourceExhausted && rawMessage.includes("writeMaxBytes")) return answerTooLarge(rawMessage);
   if (code !== Code.InvalidArgument && !GARBAGE.test(rawMessage)) return undefined;
   return invalid({
     field: placeOf(rawMessage, method.input),

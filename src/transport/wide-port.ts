@@ -15,14 +15,16 @@ import {
   universalResponseToNodeResponse,
 } from "@connectrpc/connect-node";
 import type { connectNodeAdapter } from "@connectrpc/connect-node";
+import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { RefusedError } from "../domain/refusal.ts";
 import { callInfo } from "./call-info.ts";
 import { createConductor } from "./conductor/serve.ts";
 import { isConductorPath } from "./conductor/router.ts";
 import { onlyHost } from "./guard.ts";
 import type { Guard } from "./guard.ts";
-import { MESSAGE_LIMIT_BYTES, WINDOW_BYTES } from "./limits.ts";
+import { COMPRESS_FROM_BYTES, MESSAGE_LIMIT_BYTES, WINDOW_BYTES } from "./limits.ts";
 import { FIRST_WORDS_MS, LOOK_MS, MOST_CONNECTIONS, REQUEST_MS, expectStream } from "./patience.ts";
+import { plainUnary } from "./plain-unary.ts";
 import { connectError, internalConnectError } from "./refusals.ts";
 import type { CallInfo, Route } from "./route.ts";
 import { sniffingServer } from "./sniff.ts";
@@ -168,21 +170,24 @@ function connectHandler({ routes, turnAway, onBug }: WidePortOptions): Serve {
     acceptCompression: [compressionGzip, compressionBrotli],
     readMaxBytes: MESSAGE_LIMIT_BYTES,
     writeMaxBytes: MESSAGE_LIMIT_BYTES,
-    compressMinBytes: 16_384,
+    compressMinBytes: COMPRESS_FROM_BYTES,
     // A limit that is spelt wrong would be no limit.
     jsonOptions: { ignoreUnknownFields: false },
   });
   for (const route of routes) mount(router, route, { turnAway, onBug });
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
-  return (request, response) => {
-    const handler = handlers.get((request.url ?? "").split("?", 1)[0] ?? "");
-    if (handler === undefined) {
-      response.writeHead(404, { "content-type": "text/plain; charset=utf-8" });
-      response.end("There is nothing here.\n");
-      return;
-    }
+  const plain = new Map(
+    routes.flatMap((route) => (route.kind === "unary" ? [[route.method as DescMethod, plainUnary(route, onBug)]] : [])),
+  );
+  /** `body` stands for what was read already. */
+  const serve = (
+    handler: UniversalHandler,
+    [request, response]: Parameters<Serve>,
+    body?: AsyncIterable<Uint8Array>,
+  ): void => {
     const values = createContextValues().set(addressKey, request.socket.remoteAddress ?? "");
-    const asked = universalRequestFromNodeRequest(request, response, undefined, values);
+    const whole = universalRequestFromNodeRequest(request, response, undefined, values);
+    const asked = body === undefined ? whole : { ...whole, body };
     const refuse = async (error: ConnectError): Promise<ConnectError | undefined> => {
       const refusal = unreadable(error, handler.method);
       if (refusal === undefined) return undefined;
@@ -198,6 +203,18 @@ function connectHandler({ routes, turnAway, onBug }: WidePortOptions): Serve {
         if (!(error instanceof ConnectError)) onBug(handler.method.name, error);
         response.destroy();
       });
+  };
+  return (...call) => {
+    const [request, response] = call;
+    const handler = handlers.get((request.url ?? "").split("?", 1)[0] ?? "");
+    if (handler === undefined) {
+      response.writeHead(404, { "content-type": "text/plain; charset=utf-8" });
+      response.end("There is nothing here.\n");
+      return;
+    }
+    const rest = (body: AsyncIterable<Uint8Array>): void => serve(handler, call, body);
+    const tryPlain = plain.get(handler.method);
+    if (tryPlain?.(request as IncomingMessage, response as ServerResponse, rest) !== true) serve(handler, call);
   };
 }
 
