@@ -61,7 +61,11 @@ async function momentOf(tx: Tx, orgId: OrgId, packId: PackId): Promise<PackMomen
 async function* archive(source: PackSource, moment: PackMoment, gate: ReleaseGate): AsyncGenerator<TarFile> {
   const { orgId, read, signal } = source;
   const { run, keys, key } = moment;
-  const loaded = await read((tx) => gate.load(tx, run));
+  // Together, so that a waiver that lifts something is among those that are shown.
+  const { loaded, waivers } = await read(async (tx) => ({
+    loaded: await gate.load(tx, run),
+    waivers: await tx.waivers.list(orgId, { runId: run.runId }, { limit: WAIVERS_SHOWN + 1, after: null }),
+  }));
   const judgement: Judgement = await gate.judge(loaded, signal);
   const subjects: Subject[] = [];
   const noted = (file: TarFile): TarFile =>
@@ -70,9 +74,6 @@ async function* archive(source: PackSource, moment: PackMoment, gate: ReleaseGat
   yield noted(document(KEYS_FILE, { keys: keys.map(keyWords) }));
   const artifacts = artifactsIn(source, moment.pack);
   for await (const file of artifacts.files()) yield noted(file);
-  const waivers = await read((tx) =>
-    tx.waivers.list(orgId, { runId: run.runId }, { limit: WAIVERS_SHOWN + 1, after: null }),
-  );
   const shown = waivers.slice(0, WAIVERS_SHOWN);
   for await (const file of lines("waivers", shown.map(waiverWords))) yield noted(file);
   for await (const file of lines("verdicts", wordsOf(judgement))) yield noted(file);

@@ -3,6 +3,7 @@
 import { GateModeSchema } from "../../../gen/maestro/v1/charter_pb.ts";
 import type { GateFlags } from "../commands/gate.ts";
 import type { CreatePackFlags, ExportFlags, PacksFlags } from "../commands/packs.ts";
+import type { VerifyFlags } from "../commands/pack-verify.ts";
 import type { GrantFlags } from "../commands/waivers.ts";
 import { collect, wordOption } from "../flags.ts";
 import { addLimit } from "../listing.ts";
@@ -122,4 +123,27 @@ function addPacks({ add, context }: Registrar): void {
   )
     .option("-o, --output <file>", "where to; as the server names it, here, unless given")
     .action(async (pack: string, flags: ExportFlags) => (await packCommands()).exportPack(pack, flags, context()));
+  add(
+    {
+      usage: "verify <archive>",
+      arguments: { archive: "an exported pack; - for standard input" },
+      summary: "check an exported pack, without a server",
+      details:
+        "Its signature, every file, the chain of records with their leaves, evidence, waivers and what the gate said must fit together. " +
+        "Without --key or --key-id it says that nothing was changed since it was signed, but not by whom.",
+      examples: [
+        {
+          line: "packs verify release.tar.gz --key-id sha256:…",
+          what: "signed by that key, as `keys.json` or a list of signing keys has it",
+        },
+        { line: "packs verify release.tar.gz --key signer.pem --json", what: "for programs" },
+      ],
+    },
+    list,
+  )
+    .option("--key <file>", "public key that must have signed it, PEM")
+    .option("--key-id <id>", "id of the key that must have signed it, sha256:…")
+    .action(async (archive: string, flags: VerifyFlags) =>
+      (await import("../commands/pack-verify.ts")).verifyPackFile(archive, flags, context()),
+    );
 }

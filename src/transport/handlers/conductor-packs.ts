@@ -3,6 +3,7 @@ import { ConductorService } from "../../../gen/maestro/conductor/v1/conductor_se
 import { runName } from "../mapping/conductor.ts";
 import { packName, packRequestOf, packToWire, signingKeyToWire } from "../mapping/conductor-packs.ts";
 import type { Route } from "../route.ts";
+import { packExportRoute } from "./conductor-export.ts";
 import { operationRoute } from "./kit.ts";
 import type { Kit } from "./kit.ts";
 
@@ -28,6 +29,7 @@ export function conductorPackRoutes(kit: Kit): readonly Route[] {
         nextPageToken: paging.next(next),
       }),
     }),
+    packExportRoute(kit),
     operationRoute(kit, method.listSigningKeys, {
       operation: signingKeyList,
       request: (_, __, { page }) => ({ page }),
