@@ -42,14 +42,16 @@ function passedMessage(
   mode: Judgement["mode"],
   verdicts: readonly Verdict[],
 ): string {
-  const waived = countRules(verdicts, "WAIVED");
-  const but = waived === 0 ? "" : `, ${String(waived)} rule(s) waived`;
+  const waived = rulesThatAre(verdicts, "WAIVED");
+  const but = waived.size === 0 ? "" : `, ${String(waived.size)} rule(s) waived`;
   if (mode === "FLAGS") return `Release gate passed: ${String(compliantArtifacts)} compliant artifact(s) found${but}`;
-  return `Release gate passed: ${String(countRules(verdicts, "PASSED"))} rule(s) verified${but}`;
+  // A rule that holds of one artifact and is waived of another does not hold.
+  const verified = [...rulesThatAre(verdicts, "PASSED")].filter((rule) => !waived.has(rule));
+  return `Release gate passed: ${String(verified.length)} rule(s) verified${but}`;
 }
 
-function countRules(verdicts: readonly Verdict[], state: Verdict["state"]): number {
-  return new Set(verdicts.flatMap((one) => (one.state === state ? [one.rule] : []))).size;
+function rulesThatAre(verdicts: readonly Verdict[], state: Verdict["state"]): Set<string> {
+  return new Set(verdicts.flatMap((one) => (one.state === state ? [one.rule] : [])));
 }
 
 /** The first that failed, in the order of the rules: the rest stands in the verdicts. */
