@@ -3,7 +3,10 @@
 import type { Deed, Way } from "../support/load/conductor.ts";
 import type { Figure, Measurement } from "./figure.ts";
 import { median, quantile } from "./stage.ts";
+import type { Stage } from "./stage.ts";
 
+/** Until compiled code and connections are as they stay. */
+const WARM_UP_S = 1.5;
 /** Calls at once. */
 const IN_FLIGHT = 64;
 const WAYS: readonly Way[] = ["rest", "connect", "grpc"];
@@ -18,24 +21,24 @@ export const conductor: Measurement = {
   onlyAsked: true,
   run: async (stage) => {
     const figures: Figure[] = [];
-    for (const [deed, key] of DEEDS) {
-      for (const way of WAYS) {
-        figures.push(
-          await stage.withLoad(1, async (load) => {
-            const { rates, latencies } = await load.ask("conductor", {
-              way,
-              deed,
-              port: (await stage.server()).ports.wide,
-              inFlight: IN_FLIGHT,
-              seconds: stage.seconds,
-              windows: stage.windows,
-            });
-            const note = `${IN_FLIGHT} in flight; p50 ${median(latencies).toFixed(1)}, p99 ${quantile(latencies, 0.99).toFixed(1)} ms`;
-            return { key: `${key}_${way}`, value: median(rates), unit: "calls/s", note };
-          }),
-        );
-      }
-    }
+    for (const [deed, key] of DEEDS)
+      for (const way of WAYS) figures.push(await calls(stage, way, deed, `${key}_${way}`));
     return figures;
   },
 };
+
+/** One deed one way, with what a call costs each side: what the machine does besides takes little of that. */
+async function calls(stage: Stage, way: Way, deed: Deed, key: string): Promise<Figure> {
+  const server = await stage.server();
+  return await stage.withLoad(1, async (load) => {
+    const options = { way, deed, port: server.ports.wide, inFlight: IN_FLIGHT, seconds: stage.seconds };
+    await load.ask("conductor", { ...options, seconds: WARM_UP_S, windows: 1 });
+    const [before, beforeMs] = [await server.probe(true), stage.databaseCpuMs()];
+    const { rates, latencies, cpuMs } = await load.ask("conductor", { ...options, windows: stage.windows });
+    const [after, afterMs] = [await server.probe(), stage.databaseCpuMs()];
+    const each = (ms: number): string => ((1_000 * ms) / latencies.length).toFixed(0);
+    const cost = `client ${each(cpuMs)}, server ${each(after.cpuMs - before.cpuMs)}, database ${each(afterMs - beforeMs)} µs`;
+    const note = `${IN_FLIGHT} in flight; p50 ${median(latencies).toFixed(1)}, p99 ${quantile(latencies, 0.99).toFixed(1)} ms; ${cost}`;
+    return { key, value: median(rates), unit: "calls/s", note };
+  });
+}

@@ -170,6 +170,9 @@ const writes: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>>
     tx.records.appendJournal(f.orgId, newId() as SessionId, [{ kind: "k", actor: "a", body: {} }], 1),
   "idempotency.begin": (tx, f) => tx.idempotency.begin({ ...callOf(f), key: "intruder" }, 1, 1),
   "idempotency.begin of a taken key": (tx, f) => tx.idempotency.begin(callOf(f), 1, 1),
+  "idempotency.beginAll": (tx, f) => tx.idempotency.beginAll([callOf(f)], 1, 1),
+  "idempotency.finishAll": (tx, f) =>
+    tx.idempotency.finishAll([{ call: callOf(f), answer: Buffer.from("stolen"), refusal: null }]),
   "idempotency.finish": (tx, f) => tx.idempotency.finish(callOf(f), { answer: Buffer.from("stolen") }),
 };
 

@@ -24,6 +24,8 @@ export interface ConductorLoad {
   /** Calls a second in each window. */
   readonly rates: readonly number[];
   readonly latencies: readonly number[];
+  /** CPU of the caller. */
+  readonly cpuMs: number;
 }
 
 /** One caller's way of doing it; a way may share what it has. */
@@ -79,8 +81,7 @@ export async function conductorLoad(options: ConductorLoadOptions): Promise<Cond
       }
     });
     const rates: number[] = [];
-    await pause(WARM_UP_MS);
-    latencies.length = 0;
+    const usedBefore = process.cpuUsage();
     for (let i = 0; i < windows; i++) {
       const [before, beganMs] = [count, performance.now()];
       await Promise.race([pause(1_000 * seconds), Promise.all(workers)]);
@@ -88,14 +89,12 @@ export async function conductorLoad(options: ConductorLoadOptions): Promise<Cond
     }
     over = true;
     await Promise.all(workers);
-    return { rates, latencies };
+    const { user, system } = process.cpuUsage(usedBefore);
+    return { rates, latencies, cpuMs: (user + system) / 1_000 };
   } finally {
     for (const caller of callers) caller.close();
   }
 }
-
-/** Until compiled code and connections are as they stay. */
-const WARM_UP_MS = 1_500;
 
 function callersOf({ way, port, key, inFlight }: ConductorLoadOptions): readonly Caller[] {
   switch (way) {
