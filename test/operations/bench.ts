@@ -8,6 +8,7 @@ import type { CharterTerms } from "../../src/domain/charter.ts";
 import type { Constraints, GoalSpec } from "../../src/domain/goal.ts";
 import type { ExecutorId, PlanId, SessionId } from "../../src/domain/id.ts";
 import type { OutcomeResult } from "../../src/domain/outcome.ts";
+import type { Artifact } from "../../src/domain/payload.ts";
 import { PlanDraft } from "../../src/domain/plan/draft.ts";
 import type { DecideContext } from "../../src/domain/plan/draft.ts";
 import { claim } from "../../src/domain/plan/lease.ts";
@@ -47,7 +48,7 @@ export interface Bench {
   lease(planId: PlanId, key: string): Promise<void>;
   /** Tries to lease a step that the budget does not allow; it leaves the ready set. */
   starve(planId: PlanId, key: string): Promise<void>;
-  finish(planId: PlanId, key: string, result?: OutcomeResult): Promise<void>;
+  finish(planId: PlanId, key: string, result?: OutcomeResult, artifacts?: readonly Artifact[]): Promise<void>;
   /** Leases and finishes steps in order. */
   perform(planId: PlanId, ...keys: readonly string[]): Promise<void>;
   rows(planId: PlanId): Promise<ReadonlyMap<string, StepRow>>;
@@ -152,7 +153,7 @@ export async function openBench(): Promise<Bench> {
       if (claim(draft, { ordinal: row.ordinal, executorId, sessionId, leaseMs: null }) !== undefined)
         throw new Error(`step ${key} was leased`);
     });
-  const finish: Bench["finish"] = (planId, key, result = success(`{"made":"${key}"}`)) =>
+  const finish: Bench["finish"] = (planId, key, result = success(`{"made":"${key}"}`), artifacts = []) =>
     decide(planId, key, (draft, row) => {
       const holder = row.executorId;
       if (holder === null) throw new Error(`step ${key} is ${row.state} and has no lease`);
@@ -160,7 +161,7 @@ export async function openBench(): Promise<Bench> {
         lease: { planId, step: key, ordinal: row.ordinal, fencing: row.fencing },
         result,
         usage: { ...NOTHING, tokens: 1 },
-        artifacts: [],
+        artifacts,
         bodyDigest: sha256Hex(`${key}${String(row.fencing)}`),
         logTail: "",
       };

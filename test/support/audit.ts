@@ -71,6 +71,17 @@ export const CHECKS: Readonly<Record<string, string>> = {
     WHERE p.record_seq IS DISTINCT FROM coalesce(r.n, 0) OR p.record_seq IS DISTINCT FROM coalesce(r.last, 0)`,
   "records of attempts": `
     SELECT a.plan_id FROM maestro.attempts a LEFT JOIN maestro.records r ON r.org_id = a.org_id AND r.plan_id = a.plan_id AND r.record_id = a.record_id WHERE r.record_id IS NULL`,
+  "runs of plans": `
+    SELECT p.plan_id FROM maestro.plans p LEFT JOIN maestro.runs r ON r.org_id = p.org_id AND r.run_id = p.plan_id
+    WHERE (p.committed_ms IS NOT NULL OR p.state = 'AWAITING_RATIFICATION') AND (r.is_plan AND r.created_ms = p.created_ms) IS NOT TRUE`,
+  // Each once, and none besides.
+  "artifacts of outcomes": `
+    SELECT plan_id FROM (
+      SELECT a.org_id, a.plan_id, a.ordinal, a.fencing, n.artifact ->> 'name' AS name, n.artifact ->> 'uri' AS uri, 1 AS named FROM maestro.attempts a
+        CROSS JOIN LATERAL jsonb_array_elements(a.artifacts::jsonb) AS n(artifact) WHERE a.state = 'SUCCEEDED' AND NOT a.undoing
+      UNION ALL
+      SELECT org_id, run_id, ordinal, fencing, additional::jsonb ->> 'name', uri, -1 FROM maestro.run_artifacts WHERE ordinal IS NOT NULL) x
+    GROUP BY org_id, plan_id, ordinal, fencing, name, uri HAVING sum(named) <> 0`,
   "ready set": `
     SELECT s.plan_id FROM maestro.steps s JOIN maestro.plans p USING (org_id, plan_id)
     WHERE p.state = 'ACTIVE' AND s.state = 'READY' AND s.order_key IS NULL AND p.steps_starved = 0`,

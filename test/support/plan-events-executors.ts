@@ -36,6 +36,14 @@ interface Sent {
   readonly receipt: Receipt;
 }
 
+const ANY_ARTIFACT = {
+  name: "dist/app.tgz",
+  uri: "https://example.test/app.tgz",
+  digest: "",
+  sizeBytes: 1,
+  contentType: "",
+};
+
 export class ExecutorEvents {
   readonly world: PlanWorld;
   readonly #trail: EventTrail;
@@ -97,7 +105,9 @@ export class ExecutorEvents {
     const random = this.#random;
     const usage = random.chance(0.6) ? randomAmounts(random, 50) : NOTHING;
     this.#bodies += 1;
-    return this.world.outcome(row, kind, { usage, value: random.below(100), body: `body ${String(this.#bodies)}` });
+    const artifacts = [ANY_ARTIFACT, { ...ANY_ARTIFACT, name: "sbom.cdx.json" }].slice(0, this.#bodies % 3);
+    const body = `body ${String(this.#bodies)}`;
+    return this.world.outcome(row, kind, { usage, value: random.below(100), body, artifacts });
   }
 
   answer(row: StepRow, kind: Ending): void {

@@ -90,6 +90,7 @@ export function checkWritten(
       );
     }
   }
+  checkNamed(changes);
   for (const late of changes.late)
     must(
       changes.records.some((r) => r.kind === "outcome.late" || r.kind === "outcome.contradicted"),
@@ -103,6 +104,23 @@ function reachable(from: PlanRow["state"], to: PlanRow["state"]): boolean {
   const seen = new Set([from]);
   for (const state of seen) for (const next of PLAN_TRANSITIONS[state]) seen.add(next);
   return seen.has(to);
+}
+
+/** Each artifact of an outcome that counts becomes the run's in the same write, once. Attempts end once, so there is no other time. */
+function checkNamed({ attempts, runArtifacts }: PlanChanges): void {
+  const named = attempts
+    .filter(({ state, undoing }) => state === "SUCCEEDED" && !undoing)
+    .flatMap((it) => it.artifacts.map(({ uri, name }) => [it.ordinal, it.fencing, uri, name]));
+  const kept = runArtifacts.map(({ origin, uri, additional }) => {
+    const { name } = JSON.parse(additional) as { readonly name: string };
+    return [origin?.ordinal, origin?.fencing, uri, name];
+  });
+  must(JSON.stringify(named) === JSON.stringify(kept), "what an outcome names is the run's, once", named, kept);
+  must(
+    new Set(runArtifacts.map((it) => it.artifactId)).size === runArtifacts.length,
+    "an id names one artifact of a run",
+    runArtifacts,
+  );
 }
 
 function checkAllowed(store: PlanStore, row: StepRow): void {

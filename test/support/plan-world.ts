@@ -331,14 +331,19 @@ export class PlanWorld extends PlanStore {
   outcome(
     leased: StepRow,
     result: Ending,
-    parts: { readonly usage?: Partial<Amounts>; readonly value?: number; readonly body?: string } = {},
+    parts: {
+      readonly usage?: Partial<Amounts>;
+      readonly value?: number;
+      readonly body?: string;
+      readonly artifacts?: Outcome["artifacts"];
+    } = {},
   ): Outcome {
     const text = `{"value":${String(parts.value ?? 1)}}`;
     return {
       lease: { planId: this.plan.planId, step: leased.key, ordinal: leased.ordinal, fencing: leased.fencing },
       result: resultOf(result, text),
       usage: { ...NOTHING, ...parts.usage },
-      artifacts: [],
+      artifacts: parts.artifacts ?? [],
       bodyDigest: sha256Hex(parts.body ?? `${result}/${text}/${JSON.stringify(parts.usage ?? {})}`),
       logTail: "",
     };

@@ -141,6 +141,7 @@ export function changesOf(plan: PlanRow, fields: Partial<PlanChanges>): PlanChan
     attempts: [],
     late: [],
     inputs: [],
+    runArtifacts: [],
     records: [],
     timers: [],
     approvals: [],

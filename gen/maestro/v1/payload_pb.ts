@@ -87,7 +87,10 @@ export const BytesSchema: GenMessage<Bytes> = /*@__PURE__*/
   messageDesc(file_maestro_v1_payload, 1);
 
 /**
- * An artifact that a step produced.
+ * An artifact that a step produced. When the outcome that names it succeeds, it becomes an artifact of the plan's run (see maestro.conductor.v1.Artifact), whose kind goes by the content type,
+ * or else by the file name, in any case of letters: SBOM (CycloneDX and SPDX types; `sbom*`, `bom.json`, `bom.xml`, `*.cdx.json`, `*.cdx.xml`, `*.spdx`, `*.spdx.json`), SLSA_PROVENANCE (in-toto's
+ * type; `*.intoto.json`, `*.intoto.jsonl`, `*provenance*`), RISK_ASSESSMENT (`risk_assessment*`, `risk-assessment*`), TEST_REPORT (`test_report*`, `test-report*`, `junit*`), BUILD_LOG (`build_log*`,
+ * `build-log*`, `*.log`), OTHER. The flag of its own kind is set, and its digest is the artifact's content_hash.
  *
  * @generated from message maestro.v1.ArtifactRef
  */

@@ -2,11 +2,13 @@
 // records cannot be forgotten. Not here: the decisions themselves.
 import type { Approval } from "../approval.ts";
 import type { ExecutorId, RecordId, SessionId } from "../id.ts";
+import { runArtifactsOf } from "../named-artifact.ts";
 import type { Attempt, LeaseRef } from "../outcome.ts";
 import { PLAN_TRANSITIONS } from "../plan.ts";
 import type { PlanRow, PlanState } from "../plan.ts";
 import { RECORD_SALT_BYTES, storeRecord } from "../record.ts";
 import type { RecordDraft, RecordPlace, StageNotes, StoredRecord } from "../record.ts";
+import type { RunArtifact } from "../run-artifact.ts";
 import { has, hasEnded, STEP_FLAGS, STEP_TRANSITIONS } from "../step.ts";
 import type { StepDefinition, StepRow, StepState } from "../step.ts";
 import { consumedKey, earlierKey, MissingRows } from "./slice.ts";
@@ -75,6 +77,7 @@ export class PlanDraft {
   /** Of the changed rows, those that only wait for less. */
   readonly #waits = new Set<number>();
   readonly #attempts: Attempt[] = [];
+  readonly #runArtifacts: RunArtifact[] = [];
   readonly #late: LateReport[] = [];
   readonly #inputs = new Map<string, ResolvedInput>();
   readonly #records: DraftedRecord[] = [];
@@ -234,6 +237,8 @@ export class PlanDraft {
     this.#attempts.push(attempt);
     this.#touched = true;
     const row = this.step(attempt.ordinal);
+    if (attempt.artifacts.length > 0)
+      this.#runArtifacts.push(...runArtifactsOf(this.plan, row.key, attempt, this.actor, this.context.newId));
     if (!attempt.undoing && row.current)
       this.#results.set(row.key, { state: row.state, outputs, outputsDigest: attempt.outputsDigest });
   }
@@ -310,6 +315,7 @@ export class PlanDraft {
       attempts: this.#attempts,
       late: this.#late,
       inputs: [...this.#inputs.values()],
+      runArtifacts: this.#runArtifacts,
       records: this.#records.map((record) => this.#stored(record)),
       timers: [...this.#timers].map(([ordinal, dueMs]) => ({ ordinal, dueMs })),
       approvals: [...this.#approvals.values()],

@@ -6,6 +6,7 @@ import type { Attempt } from "../outcome.ts";
 import type { Artifact } from "../payload.ts";
 import type { PlanRow } from "../plan.ts";
 import type { StoredRecord } from "../record.ts";
+import type { RunArtifact } from "../run-artifact.ts";
 import type { StepDefinition, StepRow } from "../step.ts";
 
 export interface ChildEdge {
@@ -155,6 +156,8 @@ export interface PlanChanges {
   readonly attempts: readonly Attempt[];
   readonly late: readonly LateReport[];
   readonly inputs: readonly ResolvedInput[];
+  /** What outcomes that succeeded named. */
+  readonly runArtifacts: readonly RunArtifact[];
   readonly records: readonly StoredRecord[];
   readonly timers: readonly { readonly ordinal: number; readonly dueMs: number | null }[];
   readonly approvals: readonly Approval[];

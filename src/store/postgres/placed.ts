@@ -44,9 +44,14 @@ export function placedMatch(alias: string, keys: readonly string[]): string {
   ].join(" AND ");
 }
 
-export function placedInsert<T>(table: string, columns: readonly BulkColumn<T>[], tail = ""): PlacedStatement<T> {
+export function placedInsert<T>(
+  table: string,
+  columns: readonly BulkColumn<T>[],
+  tail = "",
+  plan = "plan_id",
+): PlacedStatement<T> {
   const names = columns.map((c) => c.name);
-  const into = ["org_id", "plan_id", ...names].join(", ");
+  const into = ["org_id", plan, ...names].join(", ");
   const values = [ORG, PLAN, ...names.map((name) => `v.${name}`)].join(", ");
   return {
     text: `INSERT INTO maestro.${table} (${into}) SELECT ${values} FROM ${placedRows(columns)} ${tail}`,

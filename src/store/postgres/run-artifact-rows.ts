@@ -3,10 +3,9 @@ import type { OrgId, RunArtifactId, RunId } from "../../domain/id.ts";
 import type { RunArtifact, RunArtifactKind } from "../../domain/run-artifact.ts";
 import type { BulkColumn } from "./columns.ts";
 
-export const RUN_ARTIFACT_COLUMNS: readonly BulkColumn<RunArtifact>[] = [
-  { name: "org_id", type: "uuid", value: (it) => it.orgId },
+/** Besides its org and its run. */
+export const RUN_ARTIFACT_REST: readonly BulkColumn<RunArtifact>[] = [
   { name: "artifact_id", type: "uuid", value: (it) => it.artifactId },
-  { name: "run_id", type: "uuid", value: (it) => it.runId },
   { name: "kind", type: "text", value: (it) => it.kind },
   { name: "uri", type: "text", value: (it) => it.uri },
   { name: "content_hash", type: "text", value: (it) => it.contentHash },
@@ -19,6 +18,12 @@ export const RUN_ARTIFACT_COLUMNS: readonly BulkColumn<RunArtifact>[] = [
   { name: "step", type: "text", value: (it) => it.origin?.step },
   { name: "ordinal", type: "int", value: (it) => it.origin?.ordinal },
   { name: "fencing", type: "bigint", value: (it) => it.origin?.fencing },
+];
+
+export const RUN_ARTIFACT_COLUMNS: readonly BulkColumn<RunArtifact>[] = [
+  { name: "org_id", type: "uuid", value: (it) => it.orgId },
+  { name: "run_id", type: "uuid", value: (it) => it.runId },
+  ...RUN_ARTIFACT_REST,
 ];
 
 /** Columns to select, of alias `a`. */

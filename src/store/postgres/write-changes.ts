@@ -85,6 +85,10 @@ export function sendChanges(
     placed((c) => c.inputs),
   );
   write(
+    STATEMENTS.runArtifacts,
+    placed((c) => c.runArtifacts),
+  );
+  write(
     STATEMENTS.late,
     placed((c) => c.late),
   );

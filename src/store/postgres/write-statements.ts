@@ -5,11 +5,13 @@ import { payloadText } from "../../domain/payload.ts";
 import type { PlanRow } from "../../domain/plan.ts";
 import type { LateReport, PlanChanges, ResolvedInput } from "../../domain/plan/slice.ts";
 import type { StoredRecord } from "../../domain/record.ts";
+import type { RunArtifact } from "../../domain/run-artifact.ts";
 import type { StepRow } from "../../domain/step.ts";
 import { amountColumns } from "./columns.ts";
 import type { BulkColumn } from "./columns.ts";
 import { placedDelete, placedInsert, placedUpdate, TEXTS } from "./placed.ts";
 import { PLAN_HOT, PLAN_RARE } from "./plan-rows.ts";
+import { RUN_ARTIFACT_REST } from "./run-artifact-rows.ts";
 import { STEP_HOT, STEP_ORDINAL, STEP_RARE } from "./step-rows.ts";
 
 type Checkpoint = PlanChanges["checkpoints"][number] & { readonly atMs: number };
@@ -133,6 +135,7 @@ export const STATEMENTS = {
     INPUTS,
     "ON CONFLICT (org_id, plan_id, ordinal, undoing) DO UPDATE SET input = excluded.input, effective_digest = excluded.effective_digest",
   ),
+  runArtifacts: placedInsert<RunArtifact>("run_artifacts", RUN_ARTIFACT_REST, "", "run_id"),
   late: placedUpdate("attempts", LATE_KEYS, LATE),
   timersSet: placedInsert(
     "timers",
