@@ -23,6 +23,7 @@ import { artifactUse } from "./operations/artifact-use.ts";
 import { sweepArtifacts } from "./operations/artifact-sweep.ts";
 import { ensureBootstrapKey } from "./operations/bootstrap-key.ts";
 import { heavyWork } from "./operations/heavy-work.ts";
+import { gatePerform } from "./operations/gate-perform.ts";
 import { releaseGate } from "./operations/release-gate.ts";
 import type { Store } from "./store/ports/store.ts";
 import { superviseEmbedded } from "./store/postgres/engines/supervised.ts";
@@ -31,6 +32,7 @@ import { createPostgresStore } from "./store/postgres/store.ts";
 import { systemClock } from "./support/clock.ts";
 import type { Clock } from "./support/clock.ts";
 import { systemRandom } from "./support/random.ts";
+import { systemTimers } from "./support/timers.ts";
 import { uuidv7 } from "./support/typeid.ts";
 import { createFastLane } from "./transport/fast-lane.ts";
 import { createGuard } from "./transport/guard.ts";
@@ -40,6 +42,7 @@ import { operationTable } from "./transport/operation-table.ts";
 import { createPageTokens } from "./transport/page-token.ts";
 import { createTurnAway } from "./transport/turn-away.ts";
 import { createWidePort } from "./transport/wide-port.ts";
+import { createGateWatch } from "./upkeep/gate-watch.ts";
 import { createLoop } from "./upkeep/loop.ts";
 
 export interface App {
@@ -137,13 +140,19 @@ async function start(
   const endKeys = (revoked: readonly KeyId[]): void => {
     for (const keyId of identify.refresh(revoked)) dispatcher.keyEnded(keyId);
   };
-  const renewed = ({ revoked }: Renewed): void => endKeys(revoked);
-  const dispatcher = createDispatcher({ store, session, storeEpoch, clock, ids, random, renewed, log: say });
+  const renewed = ({ revoked, lapsed }: Renewed): void => {
+    endKeys(revoked);
+    gates.heard(lapsed);
+  };
   const heavy = heavyWork();
   undo.push(() => heavy.close());
   const evidence = createEvidenceReader({ sources: evidenceSources(openContent(store), config.evidence) });
   undo.push(() => evidence.close());
   const gate = releaseGate(evidence);
+  const gatekeeper = { perform: gatePerform(store, gate, systemTimers) };
+  const own = { store, session, storeEpoch, clock, ids, random };
+  const dispatcher = createDispatcher({ ...own, renewed, gatekeeper, log: say });
+  const gates = createGateWatch(store.platform, dispatcher, onTrouble("looking for gates failed"));
   await dispatcher.start();
   undo.push(() => dispatcher.drain());
 
@@ -236,6 +245,9 @@ async function start(
   housekeeping.start();
   rare.start();
   sweep.start();
+  gates.start();
+  // What was ready when an earlier server went.
+  await gates.runOnce();
 
   const close = async (): Promise<void> => {
     down.abort();
@@ -248,7 +260,7 @@ async function start(
     ]);
     fast.destroy();
     wide.destroy();
-    await Promise.all([rare.stop(), housekeeping.stop(), sweep.stop()]);
+    await Promise.all([rare.stop(), housekeeping.stop(), sweep.stop(), gates.stop()]);
     await admissions.flush();
     await heavy.close();
     await evidence.close();
