@@ -22,6 +22,18 @@ cpSync(join(root, "src"), join(dist, "src"), {
     statSync(source).isDirectory() || !/\.(ts|md)$/.test(source) || /\btesting.README\.md$/.test(source),
 });
 
+// Swagger UI is needed to look at, not to run: a package brings the three files of it that are served, and what they stand under.
+const pages = join(dist, "src/transport/conductor/swagger-ui");
+for (const file of [
+  "swagger-ui.css",
+  "swagger-ui-bundle.js",
+  "swagger-ui-bundle.js.LICENSE.txt",
+  "favicon-32x32.png",
+  "LICENSE",
+  "NOTICE",
+])
+  cpSync(join(root, "node_modules/swagger-ui-dist", file), join(pages, file));
+
 // What the contract imports goes with it: who generates stubs from the package asks no registry.
 writeThirdPartyProtos(join(root, "node_modules"), join(root, "build/protos"));
 

@@ -30,6 +30,7 @@ export class Fleet {
   readonly #fastUrl: string;
   readonly #onChild: (child: Child) => void;
   readonly #say: (text: string) => void;
+  readonly #awaited = new Map<string, (planId: string) => void>();
   #victimStep: string | undefined;
   #successor = "";
 
@@ -64,6 +65,11 @@ export class Fleet {
     this.#say(`executor ${name} attached as ${executorId}`);
   }
 
+  /** Calls once, when an executor first begins that step. */
+  whenStarted(step: string, then: (planId: string) => void): void {
+    this.#awaited.set(step, then);
+  }
+
   /** Kills whichever executor first performs that step, and starts another one under a new name. */
   killWhen(step: string, successor: string): void {
     this.#victimStep = step;
@@ -73,6 +79,8 @@ export class Fleet {
   #started(child: Child, name: string, executorId: string, { planId, key = "", fencing = 0 }: Event): void {
     this.planId ??= planId;
     if (this.firstStepMs === 0) this.firstStepMs = Date.now();
+    this.#awaited.get(key)?.(planId ?? "");
+    this.#awaited.delete(key);
     if (key !== this.#victimStep || this.kill !== undefined) return;
     this.kill = { step: key, executor: name, executorId, fencing, atMs: Date.now() };
     void this.#strike(child, name, key);

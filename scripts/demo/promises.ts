@@ -4,6 +4,31 @@ import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
+/** What the release gate said. */
+export interface Judged {
+  readonly passed: boolean;
+  readonly message: string;
+  readonly failed_rules: readonly string[];
+  /** Each rule that had something to judge, and what it said. */
+  readonly verdicts: readonly string[];
+}
+
+export interface Released {
+  /** When the tarball was there, and its evidence was not. */
+  readonly before: Judged;
+  readonly after: Judged;
+  /** Of the same evidence with another tarball. */
+  readonly tampered: Judged;
+  readonly pack: {
+    readonly id: string;
+    readonly file: string;
+    readonly sha256: string;
+    readonly key_id: string;
+    /** Without a server. */
+    readonly verified: boolean;
+  };
+}
+
 /** The part of the report that is judged. */
 export interface Told {
   readonly kill: {
@@ -15,13 +40,14 @@ export interface Told {
   };
   readonly executors: readonly { readonly executor_id: string; readonly succeeded: number }[];
   readonly steps: readonly { readonly key: string; readonly state: string }[];
+  readonly release: Released;
 }
 
 const LEAST_STEPS = 12;
 const LEAST_EXECUTORS = 2;
 
 /** One sentence for each promise that was not kept; `folder` holds what the demo leaves. */
-export function brokenPromises({ kill, executors, steps }: Told, folder: string): string[] {
+export function brokenPromises({ kill, executors, steps, release }: Told, folder: string): string[] {
   const broken: string[] = [];
   if (steps.length < LEAST_STEPS) broken.push(`the plan has ${steps.length} steps, fewer than ${LEAST_STEPS}`);
   for (const { key, state } of steps) if (state !== "SUCCEEDED") broken.push(`step ${key} is ${state}`);
@@ -33,7 +59,20 @@ export function brokenPromises({ kill, executors, steps }: Told, folder: string)
     );
   if (kill.survived_by_id === "" || kill.survived_by_id === kill.executor_id)
     broken.push(`step ${kill.step} was not taken over by another executor`);
-  return [...broken, ...brokenSums(folder)];
+  return [...broken, ...brokenRelease(release, folder), ...brokenSums(folder)];
+}
+
+function brokenRelease({ before, after, tampered, pack }: Released, folder: string): string[] {
+  const lacks = ["provenance.present", "risk.present"].filter((rule) => !before.failed_rules.includes(rule));
+  return [
+    ...(before.passed || lacks.length > 0 ? ["the gate did not ask for evidence that was not there yet"] : []),
+    ...(after.passed ? [] : [`the gate does not let the run pass: ${after.message}`]),
+    ...(tampered.passed || !tampered.failed_rules.includes("provenance.subject")
+      ? ["the gate did not notice that the tarball was tampered with"]
+      : []),
+    ...(pack.verified ? [] : ["the disclosure pack does not verify without a server"]),
+    ...(existsSync(join(folder, pack.file)) ? [] : [`${pack.file} is not there`]),
+  ];
 }
 
 function brokenSums(folder: string): string[] {

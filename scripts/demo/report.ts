@@ -8,7 +8,7 @@ import type { ServerClient } from "../../src/cli/client.ts";
 import { allSteps } from "../../src/cli/show.ts";
 import { epochMs, msOf, word } from "../../src/cli/words.ts";
 import type { Kill } from "./fleet.ts";
-import type { Told } from "./promises.ts";
+import type { Released, Told } from "./promises.ts";
 
 export interface ReportParts {
   readonly planId: string;
@@ -16,6 +16,7 @@ export interface ReportParts {
   /** From the start of the demo to the first step. */
   readonly firstStepMs: number;
   readonly startedMs: number;
+  readonly release: Released;
   readonly file: string;
 }
 
@@ -75,6 +76,7 @@ export async function writeReport(
         ms: (epochMs(endedAt) ?? 0) - (epochMs(leasedAt) ?? 0),
       })),
     })),
+    release: parts.release,
     cost: {
       currency: plan?.ledger?.currency,
       spent: amounts(plan?.ledger?.spent),

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { brokenPromises } from "../../scripts/demo/promises.ts";
-import type { Told } from "../../scripts/demo/promises.ts";
+import type { Judged, Told } from "../../scripts/demo/promises.ts";
 import { maestro } from "../cli/command.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -21,11 +21,26 @@ afterEach(() => {
 });
 
 describe("the demo's report", () => {
+  const no = (...rules: readonly string[]): Judged => ({
+    passed: false,
+    message: "no",
+    failed_rules: rules,
+    verdicts: rules.map((rule) => `${rule} FAILED`),
+  });
+  const pack = { id: "pack_1", file: "release.tar.gz", sha256: "", key_id: "sha256:1", verified: true };
+  const release = {
+    before: no("run.succeeded", "provenance.present", "risk.present"),
+    after: { passed: true, message: "yes", failed_rules: [], verdicts: ["run.succeeded PASSED"] },
+    tampered: no("provenance.subject"),
+    pack,
+  };
   const kept: Told = {
     kill: { step: "types", executor_id: "exec_1", fencing_before: 1, fencing_after: 2, survived_by_id: "exec_2" },
     executors: [1, 2, 3].map((n) => ({ executor_id: `exec_${n}`, succeeded: n })),
     steps: Array.from({ length: 12 }, (_, i) => ({ key: `step_${i}`, state: "SUCCEEDED" })),
+    release,
   };
+  beforeEach(() => writeFileSync(join(folder, pack.file), "a pack"));
 
   function leave(files: Readonly<Record<string, string>>): void {
     const sums = Object.entries(files).map(([name, text]) => {
@@ -59,6 +74,25 @@ describe("the demo's report", () => {
     ]);
   });
 
+  test("is not believed when the gate let pass what it must not, or the pack does not verify", () => {
+    leave({ "maestro-1.tgz": "a", "sbom.cdx.json": "{}" });
+    rmSync(join(folder, pack.file));
+    const { before, after } = release;
+    const wrong = {
+      before: after,
+      after: before,
+      tampered: no("sbom.subject"),
+      pack: { ...pack, verified: false },
+    };
+    expect(brokenPromises({ ...kept, release: wrong }, folder)).toEqual([
+      "the gate did not ask for evidence that was not there yet",
+      "the gate does not let the run pass: no",
+      "the gate did not notice that the tarball was tampered with",
+      "the disclosure pack does not verify without a server",
+      "release.tar.gz is not there",
+    ]);
+  });
+
   test("is not believed when the files are not those that were summed", () => {
     expect(brokenPromises(kept, folder)).toEqual(["there is no SHA256SUMS"]);
     leave({ "maestro-1.tgz": "a", "other.txt": "b" });
@@ -82,10 +116,11 @@ test(
     mkdirSync(join(folder, "src/engine"), { recursive: true });
     writeFileSync(join(folder, "src/engine/planted.ts"), "export const planted = Date.now();\n");
     const demo = parse(readFileSync(join(root, "examples/release.yaml"), "utf8")) as {
+      readonly goal: object;
       readonly steps: Readonly<Record<string, object>>;
     };
     const steps = { lint_code: { ...demo.steps["lint_code"], needs: [] } };
-    writeFileSync(join(folder, "plan.yaml"), JSON.stringify({ ...demo, steps }));
+    writeFileSync(join(folder, "plan.yaml"), JSON.stringify({ charter: { name: "lint" }, goal: demo.goal, steps }));
     const applied = maestro(["apply", "plan.yaml", "--local", "--data-dir", "data"], { cwd: folder });
     try {
       const { code, out, err } = await applied.ended;
