@@ -1,11 +1,8 @@
 // A page in a real browser, on generated stubs over connect-web: both server streams work, and other sites are kept out.
 // Not here: what the page does, see browser/page.ts.
-import { accessSync, constants } from "node:fs";
-import { delimiter, join } from "node:path";
 import { create } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-node";
-import { chromium } from "playwright-core";
 import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { CharterTermsSchema } from "../../gen/maestro/v1/charter_pb.ts";
@@ -20,29 +17,12 @@ import type { TestServer } from "../transport/server.ts";
 import type { Protocol, Seen } from "./browser/page.ts";
 import { servePage } from "./browser/page-server.ts";
 import type { PageServer } from "./browser/page-server.ts";
+import { findChromium, launchChromium } from "./chromium.ts";
 
 const executablePath = findChromium();
 const required = process.env["MAESTRO_TEST_NO_SKIPS"] === "1";
 if (executablePath === undefined && !required)
   console.warn("SKIPPED: the browser client. Install Chromium, or name it with MAESTRO_TEST_CHROMIUM.");
-
-/** A Chromium that is here already; one that is looked for, never downloaded. */
-function findChromium(): string | undefined {
-  const named = process.env["MAESTRO_TEST_CHROMIUM"];
-  if (named !== undefined && named !== "") return named;
-  const names = ["chromium", "chromium-browser", "google-chrome"];
-  const folders = (process.env["PATH"] ?? "").split(delimiter).filter((folder) => folder !== "");
-  return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(runs);
-}
-
-function runs(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 test("a Chromium is there where nothing may be skipped", () => {
   expect(executablePath !== undefined || !required).toBe(true);
@@ -65,11 +45,7 @@ describe.skipIf(executablePath === undefined)("a page in a browser", () => {
       terms: create(CharterTermsSchema, {}),
       idempotencyKey: client.newKey(),
     });
-    browser = await chromium.launch({
-      executablePath: executablePath ?? "",
-      // Its sandbox does not run as root.
-      args: process.getuid?.() === 0 ? ["--no-sandbox"] : [],
-    });
+    browser = await launchChromium(executablePath ?? "");
   });
 
   afterAll(async () => {

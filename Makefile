@@ -1,0 +1,14 @@
+# The commands that users of the Conductor's REST surface know; everything else is in package.json.
+.PHONY: maestro-api maestro-test
+
+PORT ?= 8001
+
+# For this machine only: other addresses want authentication, see `npm run maestro -- serve --help`.
+maestro-api: node_modules
+	@npm start --silent -- --port $(PORT)
+
+maestro-test: node_modules
+	@npx vitest run test/transport/conductor
+
+node_modules:
+	npm ci
