@@ -68,6 +68,7 @@ export const conductorReads: Readonly<Record<string, Method>> = {
 
 export const conductorWrites: Readonly<Record<string, Method>> = {
   "runs.add": (tx, f) => tx.runs.add([aToldRun(f.orgId)]),
+  "runs.addOfPlan": (tx, f) => tx.runs.addOfPlan(aPlansRun(f.goal, { name: "stolen" })),
   "runs.save": (tx, f) => tx.runs.save({ ...f.conductor.told, name: "stolen" }),
   "runArtifacts.add": (tx, f) => tx.runArtifacts.add([aRunArtifact(f.orgId, f.conductor.told.runId)]),
   "disclosurePacks.add": (tx, f) => tx.disclosurePacks.add(aPack(f.orgId, f.conductor.told.runId)),
