@@ -11,7 +11,7 @@ export const EXAMPLES: Readonly<Record<string, Readonly<Record<string, unknown>>
     related_entity_ids: ["component-17"],
     metadata: { branch: "main" },
   },
-  UpdateRun: { status: "succeeded", cost_actual: 2.25, finished_at: "2026-03-01T04:30:00Z" },
+  UpdateRun: { status: "succeeded", cost_actual: 2.25 },
   CreateArtifact: {
     run_id: "run_01jx0000000000000000000000",
     kind: "other",

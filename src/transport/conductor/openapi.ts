@@ -22,6 +22,7 @@ const MEANINGS: Readonly<Record<number, string>> = {
   415: "The body is not JSON.",
   422: "The request is malformed: every place that is wrong.",
   429: "Too much is asked at once; Retry-After says when to come again.",
+  500: "A bug; the server's log says which.",
   503: "The server or its store is away; Retry-After says when to come again.",
 };
 
@@ -174,6 +175,7 @@ function failures(comment: string, takesBody: boolean): Schema {
   const named = /Refusals: ([^\n]*)/.exec(comment)?.[1]?.match(/\b[A-Z]+(?:_[A-Z]+)+\b|\bCYCLE\b/g) ?? [];
   const reasons = [...named, ...ALWAYS].filter((reason) => Object.hasOwn(STATUS, reason));
   const statuses = new Set(reasons.map((reason) => STATUS[reason as keyof typeof STATUS]));
+  statuses.add(500);
   if (takesBody) for (const status of [413, 415]) statuses.add(status);
   return Object.fromEntries(
     [...statuses]
