@@ -36,6 +36,7 @@ import { identityListKeys } from "./operations/identity-list-keys.ts";
 import { identityRevokeKey } from "./operations/identity-revoke-key.ts";
 import { identityWho } from "./operations/identity-who.ts";
 import { maestroPlan } from "./operations/maestro-plan.ts";
+import { manifestGet } from "./operations/manifest-get.ts";
 import { packCreate } from "./operations/pack-create.ts";
 import { packExport } from "./operations/pack-export.ts";
 import { packGet } from "./operations/pack-get.ts";
@@ -123,6 +124,7 @@ export function allOperations(
     identityRevokeKey: identityRevokeKey({ keyEnded: (keyId) => keyEnded(keyId as KeyId) }),
     identityWho,
     maestroPlan: maestroPlan(heavy),
+    manifestGet: manifestGet(gate),
     packCreate,
     packExport: packExport(gate),
     packGet,

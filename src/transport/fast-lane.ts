@@ -16,7 +16,7 @@ import { RefusedError, invalid, refused } from "../domain/refusal.ts";
 import type { Decision, Refusal } from "../domain/refusal.ts";
 import { callInfo } from "./call-info.ts";
 import type { Guard } from "./guard.ts";
-import { HARD_LIMIT_BYTES, MESSAGE_LIMIT_BYTES, WINDOW_BYTES, tooLarge } from "./limits.ts";
+import { HARD_LIMIT_BYTES, MESSAGE_LIMIT_BYTES, WINDOW_BYTES, answerTooLarge, tooLarge } from "./limits.ts";
 import { grpcStatus, internalGrpcStatus } from "./refusals.ts";
 import { IDLE_MS } from "./patience.ts";
 import type { CallInfo, Route } from "./route.ts";
@@ -40,7 +40,7 @@ export interface FastLane {
 }
 
 type AnyCall =
-  ServerUnaryCall<Buffer, Message> | ServerWritableStream<Buffer, Message> | ServerDuplexStream<Buffer, Message>;
+  ServerUnaryCall<Buffer, Buffer> | ServerWritableStream<Buffer, Message> | ServerDuplexStream<Buffer, Message>;
 
 export function createFastLane(options: FastLaneOptions): FastLane {
   const { tls } = options;
@@ -84,7 +84,8 @@ function definitionOf(routes: readonly Route[]): ServiceDefinition {
           // Requests stay bytes until the handler reads them: only there can an unreadable one be refused by name.
           requestSerialize: (bytes: Buffer) => bytes,
           requestDeserialize: (bytes: Buffer) => bytes,
-          responseSerialize: (message: Message) => asBuffer(encode?.(message) ?? toBinary(method.output, message)),
+          responseSerialize: (message: Message | Buffer) =>
+            message instanceof Uint8Array ? message : asBuffer(encode?.(message) ?? toBinary(method.output, message)),
           responseDeserialize: (bytes: Buffer) => fromBinary(method.output, bytes),
         },
       ];
@@ -99,15 +100,21 @@ function implementationOf(routes: readonly Route[], options: FastLaneOptions): U
         return [
           route.method.name,
           (
-            call: ServerUnaryCall<Buffer, Message>,
-            callback: (error: ServerErrorResponse | null, message?: Message) => void,
+            call: ServerUnaryCall<Buffer, Buffer>,
+            callback: (error: ServerErrorResponse | null, message?: Buffer) => void,
           ) => {
             const info = infoOf(call);
             const answer = async (): Promise<void> => {
               const request = await readable(options, route.method, call, call.request, info);
               const decision = request.ok ? await route.handle(request.value, info) : request;
-              if (decision.ok) callback(null, decision.value);
-              else callback(grpcStatus(decision.refusal));
+              if (!decision.ok) {
+                callback(grpcStatus(decision.refusal));
+                return;
+              }
+              // Written here, where one that is too large can be refused by name.
+              const bytes = asBuffer(toBinary(route.method.output, decision.value));
+              if (bytes.length <= MESSAGE_LIMIT_BYTES) callback(null, bytes);
+              else callback(grpcStatus(answerTooLarge(bytes.length)));
             };
             answer().catch((error: unknown) => callback(statusOf(error, route.method, options)));
           },

@@ -17,14 +17,13 @@ export const COMPRESS_FROM_BYTES = 16_384;
 /** The longest that a caller may be willing to wait; what is longer is no bound that could be kept. */
 export const LARGEST_TIMEOUT_MS = 0x7fffffff;
 
-/** An answer that is larger than a message may be; the encoder's words say by how much. */
-export function answerTooLarge(words: string): Refusal {
-  const size = /message size (\d+)/.exec(words)?.[1];
-  return refusal("TOO_LARGE", `The answer has more than the ${MESSAGE_LIMIT_BYTES} bytes that a message may have.`, {
+/** An answer that is larger than a message may be. */
+export function answerTooLarge(sizeBytes: number): Refusal {
+  return refusal("TOO_LARGE", `The answer has ${sizeBytes} bytes; the limit is ${MESSAGE_LIMIT_BYTES}.`, {
     stage: "INVOKE",
-    rule: "message.size",
-    metadata: { limit_bytes: String(MESSAGE_LIMIT_BYTES), ...(size === undefined ? {} : { size_bytes: size }) },
-    remedy: "Ask for it in parts: lists have pages.",
+    rule: "answer.size",
+    metadata: { limit_bytes: String(MESSAGE_LIMIT_BYTES), size_bytes: String(sizeBytes) },
+    remedy: "Ask for less of it: lists have pages.",
   });
 }
 

@@ -14,7 +14,6 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as grpcTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { RefusedError } from "../domain/refusal.ts";
-import type { Decision } from "../domain/refusal.ts";
 import { callInfo } from "./call-info.ts";
 import { COMPRESS_FROM_BYTES, LARGEST_TIMEOUT_MS, MESSAGE_LIMIT_BYTES, answerTooLarge } from "./limits.ts";
 import { connectError, internalConnectError } from "./refusals.ts";
@@ -42,6 +41,8 @@ const SPEECHES: ReadonlyMap<string, Speech> = new Map([
   ["application/grpc+proto", { isGrpc: true, isBinary: true }],
 ]);
 
+/** Nothing is this large: what is, is refused by name. */
+const NEVER = 0xffffffff;
 /** Flags, and the length of what follows. */
 const ENVELOPE_HEAD = 5;
 const PACKED = 1;
@@ -52,26 +53,19 @@ export function plainUnary(route: UnaryRoute, onBug: (where: string, error: unkn
     route.method,
     undefined,
     { ignoreUnknownFields: false },
-    { readMaxBytes: MESSAGE_LIMIT_BYTES, writeMaxBytes: MESSAGE_LIMIT_BYTES },
+    { readMaxBytes: MESSAGE_LIMIT_BYTES, writeMaxBytes: NEVER },
   );
 
   const answer = async (message: Message, info: CallInfo, { isBinary }: Speech): Promise<Uint8Array | ConnectError> => {
-    let decision: Decision<Message>;
     try {
-      decision = await route.handle(message, info);
+      const decision = await route.handle(message, info);
+      if (!decision.ok) return connectError(decision.refusal);
+      const bytes = lookup.getO(isBinary).serialize(decision.value);
+      return bytes.length <= MESSAGE_LIMIT_BYTES ? bytes : connectError(answerTooLarge(bytes.length));
     } catch (error) {
       if (error instanceof RefusedError) return connectError(error.refusal);
       // Called off, or out of time.
       if (info.signal.aborted) return ConnectError.from(info.signal.reason);
-      onBug(route.method.name, error);
-      return internalConnectError();
-    }
-    if (!decision.ok) return connectError(decision.refusal);
-    try {
-      return lookup.getO(isBinary).serialize(decision.value);
-    } catch (error) {
-      if (error instanceof ConnectError && error.code === Code.ResourceExhausted)
-        return connectError(answerTooLarge(error.rawMessage));
       onBug(route.method.name, error);
       return internalConnectError();
     }

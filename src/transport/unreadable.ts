@@ -37,7 +37,8 @@ export function unreadable(error: ConnectError, method: DescMethod): Refusal | u
     const size = /^message size (\d+) /.exec(rawMessage)?.[1];
     return tooLarge(size === undefined ? null : Number(size));
   }
-  if (code === Code.ResourceExhausted && rawMessage.includes("writeMaxBytes")) return answerTooLarge(rawMessage);
+  const answered = /^message size (\d+) is larger than configured writeMaxBytes/.exec(rawMessage)?.[1];
+  if (answered !== undefined) return answerTooLarge(Number(answered));
   if (code !== Code.InvalidArgument && !GARBAGE.test(rawMessage)) return undefined;
   return invalid({
     field: placeOf(rawMessage, method.input),

@@ -13,6 +13,7 @@ export function conductorGateRoutes(kit: Kit): readonly Route[] {
   return [
     operationRoute(kit, method.checkReleaseGate, {
       operation: gateCheck,
+      oneMoment: true,
       request: ({ id, mode }) => ({ run: runName(id), mode: gateModes.word(mode) ?? null }),
       answer: (judgement) => ({ gate: judgementToWire(judgement) }),
     }),

@@ -1,6 +1,7 @@
 // ConductorService: runs, artifacts and manifests. Not here: gates, packs and workflows, see the files beside this one.
 import { ConductorService } from "../../../gen/maestro/conductor/v1/conductor_service_pb.ts";
 import type { RunCreateRequest } from "../../operations/run-create.ts";
+import { complianceToWire } from "../mapping/compliance.ts";
 import {
   runArtifactName,
   runArtifactOf,
@@ -10,6 +11,7 @@ import {
   runName,
   runToWire,
 } from "../mapping/conductor.ts";
+import { packToWire } from "../mapping/conductor-packs.ts";
 import { charterNameOrId } from "../mapping/problems.ts";
 import { runArtifactKinds, runStatuses } from "../mapping/words.ts";
 import type { Route } from "../route.ts";
@@ -17,7 +19,8 @@ import { goingTogether, operationRoute } from "./kit.ts";
 import type { Kit } from "./kit.ts";
 
 export function conductorRunRoutes(kit: Kit): readonly Route[] {
-  const { runCreate, runGet, runList, runUpdate, runArtifactCreate, runArtifactGet, runArtifactList } = kit.operations;
+  const { manifestGet, runCreate, runGet, runList, runUpdate, runArtifactCreate, runArtifactGet, runArtifactList } =
+    kit.operations;
   const { method } = ConductorService;
   return [
     operationRoute(kit, method.createRun, {
@@ -43,6 +46,17 @@ export function conductorRunRoutes(kit: Kit): readonly Route[] {
       operation: runUpdate,
       request: (wire, problems) => ({ run: runName(wire.id), change: runChangeOf(wire, problems) }),
       answer: (run) => ({ run: runToWire(run) }),
+    }),
+    operationRoute(kit, method.getManifest, {
+      operation: manifestGet,
+      oneMoment: true,
+      request: ({ id }) => runName(id),
+      answer: ({ run, artifacts, pack, report }) => ({
+        run: runToWire(run),
+        artifacts: artifacts.map(runArtifactToWire),
+        disclosurePack: pack === undefined ? undefined : packToWire(pack),
+        complianceReport: complianceToWire(report),
+      }),
     }),
     operationRoute(kit, method.createArtifact, {
       ...goingTogether(runArtifactCreate, ({ uri, additional }) => uri.length + additional.length),

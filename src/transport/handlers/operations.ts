@@ -36,6 +36,7 @@ import type { identityListKeys } from "../../operations/identity-list-keys.ts";
 import type { identityRevokeKey } from "../../operations/identity-revoke-key.ts";
 import type { identityWho } from "../../operations/identity-who.ts";
 import type { maestroPlan } from "../../operations/maestro-plan.ts";
+import type { manifestGet } from "../../operations/manifest-get.ts";
 import type { packCreate } from "../../operations/pack-create.ts";
 import type { packExport } from "../../operations/pack-export.ts";
 import type { packGet } from "../../operations/pack-get.ts";
@@ -107,6 +108,7 @@ export interface Operations {
   readonly identityListKeys: typeof identityListKeys;
   readonly identityRevokeKey: ReturnType<typeof identityRevokeKey>;
   readonly identityWho: typeof identityWho;
+  readonly manifestGet: ReturnType<typeof manifestGet>;
   readonly maestroPlan: ReturnType<typeof maestroPlan>;
   readonly packCreate: typeof packCreate;
   readonly packExport: ReturnType<typeof packExport>;

@@ -1,0 +1,42 @@
+// Returns a run with what it made, its newest disclosure pack and its compliance report, all of one moment. Not here: how it is judged.
+import type { Operation } from "../engine/operation.ts";
+import type { DisclosurePack } from "../domain/disclosure-pack.ts";
+import { complianceReport } from "../domain/release/compliance.ts";
+import type { ComplianceReport } from "../domain/release/compliance.ts";
+import { GATE_ARTIFACTS } from "../domain/release/gate.ts";
+import type { Judgement } from "../domain/release/gate.ts";
+import { decided, notFound } from "../domain/refusal.ts";
+import type { Run } from "../domain/run.ts";
+import type { RunArtifact } from "../domain/run-artifact.ts";
+import { read } from "./done.ts";
+import type { ReleaseGate } from "./release-gate.ts";
+import type { RunName } from "./run-name.ts";
+
+export interface Manifest {
+  readonly run: Run;
+  /** Those that stand, newest first. */
+  readonly artifacts: readonly RunArtifact[];
+  readonly pack: DisclosurePack | undefined;
+  readonly report: ComplianceReport;
+}
+
+/** Evidence, where the run's policy asks for it, is read after the transaction: what the store knows is of one moment even so. */
+export function manifestGet(gate: ReleaseGate): Operation<RunName, Manifest> {
+  return async (tx, { id, text }, { principal: { orgId }, signal }) => {
+    const [run] = id === null ? [] : await tx.runs.find(orgId, [id]);
+    if (run === undefined) return notFound("run", text);
+    const [artifacts, pack] = await Promise.all([
+      tx.runArtifacts.standing(orgId, run.runId, GATE_ARTIFACTS + 1),
+      tx.disclosurePacks.newest(orgId, run.runId),
+    ]);
+    const loaded = await gate.load(tx, run, undefined, artifacts);
+    const manifest = (judgement: Judgement): Manifest => ({
+      run,
+      artifacts,
+      pack,
+      report: complianceReport(run, artifacts, judgement),
+    });
+    if (!gate.readsEvidence(loaded)) return read(manifest(gate.judgeAtOnce(loaded)));
+    return decided({ later: async () => decided(manifest(await gate.judge(loaded, signal))) });
+  };
+}
