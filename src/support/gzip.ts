@@ -47,8 +47,10 @@ export async function* gunzip(bytes: AsyncIterable<Uint8Array>, limits: GunzipLi
   if (!unpacked.trailer().equals(packed.trailer())) throw new ArchiveError("its check sum is another one");
 }
 
+/** Among them that it was over before what it was given. */
 function isZlibError(error: unknown): boolean {
-  return error instanceof Error && "code" in error && typeof error.code === "string" && error.code.startsWith("Z_");
+  const code = error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+  return code.startsWith("Z_") || code === "ERR_STREAM_PREMATURE_CLOSE";
 }
 
 type Zlib = ReturnType<typeof createDeflateRaw> | ReturnType<typeof createInflateRaw>;

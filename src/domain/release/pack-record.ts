@@ -122,7 +122,8 @@ function isPackRecord(line: unknown): line is PackRecord {
     isDigest(leaf) &&
     isDisclosed(header) &&
     isDisclosed(body) &&
-    (payload === null || isDigest(payload)) &&
+    // In a leaf, zeros stand for no payload.
+    (payload === null || (isDigest(payload) && !/^0*$/.test(payload))) &&
     Object.keys(line).length === 6
   );
 }
