@@ -24,11 +24,7 @@ const dependency = object({
   task: need(name, "The task that waits."),
   depends_on: need(name, "The task that must succeed first."),
 });
-const byTask = named(
-  someTask,
-  either(isText, name, list(name, { most: MOST_TASKS }), "a task's name, or a list"),
-  MOST_TASKS,
-);
+const byTask = named(someTask, either(isText, name, list(name, { most: MOST_TASKS })), MOST_TASKS);
 const dependencies: Kind<Read<typeof dependency>[] | Read<typeof byTask>> = either(
   isList,
   list(dependency, { most: MOST_DEPENDENCIES }),

@@ -6,16 +6,26 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { ArtifactKind } from "../../gen/maestro/conductor/v1/artifact_pb.ts";
 import { checkPlanFile } from "../../src/cli/plan-file/check.ts";
+import { readWorkflowFile } from "../../src/cli/workflow-file.ts";
 import { startTestServer } from "../../src/testing/testing.ts";
 import type { TestPlan, TestServer } from "../../src/testing/testing.ts";
 
 const EXAMPLES = fileURLToPath(new URL("../../examples/", import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), "maestro examples-"));
 /** Examples that tests of this file run. */
-const RUN = ["approval-gate.yaml", "build-test-release.yaml", "data-pipeline.yaml", "fan-out.yaml"] as const;
+const RUN = [
+  "approval-gate.yaml",
+  "build-test-release.yaml",
+  "data-pipeline.yaml",
+  "fan-out.yaml",
+  "release-gate.yaml",
+] as const;
 /** The demo runs it. */
 const RUN_ELSEWHERE = ["release.yaml"];
+/** A workflow, and no plan; test/cli/release.test.ts makes a run of it. */
+const WORKFLOW = "workflow.yaml";
 
 let server: TestServer;
 beforeAll(async () => {
@@ -100,8 +110,28 @@ test("fan-out: parts are counted at once, and a broken one does not stop the sum
   expect(state).toBe("COMPLETED");
 });
 
-test("every example is a valid plan, and is run by a test", () => {
-  const names = readdirSync(EXAMPLES).filter((name) => /\.(yaml|json)$/.test(name));
+test(
+  "release-gate: published once something speaks for it, and somebody had it judged again",
+  { timeout: 60_000 },
+  async () => {
+    const plan = await begin("release-gate.yaml");
+    await plan.stepIs("release", "AWAITING_APPROVAL");
+    expect(existsSync(join(folder, "published"))).toBe(false);
+    const { id: runId } = plan;
+    const all = { sbomPresent: true, slsaProvenancePresent: true, riskAssessmentPresent: true };
+    const pathOrUri = "s3://releases/greet.mjs";
+    const { conductor } = server.client;
+    await conductor.createArtifact({ runId, kind: ArtifactKind.OTHER, pathOrUri, metadataJson: all });
+    await plan.answer(true);
+    const { state, steps } = await plan.ended();
+    expect(state).toBe("COMPLETED");
+    expect(steps["release"]?.attempt).toBe(2);
+    expect(written("published")).toBe("yes\n");
+  },
+);
+
+test("every example is a valid plan or a workflow, and is run by a test", () => {
+  const names = readdirSync(EXAMPLES).filter((name) => /\.(yaml|json)$/.test(name) && name !== WORKFLOW);
   expect(names.sort()).toEqual([...RUN, ...RUN_ELSEWHERE]);
   for (const name of names) {
     // Keys that examples name are made when they are run.
@@ -110,4 +140,5 @@ test("every example is a valid plan, and is run by a test", () => {
     const checked = checkPlanFile(readFileSync(join(EXAMPLES, name), "utf8"), () => key);
     expect(checked.ok ? checked.warnings : checked.mistakes, name).toEqual([]);
   }
+  expect(readWorkflowFile(readFileSync(join(EXAMPLES, WORKFLOW), "utf8"))).toMatchObject({ ok: true });
 });
