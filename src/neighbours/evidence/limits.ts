@@ -20,8 +20,8 @@ export const SUBJECTS = 100_000;
 export const ARTIFACTS_READ = 2_000;
 /** One artifact: fetched and read. */
 export const ARTIFACT_MS = 30_000;
-/** One artifact, in its thread. */
-export const PARSE_MS = 10_000;
+/** One artifact, in its thread, which may have to be started first. */
+export const PARSE_MS = 20_000;
 /** All of a run. */
 export const RUN_MS = 120_000;
 /** Artifacts of one run that are under way at once. */

@@ -10,6 +10,7 @@ import { isEvidence } from "../../domain/release/verified.ts";
 import type { RunArtifact } from "../../domain/run-artifact.ts";
 import { workerPool, WorkerTaskTooLongError } from "../../support/worker-pool.ts";
 import type { EvidenceBytes, Examined } from "./examine.ts";
+import { lateAfter } from "./late.ts";
 import * as usual from "./limits.ts";
 import { FetchError } from "./port.ts";
 import type { EvidenceReader, EvidenceSource } from "./port.ts";
@@ -22,9 +23,11 @@ export interface ReaderOptions {
   /** Where a test has others than the usual. */
   readonly limits?: Partial<Limits>;
 }
-type Limits = Pick<
-  typeof usual,
-  "EVIDENCE_BYTES" | "CONTENT_BYTES" | "TOTAL_BYTES" | "ARTIFACTS_READ" | "ARTIFACT_MS" | "PARSE_MS" | "RUN_MS"
+type Limits = Readonly<
+  Record<
+    "EVIDENCE_BYTES" | "CONTENT_BYTES" | "TOTAL_BYTES" | "ARTIFACTS_READ" | "ARTIFACT_MS" | "PARSE_MS" | "RUN_MS",
+    number
+  >
 >;
 
 /** What one run may still have. */
@@ -45,6 +48,7 @@ export function createEvidenceReader({ sources, threads = 1, limits: given = {} 
   async function* fetched(orgId: OrgId, uri: string, most: number, allowance: Allowance, signal: AbortSignal) {
     const source = sources.find((one) => one.takes(uri));
     if (source === undefined) throw new FetchError("NO_SOURCE", "this server fetches nothing from such an address");
+    signal.throwIfAborted();
     let bytes = 0;
     for await (const piece of source.fetch(orgId, uri, signal)) {
       signal.throwIfAborted();
@@ -91,20 +95,21 @@ export function createEvidenceReader({ sources, threads = 1, limits: given = {} 
     signal: AbortSignal,
   ): Promise<Finding> => {
     const { artifactId, uri } = artifact;
-    const late = AbortSignal.timeout(limits.ARTIFACT_MS);
-    const either = AbortSignal.any([signal, late]);
+    const late = lateAfter(limits.ARTIFACT_MS, signal);
     try {
       if (isEvidence(artifact)) {
-        const pieces = fetched(orgId, uri, limits.EVIDENCE_BYTES, allowance, either);
-        return { artifactId, ...(await examined(artifact, pieces, builders, either)) };
+        const pieces = fetched(orgId, uri, limits.EVIDENCE_BYTES, allowance, late.signal);
+        return { artifactId, ...(await examined(artifact, pieces, builders, late.signal)) };
       }
-      const pieces = fetched(orgId, uri, limits.CONTENT_BYTES, allowance, either);
+      const pieces = fetched(orgId, uri, limits.CONTENT_BYTES, allowance, late.signal);
       return { artifactId, ...(await digested(pieces, algorithmsOf(artifact))) };
     } catch (trouble) {
       if (trouble instanceof FetchError) return missing(artifactId, trouble.problem, trouble.message);
-      if (late.aborted && !signal.aborted)
+      if (late.isLate() && !signal.aborted)
         return missing(artifactId, "TOO_LATE", `it takes longer than ${limits.ARTIFACT_MS} ms`);
       throw trouble;
+    } finally {
+      late.end();
     }
   };
 
@@ -115,8 +120,7 @@ export function createEvidenceReader({ sources, threads = 1, limits: given = {} 
     signal: AbortSignal,
   ): Promise<ReadonlyMap<RunArtifactId, Finding>> => {
     const findings = new Map<RunArtifactId, Finding>();
-    const late = AbortSignal.timeout(limits.RUN_MS);
-    const either = AbortSignal.any([signal, late]);
+    const late = lateAfter(limits.RUN_MS, signal);
     // Evidence goes first: without it nothing passes.
     const queue = [...artifacts.filter(isEvidence), ...artifacts.filter((one) => !isEvidence(one))];
     const allowance: Allowance = { bytes: limits.TOTAL_BYTES };
@@ -128,17 +132,21 @@ export function createEvidenceReader({ sources, threads = 1, limits: given = {} 
           findings.set(artifactId, missing(artifactId, "NOT_READ", `no more than ${limits.ARTIFACTS_READ} are read`));
         } else {
           try {
-            findings.set(artifactId, await readOne(orgId, artifact, builders, allowance, either));
+            findings.set(artifactId, await readOne(orgId, artifact, builders, allowance, late.signal));
           } catch (trouble) {
             signal.throwIfAborted();
-            if (!late.aborted) throw trouble;
+            if (!late.isLate()) throw trouble;
             findings.set(artifactId, missing(artifactId, "TOO_LATE", `the run took longer than ${limits.RUN_MS} ms`));
           }
         }
       }
     };
-    await Promise.all(Array.from({ length: usual.AT_ONCE }, work));
-    return findings;
+    try {
+      await Promise.all(Array.from({ length: usual.AT_ONCE }, work));
+      return findings;
+    } finally {
+      late.end();
+    }
   };
 
   return {

@@ -1,0 +1,195 @@
+// Reading a run's evidence: bounds of size, time and number, threads that end over it, and the event loop that goes on meanwhile. Not
+// here: what is found in it.
+import { gzipSync } from "node:zlib";
+import { afterEach, expect, it } from "vitest";
+import type { Finding } from "../../src/domain/release/evidence.ts";
+import type { RunArtifact } from "../../src/domain/run-artifact.ts";
+import { FetchError } from "../../src/neighbours/evidence/port.ts";
+import type { EvidenceReader, EvidenceSource } from "../../src/neighbours/evidence/port.ts";
+import { createEvidenceReader } from "../../src/neighbours/evidence/reader.ts";
+import type { ReaderOptions } from "../../src/neighbours/evidence/reader.ts";
+import { workerPool, WorkerTaskTooLongError } from "../../src/support/worker-pool.ts";
+import { cycloneDx, ORG, sha256Of } from "../support/gate.ts";
+import { aRunArtifact, aToldRun } from "../support/runs.ts";
+
+const NEVER = new AbortController().signal;
+const { runId } = aToldRun(ORG);
+let reader: EvidenceReader;
+afterEach(() => reader.close());
+
+/** Content by address; a function is asked when it is fetched. */
+type Contents = Readonly<Record<string, string | Uint8Array | ((signal: AbortSignal) => Promise<string>)>>;
+function memory(contents: Contents): EvidenceSource {
+  return {
+    takes: (uri) => uri.startsWith("mem:"),
+    fetch: async function* (_, uri, signal) {
+      const content = contents[uri.slice(4)];
+      if (content === undefined) throw new FetchError("NOT_FOUND", "there is none");
+      const bytes = Buffer.from(typeof content === "function" ? await content(signal) : content);
+      for (let at = 0; at < bytes.length; at += 65_536) yield bytes.subarray(at, at + 65_536);
+    },
+  };
+}
+
+function open(contents: Contents, limits: ReaderOptions["limits"] = {}): void {
+  reader = createEvidenceReader({ sources: [memory(contents)], limits });
+}
+const anArtifact = (uri: string, fields: Partial<RunArtifact> = {}): RunArtifact =>
+  aRunArtifact(ORG, runId, { kind: "OTHER", uri, ...fields });
+
+async function read(artifacts: readonly RunArtifact[], signal = NEVER): Promise<readonly Finding[]> {
+  const findings = await reader.read(ORG, artifacts, [], signal);
+  if (findings === "BUSY") throw new Error("busy");
+  return artifacts.map(({ artifactId }) => {
+    const finding = findings.get(artifactId);
+    if (finding === undefined) throw new Error("no finding");
+    return finding;
+  });
+}
+const problemOf = async (artifact: RunArtifact): Promise<string> => {
+  const [finding] = await read([artifact]);
+  return finding?.content.state === "MISSING" ? finding.content.problem : "READ";
+};
+
+it("every artifact has a finding, whatever is wrong with others", async () => {
+  open({ a: "bundle", s: JSON.stringify(cycloneDx(2)), r: " \n" });
+  const [bundle, sbom, risk, gone, elsewhere] = await read([
+    anArtifact("mem:a"),
+    anArtifact("mem:s", { kind: "SBOM" }),
+    anArtifact("mem:r", { kind: "RISK_ASSESSMENT" }),
+    anArtifact("mem:none", { kind: "SBOM" }),
+    anArtifact("ftp://example.test/a"),
+  ]);
+  expect(bundle?.content).toMatchObject({ state: "READ", sizeBytes: 6, digests: { sha256: sha256Of("bundle") } });
+  expect(sbom?.sbom).toMatchObject({ state: "VALID", components: 2 });
+  expect(risk?.blank).toBe(true);
+  expect(gone?.content).toMatchObject({ state: "MISSING", problem: "NOT_FOUND" });
+  expect(elsewhere?.content).toMatchObject({ state: "MISSING", problem: "NO_SOURCE" });
+});
+
+it("the digest that an artifact names is the one that is taken", async () => {
+  open({ a: "bundle" });
+  const [finding] = await read([anArtifact("mem:a", { contentHash: `sha384:${"0".repeat(96)}`, kind: "BUILD_LOG" })]);
+  expect(finding?.content.state === "READ" ? Object.keys(finding.content.digests).toSorted() : []).toEqual([
+    "sha256",
+    "sha384",
+  ]);
+});
+
+it("what is too large is not read to its end: one artifact, and all of a run", async () => {
+  open({ a: "x".repeat(300_000) }, { CONTENT_BYTES: 100_000, EVIDENCE_BYTES: 200_000, TOTAL_BYTES: 1_000_000 });
+  expect(await problemOf(anArtifact("mem:a"))).toBe("TOO_LARGE");
+  expect(await problemOf(anArtifact("mem:a", { kind: "SBOM" }))).toBe("TOO_LARGE");
+  await reader.close();
+  open({ a: "x".repeat(300_000) }, { TOTAL_BYTES: 500_000 });
+  const found = await read([anArtifact("mem:a"), anArtifact("mem:a"), anArtifact("mem:a")]);
+  expect(found.map(({ content }) => content.state)).toContain("MISSING");
+});
+
+it("more artifacts than are read are told so, evidence last", async () => {
+  open({ a: "x" }, { ARTIFACTS_READ: 2 });
+  const found = await read([
+    anArtifact("mem:a"),
+    anArtifact("mem:a"),
+    anArtifact("mem:a", { kind: "RISK_ASSESSMENT" }),
+  ]);
+  expect(found.map(({ content }) => (content.state === "READ" ? "READ" : content.problem))).toEqual([
+    "READ",
+    "NOT_READ",
+    "READ",
+  ]);
+});
+
+it("what takes too long to come is given up, alone and with its run", async () => {
+  const hangs = (signal: AbortSignal): Promise<string> =>
+    new Promise((_, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+    });
+  open({ a: hangs, b: "x" }, { ARTIFACT_MS: 20 });
+  const found = await read([anArtifact("mem:a"), anArtifact("mem:b")]);
+  expect(found.map(({ content }) => (content.state === "READ" ? "READ" : content.problem))).toEqual([
+    "TOO_LATE",
+    "READ",
+  ]);
+  await reader.close();
+  open({ a: hangs }, { RUN_MS: 20 });
+  const all = await read(Array.from({ length: 9 }, () => anArtifact("mem:a")));
+  expect(new Set(all.map(({ content }) => (content.state === "READ" ? "READ" : content.problem)))).toEqual(
+    new Set(["TOO_LATE"]),
+  );
+});
+
+it("a call that is over is over at once", async () => {
+  const abort = new AbortController();
+  open({
+    a: (signal) =>
+      new Promise((_, reject) => {
+        signal.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+        abort.abort(new Error("no longer wanted"));
+      }),
+  });
+  await expect(read([anArtifact("mem:a")], abort.signal)).rejects.toThrow("no longer wanted");
+});
+
+it("beyond so many runs at once, and so many that wait, a run is turned away", async () => {
+  const gate = Promise.withResolvers<string>();
+  open({ a: () => gate.promise });
+  const under = Array.from({ length: 16 }, () => reader.read(ORG, [anArtifact("mem:a")], [], NEVER));
+  expect(await reader.read(ORG, [anArtifact("mem:a")], [], NEVER)).toBe("BUSY");
+  gate.resolve("x");
+  expect((await Promise.all(under)).every((one) => one !== "BUSY")).toBe(true);
+  expect(await reader.read(ORG, [anArtifact("mem:a")], [], NEVER)).not.toBe("BUSY");
+});
+
+it("a thread that takes too long over evidence is ended, and the next evidence gets a new one", async () => {
+  const many = JSON.stringify(cycloneDx(20_000));
+  open({ slow: many, quick: "{}" }, { PARSE_MS: 5 });
+  const [finding] = await read([anArtifact("mem:slow", { kind: "SBOM" })]);
+  expect(finding?.content).toMatchObject({ state: "MISSING", problem: "TOO_LATE" });
+  await reader.close();
+  open({ quick: JSON.stringify(cycloneDx(1)) });
+  expect((await read([anArtifact("mem:quick", { kind: "SBOM" })]))[0]?.sbom).toMatchObject({ state: "VALID" });
+});
+
+it("a pool ends a thread that hangs, or that takes more memory than it may, and goes on", async () => {
+  open({});
+  const module = new URL(
+    `data:text/javascript,${encodeURIComponent(`
+      import { parentPort } from "node:worker_threads";
+      parentPort.on("message", ({ id, task }) => {
+        if (task === "hang") for (;;);
+        if (task === "grow") for (const all = []; ; ) all.push(new Array(100_000).fill({}));
+        parentPort.postMessage({ id, value: task });
+      });`)}`,
+  );
+  const hanging = workerPool(module, { size: 1, queueLimit: 10, taskMs: 200 });
+  const growing = workerPool(module, { size: 1, queueLimit: 10, resourceLimits: { maxOldGenerationSizeMb: 32 } });
+  try {
+    await expect(hanging.run("hang", {}, NEVER)).rejects.toBeInstanceOf(WorkerTaskTooLongError);
+    expect(await hanging.run("well", {}, NEVER)).toBe("well");
+    await expect(growing.run("grow", {}, NEVER)).rejects.toThrow("memory");
+    expect(await growing.run("well", {}, NEVER)).toBe("well");
+  } finally {
+    await Promise.all([hanging.close(), growing.close()]);
+  }
+});
+
+it("the event loop goes on while 5,000 components are read, packed or not", async () => {
+  const text = JSON.stringify(cycloneDx(5_000));
+  open({ plain: text, packed: gzipSync(text) });
+  await read([anArtifact("mem:plain", { kind: "SBOM" })]);
+  let turns = 0;
+  let over = false;
+  const turning = (async () => {
+    while (!over) {
+      await new Promise(setImmediate);
+      turns++;
+    }
+  })();
+  const found = await read([anArtifact("mem:plain", { kind: "SBOM" }), anArtifact("mem:packed", { kind: "SBOM" })]);
+  over = true;
+  await turning;
+  expect(found.map(({ sbom }) => (sbom?.state === "VALID" ? sbom.components : 0))).toEqual([5_000, 5_000]);
+  // Reading takes tens of milliseconds each; a loop that waits for it turns a handful of times.
+  expect(turns).toBeGreaterThan(100);
+});
