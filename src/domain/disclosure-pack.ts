@@ -1,4 +1,4 @@
-// Disclosure packs: what is told of a run to others. Not here: the archive that is handed out, see pack-archive.ts.
+// Disclosure packs: what is told of a run to others. Not here: the archive that is handed out, see operations/pack-export.ts.
 import type { OrgId, PackId, RunArtifactId, RunId } from "./id.ts";
 
 /** Never changes. The newest of a run is the one that its manifest shows. */
