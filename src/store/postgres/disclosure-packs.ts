@@ -2,13 +2,13 @@
 import type { DisclosurePack } from "../../domain/disclosure-pack.ts";
 import type { OrgId, PackId, RunArtifactId, RunId } from "../../domain/id.ts";
 import type { DisclosurePackRepository } from "../ports/disclosure-packs.ts";
-import { below } from "./newest-first.ts";
+import { below, OF_A_RUN } from "./newest-first.ts";
 import type { Session } from "./transaction.ts";
 
 const COLUMNS = "pack_id, run_id, summary, artifact_ids, redactions, digest, created_ms, created_by";
 const SELECT = `SELECT ${COLUMNS} FROM maestro.disclosure_packs WHERE org_id = $1`;
 const list = (where: string): string =>
-  `${SELECT} AND created_ms >= 0 AND (created_ms, pack_id) < ($2, $3) ${where}ORDER BY created_ms DESC, pack_id DESC LIMIT $4`;
+  `${SELECT} AND ${where} AND (created_ms, pack_id) < ($2, $3) ORDER BY created_ms DESC, pack_id DESC LIMIT $4`;
 
 /** Exported so that their plans can be looked at. */
 export const DISCLOSURE_PACKS = {
@@ -16,9 +16,9 @@ export const DISCLOSURE_PACKS = {
   add: `INSERT INTO maestro.disclosure_packs (org_id, ${COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (org_id, run_id, digest) DO NOTHING RETURNING 1`,
   find: `${SELECT} AND pack_id = $2`,
   /** Index: disclosure_packs_by_time, backwards; its predicate is named. */
-  list: list(""),
+  list: list("created_ms >= 0"),
   /** Index: disclosure_packs_by_run. */
-  listOfRun: list("AND run_id = $5 "),
+  listOfRun: list(`run_id = $5 AND ${OF_A_RUN}`),
 } as const;
 
 interface RawPack {

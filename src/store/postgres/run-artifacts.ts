@@ -2,16 +2,16 @@
 import type { RunArtifact } from "../../domain/run-artifact.ts";
 import type { RunArtifactRepository } from "../ports/run-artifacts.ts";
 import { arrayLiteral, arraysOf, insertText } from "./columns.ts";
-import { below } from "./newest-first.ts";
+import { below, OF_A_RUN } from "./newest-first.ts";
 import { PAGE } from "./pages.ts";
 import { RUN_ARTIFACT_COLUMNS, RUN_ARTIFACT_SELECT, runArtifactOf } from "./run-artifact-rows.ts";
 import type { RawRunArtifact } from "./run-artifact-rows.ts";
 import type { Session } from "./transaction.ts";
 
 const list = (where: string): string =>
-  `SELECT ${RUN_ARTIFACT_SELECT} FROM maestro.run_artifacts a WHERE a.org_id = $1 AND a.created_ms >= 0 AND (a.created_ms, a.artifact_id) < ($2, $3) ` +
-  `${where}ORDER BY a.created_ms DESC, a.artifact_id DESC LIMIT $4`;
-const OF_RUN = "AND a.run_id = $5 ";
+  `SELECT ${RUN_ARTIFACT_SELECT} FROM maestro.run_artifacts a WHERE a.org_id = $1 AND ${where} AND (a.created_ms, a.artifact_id) < ($2, $3) ` +
+  `ORDER BY a.created_ms DESC, a.artifact_id DESC LIMIT $4`;
+const OF_RUN = `a.run_id = $5 AND a.${OF_A_RUN}`;
 
 /** Exported so that their plans can be looked at. */
 export const RUN_ARTIFACTS = {
@@ -19,17 +19,17 @@ export const RUN_ARTIFACTS = {
   find:
     `SELECT v.place, ${RUN_ARTIFACT_SELECT} FROM unnest($2::uuid[]) WITH ORDINALITY AS v(artifact_id, place) ` +
     "CROSS JOIN LATERAL (SELECT * FROM maestro.run_artifacts x WHERE x.org_id = $1 AND x.artifact_id = v.artifact_id OFFSET 0) a",
-  /** Index: run_artifacts_by_time, backwards; its predicate is named. */
-  list: list(""),
+  /** Index: run_artifacts_by_time, backwards; its predicate is named, as the others are. */
+  list: list("a.created_ms >= 0"),
   /** Index: run_artifacts_by_kind. */
-  listOfKind: list("AND a.kind = $5 "),
+  listOfKind: list("a.kind = $5 AND a.kind >= ''"),
   /** Index: run_artifacts_by_run. */
   listOfRun: list(OF_RUN),
-  listOfRunAndKind: list(`${OF_RUN}AND a.kind = $6 `),
+  listOfRunAndKind: list(`${OF_RUN} AND a.kind = $6`),
   /** The same, and one look-up of the step for each artifact that has one. */
   standing: list(
-    `${OF_RUN}AND (a.ordinal IS NULL OR EXISTS (SELECT FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = a.run_id AND s.ordinal = a.ordinal ` +
-      "AND s.current AND s.state = 'SUCCEEDED' AND s.fencing = a.fencing OFFSET 0)) ",
+    `${OF_RUN} AND (a.ordinal IS NULL OR EXISTS (SELECT FROM maestro.steps s WHERE s.org_id = $1 AND s.plan_id = a.run_id AND s.ordinal = a.ordinal ` +
+      "AND s.current AND s.state = 'SUCCEEDED' AND s.fencing = a.fencing OFFSET 0))",
   ),
 } as const;
 

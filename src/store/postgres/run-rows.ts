@@ -54,7 +54,8 @@ export const OF_PLAN =
   "LEFT JOIN LATERAL (SELECT x.state, x.committed_ms, x.finished_ms, x.currency, x.spent_money, x.overrun_money, x.charter_id, x.charter_revision " +
   "FROM maestro.plans x WHERE r.is_plan AND x.org_id = r.org_id AND x.plan_id = r.run_id OFFSET 0) p ON true " +
   "LEFT JOIN LATERAL (SELECT x.name FROM maestro.charters x " +
-  "WHERE x.org_id = r.org_id AND x.charter_id = p.charter_id AND x.revision = p.charter_revision OFFSET 0) c ON true " +
+  // A sum is looked up in no index: otherwise the one by name would do, by reading all charters of the org.
+  "WHERE x.org_id = r.org_id AND x.charter_id = p.charter_id AND x.revision + 0 = p.charter_revision OFFSET 0) c ON true " +
   "WHERE (NOT r.is_plan OR p.state <> 'UNCOMMITTED')";
 
 export interface RawRun {

@@ -22,14 +22,16 @@ const NEWEST_FIRST = "ORDER BY r.created_ms DESC, r.run_id DESC";
 
 const list = (from: string, limit: string): string =>
   `SELECT ${RUN_SELECT} FROM ${from} ${OF_PLAN} ${NEWEST_FIRST} LIMIT ${limit}`;
-/** Index: runs_by_time or runs_by_owner, backwards; their predicate is named. */
+/** Index: runs_by_time or runs_by_owner, backwards; their predicates are named. */
 const walk = (where: string): string =>
   list(
-    `(SELECT * FROM maestro.runs x WHERE x.org_id = $1 AND x.created_ms >= 0 AND (x.created_ms, x.run_id) < ($2, $3) ${where}ORDER BY x.created_ms DESC, x.run_id DESC) r`,
+    `(SELECT * FROM maestro.runs x WHERE x.org_id = $1 AND ${where} AND (x.created_ms, x.run_id) < ($2, $3) ORDER BY x.created_ms DESC, x.run_id DESC) r`,
     "$4",
   );
 const statesOf = (status: RunStatus): readonly PlanState[] =>
   (Object.keys(STATUS_OF_PLAN) as PlanState[]).filter((state) => STATUS_OF_PLAN[state] === status);
+
+const OF_OWNER = "x.owner = $5 AND x.owner >= ''";
 
 /** An index that has ids of runs in the order of lists. */
 interface Source {
@@ -43,7 +45,7 @@ const sourcesOf = (status: RunStatus): readonly Source[] => [
   ...statesOf(status).map((state) => ({
     table: "plans",
     id: "plan_id",
-    where: `x.state = '${state}' AND x.created_ms >= 0`,
+    where: `x.state = '${state}'`,
   })),
 ];
 
@@ -65,7 +67,7 @@ const byStatus = (status: RunStatus): string => {
 const hopping = ({ table, id, where }: Source): string =>
   "(WITH RECURSIVE hop (ms, id, skip, hit) AS (SELECT $2::bigint, $3::uuid, $3::uuid, false UNION ALL " +
   "SELECT b.ms, b.id, CASE WHEN a.id = b.id THEN b.id END, a.id = b.id FROM hop h " +
-  "CROSS JOIN LATERAL (SELECT x.created_ms AS ms, x.run_id AS id FROM maestro.runs x WHERE x.org_id = $1 AND x.owner = $5 AND x.created_ms >= 0 " +
+  `CROSS JOIN LATERAL (SELECT x.created_ms AS ms, x.run_id AS id FROM maestro.runs x WHERE x.org_id = $1 AND ${OF_OWNER} ` +
   "AND (x.created_ms, x.run_id) <= (h.ms, h.id) AND x.run_id IS DISTINCT FROM h.skip ORDER BY x.created_ms DESC, x.run_id DESC LIMIT 1) a " +
   `CROSS JOIN LATERAL (SELECT x.created_ms AS ms, x.${id} AS id FROM maestro.${table} x WHERE x.org_id = $1 AND ${where} ` +
   `AND (x.created_ms, x.${id}) <= (a.ms, a.id) ORDER BY x.created_ms DESC, x.${id} DESC LIMIT 1) b) ` +
@@ -93,8 +95,8 @@ export const RUNS = {
   /** Lock: the run's row. */
   lock: "SELECT FROM maestro.runs WHERE org_id = $1 AND run_id = $2 FOR NO KEY UPDATE",
   save: `UPDATE maestro.runs SET ${RUN_CHANGES.map(({ name }, i) => `${name} = $${String(i + 3)}`).join(", ")} WHERE org_id = $1 AND run_id = $2`,
-  list: walk(""),
-  listOfOwner: walk("AND x.owner = $5 "),
+  list: walk("x.created_ms >= 0"),
+  listOfOwner: walk(OF_OWNER),
   listOfStatus: each(byStatus),
   listOfOwnerAndStatus: each(byOwnerAndStatus),
 } as const;

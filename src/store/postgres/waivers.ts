@@ -2,14 +2,14 @@
 import type { OrgId, RunArtifactId, RunId, WaiverId } from "../../domain/id.ts";
 import type { Waiver } from "../../domain/waiver.ts";
 import type { WaiverRepository } from "../ports/waivers.ts";
-import { below } from "./newest-first.ts";
+import { below, OF_A_RUN } from "./newest-first.ts";
 import type { Session } from "./transaction.ts";
 
 const COLUMNS =
   "waiver_id, run_id, rule, artifact_id, reason, granted_by, granted_ms, expires_ms, revoked_ms, revoked_by, envelope";
 const SELECT = `SELECT ${COLUMNS} FROM maestro.waivers WHERE org_id = $1`;
 const list = (where: string): string =>
-  `${SELECT} AND granted_ms >= 0 AND (granted_ms, waiver_id) < ($2, $3) ${where}ORDER BY granted_ms DESC, waiver_id DESC LIMIT $4`;
+  `${SELECT} AND ${where} AND (granted_ms, waiver_id) < ($2, $3) ORDER BY granted_ms DESC, waiver_id DESC LIMIT $4`;
 
 /** Exported so that their plans can be looked at. */
 export const WAIVERS = {
@@ -19,9 +19,9 @@ export const WAIVERS = {
   find: `${SELECT} AND waiver_id = $2`,
   revoke: "UPDATE maestro.waivers SET revoked_by = $3, revoked_ms = $4 WHERE org_id = $1 AND waiver_id = $2",
   /** Index: waivers_by_time, backwards; its predicate is named. */
-  list: list(""),
+  list: list("granted_ms >= 0"),
   /** Index: waivers_by_run. */
-  listOfRun: list("AND run_id = $5 "),
+  listOfRun: list(`run_id = $5 AND ${OF_A_RUN}`),
 } as const;
 
 interface RawWaiver {

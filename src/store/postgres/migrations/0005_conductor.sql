@@ -25,12 +25,13 @@ CREATE TABLE maestro.runs (
   CHECK ((status IS NULL) = is_plan),
   CHECK (NOT is_plan OR (finished_ms IS NULL AND cost_actual IS NULL))
 ) WITH (fillfactor = 80);
--- Partial for the same reason as those of the goals. Lists name the predicates.
+-- Partial for the same reason as those of the goals, and each by a predicate of its own, which a list names: once one owner has nearly
+-- all runs, or nearly all plans are done, a list would otherwise walk along all of them and look for its own.
 CREATE INDEX runs_by_time ON maestro.runs (org_id, created_ms, run_id) WHERE created_ms >= 0;
-CREATE INDEX runs_by_owner ON maestro.runs (org_id, owner, created_ms, run_id) WHERE created_ms >= 0;
+CREATE INDEX runs_by_owner ON maestro.runs (org_id, owner, created_ms, run_id) WHERE owner >= '';
 CREATE INDEX runs_by_status ON maestro.runs (org_id, status, created_ms, run_id) WHERE status IS NOT NULL;
 -- Runs of plans by status: a plan changes its state some three times in its life, so few of its updates touch this.
-CREATE INDEX plans_by_state ON maestro.plans (org_id, state, created_ms, plan_id) WHERE created_ms >= 0;
+CREATE INDEX plans_by_state ON maestro.plans (org_id, state, created_ms, plan_id) WHERE state <> 'UNCOMMITTED';
 
 CREATE TABLE maestro.run_artifacts (
   org_id uuid NOT NULL REFERENCES maestro.orgs,
@@ -53,8 +54,9 @@ CREATE TABLE maestro.run_artifacts (
   PRIMARY KEY (org_id, artifact_id),
   CHECK ((step IS NULL) = (ordinal IS NULL) AND (step IS NULL) = (fencing IS NULL))
 );
-CREATE INDEX run_artifacts_by_run ON maestro.run_artifacts (org_id, run_id, created_ms, artifact_id) WHERE created_ms >= 0;
-CREATE INDEX run_artifacts_by_kind ON maestro.run_artifacts (org_id, kind, created_ms, artifact_id) WHERE created_ms >= 0;
+CREATE INDEX run_artifacts_by_run ON maestro.run_artifacts (org_id, run_id, created_ms, artifact_id)
+  WHERE run_id >= '00000000-0000-0000-0000-000000000000';
+CREATE INDEX run_artifacts_by_kind ON maestro.run_artifacts (org_id, kind, created_ms, artifact_id) WHERE kind >= '';
 CREATE INDEX run_artifacts_by_time ON maestro.run_artifacts (org_id, created_ms, artifact_id) WHERE created_ms >= 0;
 
 CREATE TABLE maestro.disclosure_packs (
@@ -70,7 +72,8 @@ CREATE TABLE maestro.disclosure_packs (
   PRIMARY KEY (org_id, pack_id),
   UNIQUE (org_id, run_id, digest)
 );
-CREATE INDEX disclosure_packs_by_run ON maestro.disclosure_packs (org_id, run_id, created_ms, pack_id) WHERE created_ms >= 0;
+CREATE INDEX disclosure_packs_by_run ON maestro.disclosure_packs (org_id, run_id, created_ms, pack_id)
+  WHERE run_id >= '00000000-0000-0000-0000-000000000000';
 CREATE INDEX disclosure_packs_by_time ON maestro.disclosure_packs (org_id, created_ms, pack_id) WHERE created_ms >= 0;
 
 CREATE TABLE maestro.workflows (
@@ -103,7 +106,8 @@ CREATE TABLE maestro.waivers (
   CHECK (expires_ms > granted_ms),
   CHECK ((revoked_ms IS NULL) = (revoked_by IS NULL))
 );
-CREATE INDEX waivers_by_run ON maestro.waivers (org_id, run_id, granted_ms, waiver_id) WHERE granted_ms >= 0;
+CREATE INDEX waivers_by_run ON maestro.waivers (org_id, run_id, granted_ms, waiver_id)
+  WHERE run_id >= '00000000-0000-0000-0000-000000000000';
 CREATE INDEX waivers_by_time ON maestro.waivers (org_id, granted_ms, waiver_id) WHERE granted_ms >= 0;
 
 CREATE TABLE maestro.signing_keys (
