@@ -2,13 +2,15 @@
 .PHONY: maestro-api maestro-test
 
 PORT ?= 8001
+# Of release governance: whatever test has one of these words in its path.
+CONDUCTOR = conductor release evidence gates packs workflows governance runs run-artifacts named-artifact dsse
 
 # For this machine only: other addresses want authentication, see `npm run maestro -- serve --help`.
 maestro-api: node_modules
 	@npm start --silent -- --port $(PORT)
 
 maestro-test: node_modules
-	@npx vitest run test/transport/conductor
+	@npx vitest run $(CONDUCTOR)
 
 node_modules:
 	npm ci
