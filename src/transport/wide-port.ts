@@ -1,4 +1,4 @@
-// The wide port: gRPC, gRPC-Web and Connect over HTTP/1.1, h2c and TLS, on one port, through connect-node. Not here: what routes do.
+// The wide port: gRPC, gRPC-Web, Connect and REST over HTTP/1.1, h2c and TLS, on one port. Not here: what routes do.
 import { once } from "node:events";
 import { createServer as createHttp1 } from "node:http";
 import type { IncomingMessage, ServerResponse } from "node:http";

@@ -38,7 +38,7 @@ export function openApiDocument(version: string): Schema {
       title: "Maestro Conductor",
       version,
       description:
-        "Runs, what they made, what is told of them, and whether they may be released. The same is to be had as the rpcs of maestro.conductor.v1.ConductorService, with the same records and the same refusals. Members of a body that are not named here are passed over; null is as good as absent where a member may be left out; times without a zone are UTC.",
+        "Runs, what they made, what is told of them, and whether they may be released. The same is to be had as the rpcs of maestro.conductor.v1.ConductorService, with the same records and the same refusals. Members of a body that are not named here are passed over; null is as good as absent where a member may be left out; times without a zone are UTC. Ids of any shape are looked up: one that nobody has is 404, never 422. Lists are plain arrays, newest first; a Link header leads on where there is more, and a filter by nothing finds nothing.",
     },
     servers: [{ url: "/" }],
     tags: [...new Set(ENDPOINTS.map(({ tag }) => tag))].map((name) => ({ name })),
