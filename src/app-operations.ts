@@ -55,6 +55,7 @@ import { runArtifactList } from "./operations/run-artifact-list.ts";
 import { runCreate } from "./operations/run-create.ts";
 import { runGet } from "./operations/run-get.ts";
 import { runList } from "./operations/run-list.ts";
+import { runStart } from "./operations/run-start.ts";
 import { runUpdate } from "./operations/run-update.ts";
 import { signingKeyList } from "./operations/signing-key-list.ts";
 import { stepChange } from "./operations/step-change.ts";
@@ -70,6 +71,9 @@ import { stepSkip } from "./operations/step-skip.ts";
 import { waiverGrant } from "./operations/waiver-grant.ts";
 import { waiverList } from "./operations/waiver-list.ts";
 import { waiverRevoke } from "./operations/waiver-revoke.ts";
+import { workflowCreate } from "./operations/workflow-create.ts";
+import { workflowGet } from "./operations/workflow-get.ts";
+import { workflowList } from "./operations/workflow-list.ts";
 import type { ArtifactLimits } from "./domain/artifact.ts";
 import type { KeyId } from "./domain/id.ts";
 import type { HeavyWork } from "./operations/heavy-work.ts";
@@ -143,6 +147,7 @@ export function allOperations(
     runCreate,
     runGet,
     runList,
+    runStart: runStart(heavy),
     runUpdate,
     signingKeyList,
     stepChange,
@@ -158,5 +163,8 @@ export function allOperations(
     waiverGrant,
     waiverList,
     waiverRevoke,
+    workflowCreate,
+    workflowGet,
+    workflowList,
   };
 }

@@ -3,6 +3,7 @@ import type { OrgId, PlanId, RunId, WorkflowId } from "./id.ts";
 import type { PlanState } from "./plan.ts";
 import { decided, invalid, refused } from "./refusal.ts";
 import type { Decision } from "./refusal.ts";
+import type { StepState } from "./step.ts";
 
 export type RunStatus = "PENDING" | "RUNNING" | "SUCCEEDED" | "FAILED" | "CANCELLED";
 
@@ -35,6 +36,40 @@ export interface RunTask {
   readonly step: string;
 }
 
+/** Where a task stands: its step, once there is one. */
+export interface TaskRun extends RunTask {
+  readonly status: RunStatus;
+  /** When its newest attempt began. */
+  readonly startedMs: number | null;
+  readonly finishedMs: number | null;
+}
+
+/** What the state of its step is to a task. What was begun is under way until it ends; what was undone or left out is called off. */
+export function taskStatus(state: StepState, attempt: number): RunStatus {
+  switch (state) {
+    case "SUCCEEDED":
+      return "SUCCEEDED";
+    case "FAILED":
+    case "REFUSED":
+      return "FAILED";
+    case "SKIPPED":
+    case "CANCELLED":
+    case "COMPENSATING":
+    case "COMPENSATED":
+    case "COMPENSATION_FAILED":
+      return "CANCELLED";
+    case "LEASED":
+    case "STOPPING":
+      return "RUNNING";
+    case "PENDING":
+    case "WAITING":
+    case "AWAITING_APPROVAL":
+    case "READY":
+    case "BACKING_OFF":
+      return attempt > 0 ? "RUNNING" : "PENDING";
+  }
+}
+
 /** A run as it is seen; of a plan's run, status, end and cost are what the plan says at that moment. */
 export interface Run {
   readonly orgId: OrgId;
@@ -56,6 +91,8 @@ export interface Run {
   readonly workflowId: WorkflowId | null;
   /** Empty unless it was made from a workflow. */
   readonly tasks: readonly RunTask[];
+  /** Where they stand; only of a run that is shown. */
+  readonly taskRuns?: readonly TaskRun[];
   /** Name of the charter whose release policy judges it; null for none. */
   readonly charter: string | null;
   readonly createdMs: number;

@@ -11,6 +11,7 @@ import type { RunArtifact } from "../domain/run-artifact.ts";
 import { read } from "./done.ts";
 import type { ReleaseGate } from "./release-gate.ts";
 import type { RunName } from "./run-name.ts";
+import { withTaskRuns } from "./task-runs.ts";
 
 export interface Manifest {
   readonly run: Run;
@@ -23,8 +24,9 @@ export interface Manifest {
 /** Evidence, where the run's policy asks for it, is read after the transaction: what the store knows is of one moment even so. */
 export function manifestGet(gate: ReleaseGate): Operation<RunName, Manifest> {
   return async (tx, { id, text }, { principal: { orgId }, signal }) => {
-    const [run] = id === null ? [] : await tx.runs.find(orgId, [id]);
-    if (run === undefined) return notFound("run", text);
+    const [found] = id === null ? [] : await tx.runs.find(orgId, [id]);
+    if (found === undefined) return notFound("run", text);
+    const [run = found] = await withTaskRuns(tx, orgId, [found]);
     const [artifacts, pack] = await Promise.all([
       tx.runArtifacts.standing(orgId, run.runId, GATE_ARTIFACTS + 1),
       tx.disclosurePacks.newest(orgId, run.runId),

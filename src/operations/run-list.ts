@@ -4,7 +4,8 @@ import type { Run, RunStatus } from "../domain/run.ts";
 import type { PageRequest } from "../store/ports/paging.ts";
 import { read } from "./done.ts";
 import { oneMore, pageOf } from "./page.ts";
-import type { Page } from "./page.ts";
+import type { Page, SortKey } from "./page.ts";
+import { fewerTasks, withTaskRuns } from "./task-runs.ts";
 
 export interface RunListRequest {
   readonly owner: string | null;
@@ -12,7 +13,13 @@ export interface RunListRequest {
   readonly page: PageRequest;
 }
 
+const keyOf = ({ createdMs, runId }: Run): SortKey => [createdMs, runId];
+
 export const runList: Operation<RunListRequest, Page<Run>> = async (tx, { owner, status, page }, context) => {
   const runs = await tx.runs.list(context.principal.orgId, { owner, status }, oneMore(page));
-  return read(pageOf(runs, page, ({ createdMs, runId }) => [createdMs, runId]));
+  const { items, next } = pageOf(runs, page, keyOf);
+  const fewer = fewerTasks(items);
+  const last = fewer.at(-1);
+  const rest = fewer.length < items.length && last !== undefined ? keyOf(last) : next;
+  return read({ items: await withTaskRuns(tx, context.principal.orgId, fewer), next: rest });
 };

@@ -6,6 +6,7 @@ import type { Run, RunChange } from "../domain/run.ts";
 import { journaled } from "./done.ts";
 import type { RunName } from "./run-name.ts";
 import { changeWords } from "./run-record.ts";
+import { withTaskRuns } from "./task-runs.ts";
 
 export interface RunUpdateRequest {
   readonly run: RunName;
@@ -19,7 +20,8 @@ export const runUpdate: Operation<RunUpdateRequest, Run> = async (tx, { run: { i
   const decision = changedRun(run, change, await tx.nowMs());
   if (!decision.ok) return decision;
   await tx.runs.save(decision.value);
-  return journaled(decision.value, {
+  const [shown = decision.value] = await withTaskRuns(tx, orgId, [decision.value]);
+  return journaled(shown, {
     kind: "conductor.run.update",
     actor,
     body: changeWords(decision.value, change),

@@ -48,7 +48,22 @@ export interface StepsAlike {
   readonly keys: readonly string[];
 }
 
+/** A step of one of several plans. */
+export interface StepKey {
+  readonly planId: PlanId;
+  readonly key: string;
+}
+/** Where it stands. */
+export interface StepStanding extends StepKey {
+  readonly state: StepState;
+  readonly attempt: number;
+  readonly startedMs: number | null;
+  readonly finishedMs: number | null;
+}
+
 export interface PlanRepository {
+  /** Of current steps that are there, in any order: one look-up each. */
+  standingOf(orgId: OrgId, steps: readonly StepKey[]): Promise<readonly StepStanding[]>;
   /** Locks the plan row FOR NO KEY UPDATE and reads it; waits for whoever holds it. Undefined when there is none. */
   lock(orgId: OrgId, planId: PlanId): Promise<PlanRow | undefined>;
   find(orgId: OrgId, planId: PlanId): Promise<PlanRow | undefined>;

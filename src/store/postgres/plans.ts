@@ -25,6 +25,21 @@ import type { Session } from "./transaction.ts";
 import { loadWhole } from "./whole-plan.ts";
 import { sendChanges } from "./write-changes.ts";
 
+/** Index: steps_by_key, whose predicate is named; one descent a step. Exported so that its plan can be looked at. */
+export const STANDING =
+  "SELECT v.plan_id, v.key, s.state, s.attempt, s.started_ms, s.finished_ms FROM unnest($2::uuid[], $3::text[]) AS v(plan_id, key) " +
+  "CROSS JOIN LATERAL (SELECT x.state, x.attempt, x.started_ms, x.finished_ms FROM maestro.steps x " +
+  "WHERE x.org_id = $1 AND x.plan_id = v.plan_id AND x.key = v.key AND x.current OFFSET 0) s";
+
+interface RawStanding {
+  readonly plan_id: string;
+  readonly key: string;
+  readonly state: StepState;
+  readonly attempt: number;
+  readonly started_ms: number | null;
+  readonly finished_ms: number | null;
+}
+
 const FIND = `SELECT ${PLAN_SELECT} FROM maestro.plans p WHERE p.org_id = $1 AND p.plan_id = $2`;
 const UNFINISHED = (Object.keys(STEP_TRANSITIONS) as StepState[]).filter((state) => !hasEnded(state));
 
@@ -197,6 +212,26 @@ export function createPlanRepository(session: Session, added: AddedPlan, nowMs: 
         ? run<RawView>(STEP_VIEWS.dropped, [orgId, planId, after, ordinal, among, page.limit])
         : run<RawView>(STEP_VIEWS.droppedByKey, [orgId, planId, key, among, page.limit]));
       return viewed(orgId, planId, rows);
+    },
+    standingOf: async (orgId, steps) => {
+      if (steps.length === 0) return [];
+      const plans = arrayLiteral(
+        "uuid",
+        steps.map(({ planId }) => planId),
+      );
+      const keys = arrayLiteral(
+        "text",
+        steps.map(({ key }) => key),
+      );
+      const rows = await run<RawStanding>(STANDING, [orgId, plans, keys]);
+      return rows.map((row) => ({
+        planId: row.plan_id as PlanId,
+        key: row.key,
+        state: row.state,
+        attempt: row.attempt,
+        startedMs: row.started_ms,
+        finishedMs: row.finished_ms,
+      }));
     },
     countAlike: async (orgId, planId, { after, upTo, keys }) => {
       const rows = await run<RawAlike>(ALIKE, [orgId, planId, after, upTo, likeOf(keys)]);

@@ -1,33 +1,27 @@
 // ConductorService: runs, artifacts and manifests. Not here: gates, packs and workflows, see the files beside this one.
 import { ConductorService } from "../../../gen/maestro/conductor/v1/conductor_service_pb.ts";
-import type { RunCreateRequest } from "../../operations/run-create.ts";
 import { complianceToWire } from "../mapping/compliance.ts";
 import {
   runArtifactName,
   runArtifactOf,
   runArtifactToWire,
   runChangeOf,
-  runDraftOf,
   runName,
   runToWire,
 } from "../mapping/conductor.ts";
 import { packToWire } from "../mapping/conductor-packs.ts";
-import { charterNameOrId } from "../mapping/problems.ts";
 import { runArtifactKinds, runStatuses } from "../mapping/words.ts";
 import type { Route } from "../route.ts";
+import { createRunRoute } from "./conductor-create-run.ts";
 import { goingTogether, operationRoute } from "./kit.ts";
 import type { Kit } from "./kit.ts";
 
 export function conductorRunRoutes(kit: Kit): readonly Route[] {
-  const { manifestGet, runCreate, runGet, runList, runUpdate, runArtifactCreate, runArtifactGet, runArtifactList } =
+  const { manifestGet, runGet, runList, runUpdate, runArtifactCreate, runArtifactGet, runArtifactList } =
     kit.operations;
   const { method } = ConductorService;
   return [
-    operationRoute(kit, method.createRun, {
-      ...goingTogether(runCreate, weightOf),
-      request: (wire, problems) => ({ draft: runDraftOf(wire, problems), charter: charterNameOrId(wire.charter) }),
-      answer: (run) => ({ run: runToWire(run) }),
-    }),
+    createRunRoute(kit),
     operationRoute(kit, method.getRun, {
       ...goingTogether(runGet),
       request: ({ id }) => runName(id),
@@ -81,9 +75,4 @@ export function conductorRunRoutes(kit: Kit): readonly Route[] {
       }),
     }),
   ];
-}
-
-function weightOf({ draft }: RunCreateRequest): number {
-  const ids = [...draft.relatedEntityIds, ...draft.relatedDecisionIds];
-  return ids.reduce((sum, id) => sum + id.length, draft.name.length + draft.metadata.length);
 }

@@ -8,7 +8,7 @@ import type { AdmitCall, Together } from "../../engine/call.ts";
 import type { ArtifactUse } from "../../operations/artifact-use.ts";
 import type { Identify } from "../../engine/identify.ts";
 import { alone } from "../../engine/operation.ts";
-import type { GroupOperation, Operation } from "../../engine/operation.ts";
+import type { GroupOperation, Operation, OperationSpec } from "../../engine/operation.ts";
 import type { Pipeline } from "../../engine/pipeline.ts";
 import type { Transfers } from "../../engine/transfers.ts";
 import type { Clock } from "../../support/clock.ts";
@@ -58,6 +58,8 @@ export interface UnaryParts<I extends DescMessage, O extends DescMessage, Req, R
   readonly operation: Operation<Req, Res>;
   /** The same for calls that may go together. */
   readonly together?: Together<Req, Res>;
+  /** What it needs besides, when it is composed of other rpcs. */
+  readonly also?: readonly OperationSpec[];
   /** A read whose statements all see one moment. */
   readonly oneMoment?: boolean;
   readonly request: (message: MessageShape<I>, problems: Problems, paging: Paging) => Req;
@@ -86,7 +88,8 @@ export function operationRoute<I extends DescMessage, O extends DescMessage, Req
   method: DescMethodUnary<I, O>,
   parts: UnaryParts<I, O, Req, Res>,
 ): Route {
-  const spec = methodSpec(method);
+  const own = methodSpec(method);
+  const spec = parts.also === undefined ? own : { ...own, parts: [...own.parts, ...parts.also] };
   const paged = method.input.fields.some((field) => field.localName === "pageSize");
   const run = (message: MessageShape<I>, info: CallInfo, limit: number): Promise<Decision<MessageShape<O>>> => {
     const problems = noProblems();

@@ -55,6 +55,7 @@ import type { runArtifactList } from "../../operations/run-artifact-list.ts";
 import type { runCreate } from "../../operations/run-create.ts";
 import type { runGet } from "../../operations/run-get.ts";
 import type { runList } from "../../operations/run-list.ts";
+import type { runStart } from "../../operations/run-start.ts";
 import type { runUpdate } from "../../operations/run-update.ts";
 import type { signingKeyList } from "../../operations/signing-key-list.ts";
 import type { stepChange } from "../../operations/step-change.ts";
@@ -70,6 +71,9 @@ import type { stepSkip } from "../../operations/step-skip.ts";
 import type { waiverGrant } from "../../operations/waiver-grant.ts";
 import type { waiverList } from "../../operations/waiver-list.ts";
 import type { waiverRevoke } from "../../operations/waiver-revoke.ts";
+import type { workflowCreate } from "../../operations/workflow-create.ts";
+import type { workflowGet } from "../../operations/workflow-get.ts";
+import type { workflowList } from "../../operations/workflow-list.ts";
 
 export interface Operations {
   readonly approvalDecide: ReturnType<typeof approvalDecide>;
@@ -128,6 +132,7 @@ export interface Operations {
   readonly runCreate: typeof runCreate;
   readonly runGet: typeof runGet;
   readonly runList: typeof runList;
+  readonly runStart: ReturnType<typeof runStart>;
   readonly runUpdate: typeof runUpdate;
   readonly signingKeyList: typeof signingKeyList;
   readonly stepChange: typeof stepChange;
@@ -143,4 +148,7 @@ export interface Operations {
   readonly waiverGrant: typeof waiverGrant;
   readonly waiverList: typeof waiverList;
   readonly waiverRevoke: typeof waiverRevoke;
+  readonly workflowCreate: typeof workflowCreate;
+  readonly workflowGet: typeof workflowGet;
+  readonly workflowList: typeof workflowList;
 }

@@ -6,6 +6,7 @@ import { charterRoutes } from "./charter.ts";
 import { conductorGateRoutes } from "./conductor-gate.ts";
 import { conductorPackRoutes } from "./conductor-packs.ts";
 import { conductorRunRoutes } from "./conductor-runs.ts";
+import { conductorWorkflowRoutes } from "./conductor-workflows.ts";
 import { executorRoutes } from "./executor.ts";
 import { goalRoutes } from "./goal.ts";
 import { graphRoutes } from "./graph.ts";
@@ -38,6 +39,7 @@ export function allRoutes(kit: Kit, ready: Ready): readonly Route[] {
     ...conductorRunRoutes(kit),
     ...conductorGateRoutes(kit),
     ...conductorPackRoutes(kit),
+    ...conductorWorkflowRoutes(kit),
     ...identityRoutes(kit),
     ...healthRoutes(ready, kit.draining),
     ...reflectionRoutes(),

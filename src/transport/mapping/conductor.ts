@@ -7,11 +7,11 @@ import type {
   CreateRunRequest,
   UpdateRunRequest,
 } from "../../../gen/maestro/conductor/v1/conductor_service_pb.ts";
-import type { Run as WireRun } from "../../../gen/maestro/conductor/v1/run_pb.ts";
+import type { Run as WireRun, TaskRun as WireTaskRun } from "../../../gen/maestro/conductor/v1/run_pb.ts";
 import { ID_PREFIX } from "../../domain/id.ts";
 import type { RunArtifactId, RunId } from "../../domain/id.ts";
 import { METADATA_LIMIT_BYTES } from "../../domain/run.ts";
-import type { Run, RunChange, RunDraft } from "../../domain/run.ts";
+import type { Run, RunChange, RunDraft, TaskRun } from "../../domain/run.ts";
 import type { RunArtifact, RunArtifactFlags } from "../../domain/run-artifact.ts";
 import type { RunArtifactCreateRequest } from "../../operations/run-artifact-create.ts";
 import type { Looked, RunName } from "../../operations/run-name.ts";
@@ -102,10 +102,22 @@ export function runToWire(run: Run): WireRun {
     relatedDecisionIds: [...run.relatedDecisionIds],
     metadata: metadataToWire(run.metadata),
     workflowId: optionalIdText("workflow", run.workflowId),
-    taskRuns: [],
+    taskRuns: (run.taskRuns ?? []).map(taskRunToWire),
     planId: optionalIdText("plan", run.planId),
     charter: run.charter ?? "",
     createdAt: timestamp(run.createdMs),
+  };
+}
+
+function taskRunToWire({ name, agentType, status, step, startedMs, finishedMs }: TaskRun): WireTaskRun {
+  return {
+    $typeName: "maestro.conductor.v1.TaskRun",
+    name,
+    agentType,
+    status: runStatuses.number(status),
+    step,
+    startedAt: optionalTimestamp(startedMs),
+    finishedAt: optionalTimestamp(finishedMs),
   };
 }
 

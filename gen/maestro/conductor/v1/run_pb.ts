@@ -175,7 +175,7 @@ export type TaskRun = Message<"maestro.conductor.v1.TaskRun"> & {
   step: string;
 
   /**
-   * When its first attempt began.
+   * When its newest attempt began.
    *
    * @generated from field: google.protobuf.Timestamp started_at = 5;
    */
