@@ -19,6 +19,10 @@ const EXECUTED: Readonly<Record<string, Readonly<Record<string, { readonly count
     yaml: { count: 1, by: "test/docs/readme.test.ts" },
   },
   "docs/executors.md": { sh: { count: 1, by: ".ci/installed-package" } },
+  "docs/release.md": {
+    sh: { count: 2, by: "test/docs/release.test.ts" },
+    yaml: { count: 1, by: "test/docs/release.test.ts" },
+  },
   "src/testing/README.md": { ts: { count: 2, by: "test/testing/readme.test.ts" } },
   // Those tests build by the same commands, in folders of their own.
   "test/clients/go/README.md": { sh: { count: 1, by: "test/clients/go.test.ts" } },

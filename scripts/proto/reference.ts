@@ -14,20 +14,27 @@ import { operations } from "../../gen/maestro/v1/options_pb.ts";
 import { commentsOf } from "./comments.ts";
 import type { Comments } from "./comments.ts";
 
-const PACKAGE = "maestro.v1";
+/** Packages that have pages, each with what its files' names begin with: two of them may have a file of one name. */
+const PREFIXES: Readonly<Record<string, string>> = { "maestro.v1": "", "maestro.conductor.v1": "conductor_" };
 
 /** Pages by file name; `image` is a FileDescriptorSet with source info. */
 export function referencePages(image: Uint8Array): ReadonlyMap<string, string> {
   const rules = createRegistry(file_buf_validate_validate);
   const files = [...createFileRegistry(fromBinary(FileDescriptorSetSchema, image)).files]
-    .filter((file) => file.proto.package === PACKAGE)
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
+    .filter((file) => prefixOf(file) !== undefined)
+    .sort((a, b) => (pageName(a) < pageName(b) ? -1 : 1));
   const pages = files.map((file): [string, string] => [pageName(file), page(file, rules)]);
   return new Map([["README.md", index(files)], ...pages]);
 }
 
+function prefixOf(file: DescFile): string | undefined {
+  return PREFIXES[file.proto.package];
+}
+
 function pageName(file: DescFile): string {
-  return `${nameOf(file)}.md`;
+  const name = nameOf(file);
+  const prefix = prefixOf(file) ?? "";
+  return `${name.startsWith(prefix) ? "" : prefix}${name}.md`;
 }
 
 function nameOf(file: DescFile): string {
@@ -62,7 +69,7 @@ function page(file: DescFile, rules: Registry): string {
   return lines(
     `# ${nameOf(file)}`,
     "",
-    `Package \`${PACKAGE}\`, file \`proto/${file.name}.proto\`. [All calls](README.md)`,
+    `Package \`${file.proto.package}\`, file \`proto/${file.name}.proto\`. [All calls](README.md)`,
     "",
     ...file.services.flatMap((service) => serviceText(service, comments)),
     ...file.messages.flatMap((message) => messageText(message, comments, rules)),
@@ -153,7 +160,7 @@ function typeText(field: DescField): string {
 }
 
 function link(type: DescMessage | DescEnum): string {
-  if (type.file.proto.package !== PACKAGE) return code(type.typeName);
+  if (prefixOf(type.file) === undefined) return code(type.typeName);
   return `[${type.name}](${pageName(type.file)}#${anchor(type.name)})`;
 }
 
