@@ -53,7 +53,7 @@ async function columnsOf(sql: postgres.Sql, table: string): Promise<readonly Col
 }
 
 /** One INSERT: given columns by SQL expression over `n`, nullable ones null, the rest whatever their type takes. */
-async function put(sql: postgres.Sql, table: string, values: Values, count = 1): Promise<void> {
+export async function put(sql: postgres.Sql, table: string, values: Values, count = 1): Promise<void> {
   const columns = known.get(table) ?? (await columnsOf(sql, table));
   known.set(table, columns);
   const given = columns.map(({ name, type, required }) => values[name] ?? (required ? (ANY[type] ?? "NULL") : "NULL"));
@@ -85,6 +85,8 @@ export async function fill(
       await put(sql, "journal", org);
       await put(sql, "idempotency_keys", org);
       const digest = "'sha256:' || repeat('0', 64)";
+      await put(sql, "workflows", org);
+      await put(sql, "signing_keys", { ...org, key_id: digest });
       await put(sql, "artifact_accounts", org);
       await put(sql, "artifacts", { ...org, digest, chunk_bytes: "65536" });
       await put(sql, "artifact_uploads", { ...org, digest, chunk_bytes: "65536" });
@@ -98,6 +100,11 @@ export async function fill(
         planIds.push(planId);
         await put(sql, "goals", { ...plan, state: "'ACTIVE'" });
         await put(sql, "goal_terms", plan);
+        const run = { ...org, run_id: `'${planId}'` };
+        await put(sql, "runs", { ...run, is_plan: "true", cost_estimate: "0.1" });
+        await put(sql, "run_artifacts", { ...run, artifact_id: "gen_random_uuid()", kind: "'SBOM'" }, stepsEach);
+        await put(sql, "disclosure_packs", { ...run, pack_id: "gen_random_uuid()" });
+        await put(sql, "waivers", { ...run, waiver_id: "gen_random_uuid()", expires_ms: "2" });
         await put(sql, "plans", {
           ...plan,
           state: "'ACTIVE'",

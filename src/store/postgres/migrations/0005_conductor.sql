@@ -135,3 +135,30 @@ INSERT INTO maestro.runs (org_id, run_id, is_plan, name, owner, started_ms, rela
   SELECT p.org_id, p.plan_id, true, g.name, g.created_by, coalesce(p.committed_ms, p.created_ms), '[]', '[]', '{}', p.created_ms, g.created_by
   FROM maestro.plans p JOIN maestro.goals g ON g.org_id = p.org_id AND g.plan_id = p.plan_id
   WHERE p.committed_ms IS NOT NULL OR p.state = 'AWAITING_RATIFICATION';
+
+-- And what their outcomes named are artifacts of these. Kinds as domain/named-artifact.ts has them.
+INSERT INTO maestro.run_artifacts (org_id, artifact_id, run_id, kind, uri, content_hash, sbom_present, slsa_provenance_present, risk_assessment_present,
+    additional, created_ms, created_by, step, ordinal, fencing)
+  SELECT n.org_id, gen_random_uuid(), n.plan_id, k.kind, n.uri,
+    CASE WHEN n.digest ~ '^[A-Za-z0-9][A-Za-z0-9._+-]*:.' THEN n.digest ELSE coalesce(substring(n.uri FROM '^max://artifact/(sha256:[0-9a-f]{64})$'), '') END,
+    k.kind = 'SBOM', k.kind = 'SLSA_PROVENANCE', k.kind = 'RISK_ASSESSMENT',
+    json_strip_nulls(json_build_object('name', n.name, 'content_type', nullif(n.type, ''), 'size_bytes', nullif(n.size, 0),
+      'digest', CASE WHEN n.digest !~ '^[A-Za-z0-9][A-Za-z0-9._+-]*:.' THEN nullif(n.digest, '') END))::text,
+    n.ended_ms, coalesce((SELECT e.name FROM maestro.executors e WHERE e.org_id = n.org_id AND e.executor_id = n.executor_id), ''), n.key, n.ordinal, n.fencing
+  FROM (
+    SELECT a.org_id, a.plan_id, a.ordinal, a.fencing, a.executor_id, a.ended_ms, s.key, it ->> 'name' AS name, it ->> 'uri' AS uri, it ->> 'digest' AS digest,
+      it ->> 'contentType' AS type, (it ->> 'sizeBytes')::bigint AS size, lower(regexp_replace(it ->> 'name', '^.*/', '')) AS file,
+      trim(split_part(lower(it ->> 'contentType'), ';', 1)) AS media
+    FROM maestro.attempts a
+    JOIN maestro.steps s ON s.org_id = a.org_id AND s.plan_id = a.plan_id AND s.ordinal = a.ordinal
+    CROSS JOIN LATERAL json_array_elements(a.artifacts::json) AS it
+    WHERE a.state = 'SUCCEEDED' AND NOT a.undoing AND a.artifacts IS NOT NULL) n
+  CROSS JOIN LATERAL (SELECT CASE
+    WHEN n.media IN ('application/vnd.cyclonedx+json', 'application/vnd.cyclonedx+xml', 'application/spdx+json', 'text/spdx') THEN 'SBOM'
+    WHEN n.media = 'application/vnd.in-toto+json' THEN 'SLSA_PROVENANCE'
+    WHEN n.file ~ '^sbom|^bom\.(json|xml)$|\.(cdx\.(json|xml)|spdx(\.json)?)$' THEN 'SBOM'
+    WHEN n.file ~ '\.intoto\.jsonl?$|provenance' THEN 'SLSA_PROVENANCE'
+    WHEN n.file ~ '^risk[_-]assessment' THEN 'RISK_ASSESSMENT'
+    WHEN n.file ~ '^test[_-]report|^junit' THEN 'TEST_REPORT'
+    WHEN n.file ~ '^build[_-]log|\.log$' THEN 'BUILD_LOG'
+    ELSE 'OTHER' END AS kind) k;
