@@ -9,6 +9,8 @@ import type { Stage } from "./stage.ts";
 const WARM_UP_S = 1.5;
 /** Calls at once. */
 const IN_FLIGHT = 64;
+const ARTIFACTS = 10_000;
+const MANIFESTS = 15;
 const WAYS: readonly Way[] = ["rest", "connect", "grpc"];
 const DEEDS: readonly (readonly [Deed, string])[] = [
   ["createRun", "runs_created_per_s"],
@@ -23,7 +25,7 @@ export const conductor: Measurement = {
     const figures: Figure[] = [];
     for (const [deed, key] of DEEDS)
       for (const way of WAYS) figures.push(await calls(stage, way, deed, `${key}_${way}`));
-    return figures;
+    return [...figures, ...(await manifests(stage))];
   },
 };
 
@@ -40,5 +42,26 @@ async function calls(stage: Stage, way: Way, deed: Deed, key: string): Promise<F
     const cost = `client ${each(cpuMs)}, server ${each(after.cpuMs - before.cpuMs)}, database ${each(afterMs - beforeMs)} µs`;
     const note = `${IN_FLIGHT} in flight; p50 ${median(latencies).toFixed(1)}, p99 ${quantile(latencies, 0.99).toFixed(1)} ms; ${cost}`;
     return { key, value: median(rates), unit: "calls/s", note };
+  });
+}
+
+/** Of 10,000 artifacts, from the request to the last byte of the answer. */
+async function manifests(stage: Stage): Promise<readonly Figure[]> {
+  const { ports } = await stage.server();
+  return await stage.withLoad(1, async (load) => {
+    const { restMs, connectMs, restBytes } = await load.ask("manifest", {
+      port: ports.wide,
+      artifacts: ARTIFACTS,
+      times: MANIFESTS,
+    });
+    const figure = (key: string, taken: readonly number[]): Figure => ({
+      key,
+      value: median(taken),
+      unit: "ms",
+      note: `${ARTIFACTS} artifacts; least ${Math.min(...taken).toFixed(0)}, most ${Math.max(...taken).toFixed(0)} ms`,
+    });
+    const rest = figure("manifest_10k_rest_ms", restMs);
+    const size = `${(restBytes / 2 ** 20).toFixed(1)} MiB of JSON`;
+    return [{ ...rest, note: `${rest.note ?? ""}; ${size}` }, figure("manifest_10k_connect_ms", connectMs)];
   });
 }

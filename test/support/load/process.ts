@@ -9,6 +9,8 @@ import { echo } from "./echo.ts";
 import { LoadExecutor } from "./executor.ts";
 import { openJournal } from "./journal.ts";
 import type { Journal } from "./journal.ts";
+import { manifestLoad } from "./manifest.ts";
+import type { ManifestLoad, ManifestLoadOptions } from "./manifest.ts";
 import { CAPABILITY, chain, json200, manySteps, step, tenSteps } from "./shapes.ts";
 import { declareCharter, submitLarge, submitMany, submitPlan } from "./submit.ts";
 import { download, makeContent, upload } from "./transfers.ts";
@@ -197,6 +199,9 @@ const actions = {
   /** Runs and artifacts, as the first key. */
   async conductor(options: Omit<ConductorLoadOptions, "key">): Promise<ConductorLoad> {
     return await conductorLoad({ ...options, key: keys[0] ?? "" });
+  },
+  async manifest(options: Omit<ManifestLoadOptions, "key">): Promise<ManifestLoad> {
+    return await manifestLoad({ ...options, key: keys[0] ?? "" });
   },
   async unaryStart(options: { readonly inFlight: number; readonly capability: string }): Promise<void> {
     unary = new UnaryLoad(first(), options.capability);
