@@ -65,6 +65,8 @@ const reads: Readonly<Record<string, (tx: Tx, full: Full) => Promise<unknown>>> 
   "plans.find": (tx, f) => tx.plans.find(f.orgId, f.goal.planId),
   "plans.list": (tx, f) => tx.plans.list(f.orgId, { planId: null, states: [] }, page),
   "plans.listSteps": (tx, f) => tx.plans.listSteps(f.orgId, f.goal.planId, { states: [] }, page),
+  "plans.standingOf": (tx, { orgId, goal: { planId } }) =>
+    tx.plans.standingOf(orgId, [{ planId, key: aStepRow(planId, 1).key }]),
   "plans.findRow": (tx, f) => tx.plans.findRow(f.orgId, f.goal.planId, 1),
   "plans.listDropped": (tx, f) => tx.plans.listDropped(f.orgId, f.goal.planId, { states: ["COMPENSATED"] }, page),
   "plans.listDropped by key": (tx, f) =>
