@@ -278,7 +278,7 @@ describe("the verified mode", () => {
     [
       "an open question about a failure",
       governed({ approvals: [{ subject: "FAILURE", step: "a", state: "PENDING", decidedBy: null }] }),
-      ["governance.approvals", "governance.refusals"],
+      ["governance.refusals"],
     ],
     [
       "a step that somebody rejected",

@@ -16,17 +16,18 @@ export function governanceVerdicts({ governance, policy }: GateFacts): readonly 
   return [approvals(governance, policy.minApprovals), refusals(governance), budget(governance)];
 }
 
-function approvals({ approvals: all, makers }: Governance, least: number): Verdict {
+function approvals({ approvals: every, makers }: Governance, least: number): Verdict {
   const rule = "governance.approvals";
+  // An answer to a failure lets work go on, or ends it: it says nothing of what is released.
+  const all = every.filter(({ subject: of }) => of !== "FAILURE");
   const rejected = all.find(({ state }) => state === "REJECTED");
   if (rejected !== undefined)
     return failed(rule, `${subject(rejected)} was rejected by ${rejected.decidedBy ?? "somebody"}`);
   const pending = all.find(({ state }) => state === "PENDING");
   if (pending !== undefined) return failed(rule, `${subject(pending)} still waits for its approval`);
-  // An answer to a failure lets work go on; it does not approve of what came of it.
   const approvers = new Set(
-    all.flatMap(({ state, subject: of, decidedBy }) =>
-      state === "APPROVED" && of !== "FAILURE" && decidedBy !== null && !makers.includes(decidedBy) ? [decidedBy] : [],
+    all.flatMap(({ state, decidedBy }) =>
+      state === "APPROVED" && decidedBy !== null && !makers.includes(decidedBy) ? [decidedBy] : [],
     ),
   );
   const names = [...approvers].toSorted();
