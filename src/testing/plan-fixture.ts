@@ -49,6 +49,23 @@ export interface StepFixture {
   readonly requires_approval?: boolean;
 }
 
+/** A gate as plan files write it: the server itself judges. */
+export interface GateFixture extends Pick<
+  StepFixture,
+  "title" | "needs" | "condition" | "estimate" | "timeout" | "retry" | "priority" | "requires_approval"
+> {
+  readonly gate: "release";
+  readonly on_failure?: "fail" | "skip_dependents" | "ask";
+}
+
+/** What the release gate asks, as plan files write it. */
+export interface ReleaseFixture {
+  readonly mode?: "flags" | "verified";
+  readonly builders?: readonly { readonly id: string; readonly public_keys: readonly string[] }[];
+  readonly min_approvals?: number;
+  readonly require_content?: boolean;
+}
+
 export interface CharterFixture {
   readonly name: string;
   readonly purpose?: string;
@@ -57,6 +74,7 @@ export interface CharterFixture {
   readonly min_trust?: number;
   readonly ratify_commits?: boolean;
   readonly stale_rule?: "rerun" | "keep";
+  readonly release?: ReleaseFixture;
 }
 
 export interface GoalFixture {
@@ -73,7 +91,7 @@ export interface GoalFixture {
 export interface PlanFixture {
   readonly charter: CharterFixture | string;
   readonly goal: GoalFixture;
-  readonly steps: Readonly<Record<string, StepFixture>>;
+  readonly steps: Readonly<Record<string, StepFixture | GateFixture>>;
 }
 
 /** A step of capability `test`, changed by what is given. */
@@ -86,7 +104,7 @@ export function aStep(changes: Partial<StepFixture> = {}): StepFixture {
  * independent ones, `step1` and so on.
  */
 export function aPlan(
-  steps: Readonly<Record<string, Partial<StepFixture>>> | number = 1,
+  steps: Readonly<Record<string, Partial<StepFixture> | GateFixture>> | number = 1,
   { charter = {}, goal = {} }: { charter?: Partial<CharterFixture> | string; goal?: Partial<GoalFixture> } = {},
 ): PlanFixture {
   const given =
@@ -96,8 +114,14 @@ export function aPlan(
   return {
     charter: typeof charter === "string" ? charter : { name: "test", ...charter },
     goal: { name: "test", ...goal },
-    steps: Object.fromEntries(Object.entries(given).map(([key, changes]) => [key, aStep(changes)])),
+    steps: Object.fromEntries(
+      Object.entries(given).map(([key, changes]) => [key, isGate(changes) ? changes : aStep(changes)]),
+    ),
   };
+}
+
+function isGate(step: Partial<StepFixture> | GateFixture): step is GateFixture {
+  return "gate" in step;
 }
 
 /** Steps of which each needs the one before. */

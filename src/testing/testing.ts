@@ -13,6 +13,8 @@ export type {
   GoalFixture,
   PlanFixture,
   RetryFixture,
+  GateFixture,
+  ReleaseFixture,
   StepFixture,
 } from "./plan-fixture.ts";
 export type { PlanView, StepView, TestPlan, Waiting } from "./plan.ts";

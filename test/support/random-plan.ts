@@ -2,11 +2,14 @@
 // what then happens to them, see plan-events.ts.
 import { DIMENSIONS, NO_LIMITS, NOTHING, plus } from "../../src/domain/amounts.ts";
 import type { Amounts, Limits } from "../../src/domain/amounts.ts";
+import { RELEASE_GATE } from "../../src/domain/gate.ts";
 import type { StepDefinition } from "../../src/domain/step.ts";
 import { PlanWorld } from "./plan-world.ts";
 import { randomSteps } from "./random-graph.ts";
 import type { Dice } from "./random-graph.ts";
 
+/** Every so many steps one is a gate; not by chance, so that the rest is as it would be without. */
+const GATES_EVERY = 16;
 const RULES = ["FAIL_PLAN", "SKIP_DEPENDENTS", "CARRY_ON", "ASK"] as const;
 
 /** Steps with all that can be said of one. */
@@ -18,7 +21,25 @@ export function variedSteps(random: Dice, count: number): StepDefinition[] {
     regardless: random.fraction() * 0.5,
     references: random.fraction() * 0.4,
   });
-  return steps.map((step) => ({ ...step, ...settings(random, step, gentle) }));
+  return steps.map((step, i) => {
+    const varied = { ...step, ...settings(random, step, gentle) };
+    return i % GATES_EVERY === 5 ? gateOf(varied) : varied;
+  });
+}
+
+/** The same step as a gate, without what no gate has. */
+function gateOf(step: StepDefinition): StepDefinition {
+  return {
+    ...step,
+    kind: "gate",
+    capability: RELEASE_GATE,
+    input: null,
+    inputSchema: "",
+    outputSchema: "",
+    compensation: null,
+    hold: NOTHING,
+    onFailure: step.onFailure === "CARRY_ON" ? "ASK" : step.onFailure,
+  };
 }
 
 function settings(random: Dice, step: StepDefinition, gentle: boolean): Partial<StepDefinition> {
