@@ -1,8 +1,5 @@
 // Values of flags that several commands share, as they are typed. Not here: what commands do with them.
-import { fromJson } from "@bufbuild/protobuf";
 import type { DescEnum } from "@bufbuild/protobuf";
-import { TimestampSchema } from "@bufbuild/protobuf/wkt";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { InvalidArgumentError, Option } from "commander";
 import type { Command } from "commander";
 import { CommandEnd, MISUSED } from "./io.ts";
@@ -30,15 +27,6 @@ export function costOf(typed: string): number {
   const number = Number(typed);
   if (typed.trim() === "" || !(number >= 0 && number <= 1e12)) throw new InvalidArgumentError("must be 0 or more");
   return number;
-}
-
-/** A moment, as `2026-01-31T12:00:00Z`. */
-export function momentOf(typed: string): Timestamp {
-  try {
-    return fromJson(TimestampSchema, typed);
-  } catch {
-    throw new InvalidArgumentError("must be a time such as 2026-01-31T12:00:00Z");
-  }
 }
 
 /** A `name=value` of a repeatable flag. */

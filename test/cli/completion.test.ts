@@ -6,6 +6,7 @@ import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
 import { delimiter, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ArtifactKind } from "../../gen/maestro/conductor/v1/artifact_pb.ts";
 import { quoted, wordsOf } from "../../src/cli/completion/bash-line.ts";
 import { Running, NODE, here } from "./command.ts";
 import { ROOT } from "../docs/snippets.ts";
@@ -14,6 +15,10 @@ import { Stage } from "./stage.ts";
 const ODD = "odd name; $(touch here) 'x'";
 let stage: Stage;
 let planId = "";
+let runId = "";
+let artifactId = "";
+let packId = "";
+let workflowId = "";
 beforeAll(async () => {
   stage = await Stage.open();
   planId = await stage.begin("packing", "  fetch: { capability: smelting }\n  filter: { capability: smelting }\n");
@@ -25,8 +30,21 @@ beforeAll(async () => {
   await stage.here("apply", odd, "--detach");
   const spec = { name: "resizer-1", capabilities: ["resize"], slots: 1 };
   await stage.client.executors.registerExecutor({ spec, idempotencyKey: "resizer" });
+  await addRelease();
 });
 afterAll(() => stage.close());
+
+/** One of everything that is there for releases. */
+async function addRelease(): Promise<void> {
+  const { conductor } = stage.client;
+  runId = (await conductor.getRun({ id: planId })).run?.id ?? "";
+  const known = { runId, kind: ArtifactKind.OTHER, pathOrUri: "s3://a/b" };
+  artifactId = (await conductor.createArtifact(known)).artifact?.id ?? "";
+  const pack = { runId, summary: "all", artifactIds: [artifactId] };
+  packId = (await conductor.createDisclosurePack(pack)).disclosurePack?.id ?? "";
+  const flow = { name: "flow", tasks: [{ name: "a", agentType: "x" }] };
+  workflowId = (await conductor.createWorkflow(flow)).workflow?.id ?? "";
+}
 
 /** What is offered for the last of the words, without notes. */
 async function offered(words: readonly string[], url = stage.server.wideUrl): Promise<string[]> {
@@ -65,6 +83,8 @@ describe("without a server", () => {
     ],
     [["apply", "pl"], [":files"]],
     [["diff", "x", ""], [":files"]],
+    [["packs", "verify", ""], [":files"]],
+    [["gate", "x", "--mode", "v"], ["verified"]],
     [["serve", "--config", ""], [":files"]],
     [["keys", "create", "ci", "--grant", "map.maestro.charter.d"], ["map.maestro.charter.declare"]],
     [["cancel", "--reason", ""], []],
@@ -102,6 +122,12 @@ describe("with a server", () => {
     [["executors", "drain", ""], () => ["resizer-1"]],
     [["executors", "res"], () => ["resizer-1"]],
     [["goals", "--charter", "c"], () => ["cli"]],
+    [["gate", "pa"], () => ["packing"]],
+    [["artifacts", "add", "run_"], () => expect.arrayContaining([runId]) as string[]],
+    [["artifacts", "--run", "pa"], () => ["packing"]],
+    [["artifacts", "art_"], () => [artifactId]],
+    [["workflows", "run", ""], () => [workflowId]],
+    [["packs", "export", ""], () => [packId]],
     [["plans", "--goal=pac"], () => ["--goal=packing"]],
   ])("%j", async (words, expected) => {
     expect(await offered(words)).toEqual(expected());

@@ -136,6 +136,9 @@ describe("packs", () => {
     const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
     expect(exported).toMatchObject({ file, size_bytes: content.length, digest });
     expect(exported["key_id"]).toMatch(/^sha256:[0-9a-f]{64}$/);
+    const keys = await stage.here("packs", "keys");
+    expect(keys.out).toMatch(new RegExp(`^KEY +MADE\n${String(exported["key_id"])} +\\d{4}-`));
+    expect((await object("packs", "keys"))["public_key_pem"]).toMatch(/^-----BEGIN PUBLIC KEY-----/);
     expect(content.readUInt16BE(0)).toBe(0x1f8b);
     const again = await stage.run(["packs", "export", pack]);
     expect(again).toMatchObject({ code: 0, err: "" });

@@ -5,6 +5,7 @@ import { open, rename, rm } from "node:fs/promises";
 import { basename } from "node:path";
 import { DisclosurePackSchema } from "../../../gen/maestro/conductor/v1/disclosure_pack_pb.ts";
 import type { DisclosurePack } from "../../../gen/maestro/conductor/v1/disclosure_pack_pb.ts";
+import { SigningKeySchema } from "../../../gen/maestro/conductor/v1/signing_key_pb.ts";
 import { counted } from "../../support/counted.ts";
 import type { ServerClient } from "../client.ts";
 import { jsonLine } from "../context.ts";
@@ -58,6 +59,27 @@ export async function packs({ run, ...flags }: PacksFlags, context: Context): Pr
       context,
     );
   });
+}
+
+/** Whoever verifies must know them, on a way that they trust. */
+export async function signingKeys(flags: ListFlags, context: Context): Promise<void> {
+  const { io, withClient } = context;
+  await withClient(async (client) =>
+    showList(
+      {
+        schema: SigningKeySchema,
+        page: async (pageSize, pageToken) => {
+          const page = await client.conductor.listSigningKeys({ pageSize, pageToken }, { signal: io.signal });
+          return { items: page.signingKeys, nextPageToken: page.nextPageToken };
+        },
+        head: ["KEY", "MADE"],
+        row: ({ keyId, createdAt }) => [keyId, timeText(createdAt)],
+        none: "no signing keys; the first pack or waiver makes one",
+      },
+      flags,
+      context,
+    ),
+  );
 }
 
 export async function showPack(id: string, { io, json, withClient }: Context): Promise<void> {

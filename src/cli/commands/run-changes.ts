@@ -1,7 +1,6 @@
 // `maestro runs create` and `update`, and `workflows run`: makes runs, and changes what may be changed of them. Not here:
 // looking at them, see runs.ts.
 import type { JsonObject } from "@bufbuild/protobuf";
-import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { RunSchema, RunStatusSchema } from "../../../gen/maestro/conductor/v1/run_pb.ts";
 import type { Run } from "../../../gen/maestro/conductor/v1/run_pb.ts";
 import type { ServerClient } from "../client.ts";
@@ -9,6 +8,7 @@ import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
 import { pairOf } from "../flags.ts";
 import { CommandEnd, MISUSED } from "../io.ts";
+import { momentOf } from "../moment.ts";
 import { harmless } from "../table.ts";
 import { runIdOf } from "../target.ts";
 import { valueOf, word } from "../words.ts";
@@ -31,7 +31,7 @@ export interface UpdateRunFlags extends AboutFlags {
   readonly name?: string;
   readonly status?: string;
   readonly costActual?: number;
-  readonly finishedAt?: Timestamp;
+  readonly finishedAt?: string;
 }
 
 /** Makes one of work done elsewhere, or of a workflow; prints its id alone. */
@@ -67,9 +67,10 @@ export async function createRun(
 
 export async function updateRun(named: string, flags: UpdateRunFlags, context: Context): Promise<void> {
   const { io, json, quiet, withClient } = context;
-  const { entity, decision, metadata, status, ...plain } = flags;
+  const { entity, decision, metadata, status, finishedAt, ...plain } = flags;
   const changes = {
     ...plain,
+    ...(finishedAt !== undefined && { finishedAt: momentOf("--finished-at", finishedAt) }),
     ...(status !== undefined && { status: valueOf(RunStatusSchema, status) ?? 0 }),
     ...(entity.length > 0 && { relatedEntityIds: { ids: [...entity] } }),
     ...(decision.length > 0 && { relatedDecisionIds: { ids: [...decision] } }),

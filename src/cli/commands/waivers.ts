@@ -6,10 +6,10 @@ import type { Waiver } from "../../../gen/maestro/conductor/v1/waiver_pb.ts";
 import { systemClock } from "../../support/clock.ts";
 import { jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
-import { momentOf } from "../flags.ts";
 import { CommandEnd, MISUSED } from "../io.ts";
 import { showList } from "../listing.ts";
 import type { ListFlags } from "../listing.ts";
+import { parseMoment } from "../moment.ts";
 import { parseDuration } from "../plan-file/amounts.ts";
 import { harmless } from "../table.ts";
 import { runIdOf } from "../target.ts";
@@ -88,10 +88,8 @@ export async function revokeWaiver(id: string, { io, json, quiet, withClient }: 
 function expiryOf(typed: string): Timestamp {
   const ms = parseDuration(typed);
   if (ms !== undefined) return timestampFromMs(systemClock.nowMs() + ms);
-  try {
-    return momentOf(typed);
-  } catch {
-    const text = `--expires ${harmless(typed)}: must be a duration such as 7d, or a time such as 2026-01-31T12:00:00Z`;
-    throw new CommandEnd(MISUSED, text);
-  }
+  const moment = parseMoment(typed);
+  if (moment !== undefined) return moment;
+  const text = `--expires ${harmless(typed)}: must be a duration such as 7d, or a time such as 2026-01-31T12:00:00Z`;
+  throw new CommandEnd(MISUSED, text);
 }

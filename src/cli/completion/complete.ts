@@ -33,7 +33,7 @@ export type Source = (client: ServerClient, wanted: Wanted, signal: AbortSignal)
 /** Candidates that only a server knows; none when it does not answer soon. */
 export type Lookup = (wanted: Wanted, asked: Asked) => Promise<readonly Candidate[]>;
 
-const FILES: ReadonlySet<string> = new Set(["file", "folder", "from", "export", "recording"]);
+const FILES: ReadonlySet<string> = new Set(["file", "folder", "from", "export", "recording", "archive"]);
 
 /** `words` are those after the program's name; the last one is being typed. */
 export async function complete(program: Command, words: readonly string[], lookup: Lookup): Promise<Completion> {

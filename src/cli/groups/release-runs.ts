@@ -6,7 +6,7 @@ import { RunStatusSchema } from "../../../gen/maestro/conductor/v1/run_pb.ts";
 import type { AddFlags, ArtifactsFlags } from "../commands/run-artifacts.ts";
 import type { CreateRunFlags, UpdateRunFlags } from "../commands/run-changes.ts";
 import type { RunsFlags } from "../commands/runs.ts";
-import { collect, costOf, momentOf, wordOption } from "../flags.ts";
+import { collect, costOf, wordOption } from "../flags.ts";
 import { addLimit } from "../listing.ts";
 import type { ListFlags } from "../listing.ts";
 import type { Registrar } from "../registrar.ts";
@@ -71,7 +71,7 @@ export function addRuns({ add, context }: Registrar): void {
     .option("--name <name>", "for people")
     .addOption(wordOption("--status <status>", "where it stands", RunStatusSchema))
     .option("--cost-actual <cost>", "what it cost", costOf)
-    .option("--finished-at <time>", "when it ended; now unless given, when it ends", momentOf)
+    .option("--finished-at <time>", "when it ended; now unless given, when it ends")
     .action(async (run: string, flags: UpdateRunFlags) => (await changes()).updateRun(run, flags, context()));
   add(
     {

@@ -123,6 +123,17 @@ function addPacks({ add, context }: Registrar): void {
   )
     .option("-o, --output <file>", "where to; as the server names it, here, unless given")
     .action(async (pack: string, flags: ExportFlags) => (await packCommands()).exportPack(pack, flags, context()));
+  addLimit(
+    add(
+      {
+        usage: "keys",
+        summary: "list the keys that the org's packs and waivers are signed with, newest first",
+        details: "Hand their ids, or with --json the keys, to whoever verifies, on a way that they trust.",
+        examples: [{ line: "packs keys", what: "what `packs verify --key-id` is given" }],
+      },
+      list,
+    ),
+  ).action(async (flags: ListFlags) => (await packCommands()).signingKeys(flags, context()));
   add(
     {
       usage: "verify <archive>",
