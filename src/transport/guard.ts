@@ -36,7 +36,9 @@ const FORM_TYPES = /^(application\/x-www-form-urlencoded|multipart\/form-data|te
 const OTHER_SITE = "Calls from other sites are not taken. Add the origin to MAESTRO_ALLOWED_ORIGINS.";
 
 const ALLOWED_HEADERS = [...cors.allowedHeaders, "Authorization", "Idempotency-Key", "Traceparent"].join(", ");
-const EXPOSED_HEADERS = [...cors.exposedHeaders].join(", ");
+// The second half is REST's, as is PATCH.
+const EXPOSED_HEADERS = [...cors.exposedHeaders, "Link", "Location", "Retry-After", "WWW-Authenticate"].join(", ");
+const ALLOWED_METHODS = [...cors.allowedMethods, "PATCH"].join(", ");
 
 export function createGuard({ hosts, origins }: GuardOptions): Guard {
   const names = new Set(["localhost", ...hosts.map((host) => host.toLowerCase())]);
@@ -62,7 +64,7 @@ export function createGuard({ hosts, origins }: GuardOptions): Guard {
       };
       if (method === "OPTIONS") {
         const preflight = {
-          "access-control-allow-methods": cors.allowedMethods.join(", "),
+          "access-control-allow-methods": ALLOWED_METHODS,
           "access-control-allow-headers": ALLOWED_HEADERS,
           "access-control-max-age": "7200",
         };

@@ -277,4 +277,27 @@ describe("workflows", () => {
     const answer = await ask("POST", "/maestro/workflows", { ...workflow, dependencies: circle });
     expect(answer).toMatchObject({ status: 422, json: { detail: [{ loc: ["body", "dependencies"], type: "cycle" }] } });
   });
+
+  test("become runs, which are plans: their tasks are told, and nobody sets what the plan says", async () => {
+    const tasks = [{ name: "lone", agent_type: "nobody-has-this" }];
+    const workflow_id = await make("workflows", { name: "alone", tasks });
+    const run = await ask("POST", "/maestro/runs", { ...RUN, workflow_id });
+    expect(run).toMatchObject({
+      status: 201,
+      json: {
+        ...RUN,
+        workflow_id,
+        plan_id: expect.stringMatching(/^plan_/) as string,
+        task_runs: [
+          { name: "lone", agent_type: "nobody-has-this", status: "pending", started_at: null, finished_at: null },
+        ],
+      },
+    });
+    const { id, plan_id } = run.json as { readonly id: string; readonly plan_id: string };
+    const changed = await ask("PATCH", `/maestro/runs/${id}`, ENDED);
+    expect([changed.status, reasonOf(changed)]).toEqual([409, "STATE_CONFLICT"]);
+    expect(await ask("PATCH", `/maestro/runs/${id}`, { name: "renamed" })).toMatchObject({ status: 200 });
+    expect(await ask("GET", `/maestro/runs/${plan_id}`)).toMatchObject({ status: 200, json: { id, name: "renamed" } });
+    expect((await ask("POST", "/maestro/runs", { ...RUN, workflow_id: "abc" })).status).toBe(404);
+  });
 });
