@@ -1,5 +1,5 @@
 // Gate steps: steps that Maestro itself performs, and the capabilities that it keeps to itself for them. Not here: what a release
-// gate asks, see release/; performing one, see upkeep/gatekeeper.ts.
+// gate asks, see release/; performing one, see operations/gate-perform.ts.
 import type { ExecutorId } from "./id.ts";
 import { refused } from "./refusal.ts";
 import type { Refusal, Violation } from "./refusal.ts";

@@ -20,6 +20,8 @@ export interface ServerOptions {
   /** The folder of another release, see release.ts; this one unless given. */
   readonly release?: string;
   readonly ports?: { readonly wide: number; readonly fast: number };
+  /** Further settings, by their variables. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** What the preloaded probe knows of the server's process. */
@@ -94,7 +96,7 @@ export async function startServer(options: ServerOptions): Promise<ServerProcess
 }
 
 function environment(
-  { dataDir, databaseUrl }: ServerOptions,
+  { dataDir, databaseUrl, environment: more = {} }: ServerOptions,
   ports: { readonly wide: number; readonly fast: number },
 ): NodeJS.ProcessEnv {
   const inherited = Object.entries(process.env).filter(
@@ -107,6 +109,7 @@ function environment(
     MAESTRO_GRPC_PORT: String(ports.fast),
     ...(dataDir === undefined ? {} : { MAESTRO_DATA_DIR: dataDir }),
     ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+    ...more,
   };
 }
 
