@@ -23,13 +23,13 @@ export type Body = { readonly ok: true; readonly value: unknown } | { readonly o
 const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;\s*charset\s*=\s*"?utf-?8"?\s*)?$/i;
 
 /** The body as a value. `optional`: none stands for an empty object. */
-export async function readJson(request: Incoming, optional: boolean): Promise<Body> {
+export async function readJson(request: Incoming, optional: boolean, withinMs = REQUEST_MS): Promise<Body> {
   const { headers } = request;
   const encoding = headers["content-encoding"] ?? "identity";
   if (encoding !== "identity") return unsupported("content-encoding", "must be none: bodies are not unpacked");
   const declared = Number(headers["content-length"] ?? "0");
   if (declared > MESSAGE_LIMIT_BYTES) return no(tooLarge(declared));
-  const bytes = await readBytes(request);
+  const bytes = await readBytes(request, withinMs);
   if (!Buffer.isBuffer(bytes)) return { ok: false, why: bytes };
   if (bytes.length === 0) {
     if (optional) return { ok: true, value: {} };
@@ -50,11 +50,11 @@ export async function readJson(request: Incoming, optional: boolean): Promise<Bo
 }
 
 /** All bytes, unless they are too many or too slow. Callbacks instead of an iterator: a third of its cost for a body of one piece. */
-function readBytes(request: Incoming): Promise<Buffer | Unreadable> {
+function readBytes(request: Incoming, withinMs: number): Promise<Buffer | Unreadable> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     let size = 0;
-    const timer = setTimeout(() => settle({ refusal: tooSlow(), status: 408 }), REQUEST_MS);
+    const timer = setTimeout(() => settle({ refusal: tooSlow(withinMs), status: 408 }), withinMs);
     const settle = (value: Buffer | Unreadable): void => {
       clearTimeout(timer);
       request.off("data", take).off("end", done).off("close", gone).off("error", gone);
@@ -105,8 +105,8 @@ function fieldOf([within = "body", ...path]: Place): string {
   return path.map((part, i) => (typeof part === "number" ? `[${part}]` : i === 0 ? part : `.${part}`)).join("");
 }
 
-function tooSlow(): Refusal {
-  return refusal("INVALID_REQUEST", `The body did not come within ${REQUEST_MS / 1_000} seconds.`, {
+function tooSlow(withinMs: number): Refusal {
+  return refusal("INVALID_REQUEST", `The body did not come within ${withinMs / 1_000} seconds.`, {
     rule: "http.patience",
     remedy: "Send it faster.",
     retryable: true,

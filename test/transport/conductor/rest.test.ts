@@ -1,12 +1,13 @@
 // What the REST surface answers to whom: codes, reasons, headers, and what hostile input comes to. Not here: the commands that clients
 // are used to, see commands.test.ts.
 import { once } from "node:events";
-import { request } from "node:http";
+import { createServer, request } from "node:http";
 import type { IncomingMessage } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readJson } from "../../../src/transport/conductor/body.ts";
 import { startServer } from "../server.ts";
 import type { TestServer } from "../server.ts";
 import { clientOf } from "./client.ts";
@@ -233,6 +234,24 @@ describe("a body", () => {
     expect((await post(deep)).status).toBe(422);
     const bare = "[".repeat(1_000_000) + "]".repeat(1_000_000);
     expect((await post(bare)).status).toBe(422);
+  });
+
+  test("that does not come is waited for so long and no longer", async () => {
+    const slow = createServer((incoming, response) => {
+      void readJson(incoming, false, 50).then((body) => {
+        response.end(JSON.stringify(body.ok ? {} : { status: body.why.status, rule: body.why.refusal.rule }));
+      });
+    }).listen(0, "127.0.0.1");
+    await once(slow, "listening");
+    const { port } = slow.address() as { readonly port: number };
+    const call = request({ host: "127.0.0.1", port, method: "POST", headers: { "content-length": 10 } });
+    call.on("error", () => undefined).write("{");
+    const [response] = (await once(call, "response")) as [IncomingMessage];
+    let text = "";
+    for await (const chunk of response.setEncoding("utf8")) text += String(chunk);
+    expect(JSON.parse(text)).toEqual({ status: 408, rule: "http.patience" });
+    call.destroy();
+    slow.close();
   });
 
   test("that breaks off leaves nothing behind", async () => {
