@@ -11,6 +11,10 @@ const WARM_UP_S = 1.5;
 const IN_FLIGHT = 64;
 const ARTIFACTS = 10_000;
 const MANIFESTS = 15;
+const COMPONENTS = 5_000;
+const GATES = 30;
+/** Single steps at 20 a second. */
+const STEPS = 60;
 const WAYS: readonly Way[] = ["rest", "connect", "grpc"];
 const DEEDS: readonly (readonly [Deed, string])[] = [
   ["createRun", "runs_created_per_s"],
@@ -25,7 +29,7 @@ export const conductor: Measurement = {
     const figures: Figure[] = [];
     for (const [deed, key] of DEEDS)
       for (const way of WAYS) figures.push(await calls(stage, way, deed, `${key}_${way}`));
-    return [...figures, ...(await manifests(stage))];
+    return [...figures, ...(await manifests(stage)), ...(await evidence(stage))];
   },
 };
 
@@ -64,4 +68,44 @@ async function manifests(stage: Stage): Promise<readonly Figure[]> {
     const size = `${(restBytes / 2 ** 20).toFixed(1)} MiB of JSON`;
     return [{ ...rest, note: `${rest.note ?? ""}; ${size}` }, figure("manifest_10k_connect_ms", connectMs)];
   });
+}
+
+/** A gate that reads a bill of materials, and dispatch while gates do. */
+async function evidence(stage: Stage): Promise<readonly Figure[]> {
+  const { ports, probe } = await stage.server();
+  return await stage.withLoad(1, async (gates) =>
+    stage.withLoad(1, async (load) => {
+      await load.ask("executors", { streams: 8, slots: 64, prefix: "evidence" });
+      await load.ask("latency", { count: 20, perSecond: 20 });
+      const options = { port: ports.wide, components: COMPONENTS };
+      // Threads and compiled code.
+      await gates.ask("evidence", { ...options, times: 5 });
+      const quiet = await load.ask("latency", { count: STEPS, perSecond: 20 });
+      await probe(true);
+      let over = false;
+      const busy: number[] = [];
+      const under = gates.ask("evidence", { ...options, times: GATES }).finally(() => (over = true));
+      do busy.push(...(await load.ask("latency", { count: 20, perSecond: 20 })).ready);
+      while (!over);
+      const taken = await under;
+      const { loopP99Ms, loopMaxMs } = await probe();
+      await load.ask("leave");
+      return [
+        {
+          key: "gate_sbom_5k_ms",
+          value: median(taken),
+          unit: "ms",
+          note: `${COMPONENTS} components, kept here, one gate after another; least ${Math.min(...taken).toFixed(0)}, most ${Math.max(...taken).toFixed(0)} ms; loop p99 ${loopP99Ms.toFixed(1)}, most ${loopMaxMs.toFixed(1)} ms`,
+        },
+        { key: "ready_received_quiet_p50_ms", value: median(quiet.ready), unit: "ms", note: `${STEPS} single steps` },
+        {
+          key: "ready_received_gates_p50_ms",
+          value: median(busy),
+          unit: "ms",
+          ceiling: "ready_received_quiet_p50_ms",
+          note: `${busy.length} single steps meanwhile; p99 ${quantile(busy, 0.99).toFixed(1)}, quiet ${quantile(quiet.ready, 0.99).toFixed(1)} ms`,
+        },
+      ];
+    }),
+  );
 }

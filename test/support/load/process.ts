@@ -6,6 +6,8 @@ import type { NativeClient } from "./client.ts";
 import { conductorLoad } from "./conductor.ts";
 import type { ConductorLoad, ConductorLoadOptions } from "./conductor.ts";
 import { echo } from "./echo.ts";
+import { evidenceLoad } from "./evidence.ts";
+import type { EvidenceLoadOptions } from "./evidence.ts";
 import { LoadExecutor } from "./executor.ts";
 import { openJournal } from "./journal.ts";
 import type { Journal } from "./journal.ts";
@@ -199,6 +201,9 @@ const actions = {
   /** Runs and artifacts, as the first key. */
   async conductor(options: Omit<ConductorLoadOptions, "key">): Promise<ConductorLoad> {
     return await conductorLoad({ ...options, key: keys[0] ?? "" });
+  },
+  async evidence(options: Omit<EvidenceLoadOptions, "key">): Promise<readonly number[]> {
+    return await evidenceLoad({ ...options, key: keys[0] ?? "" });
   },
   async manifest(options: Omit<ManifestLoadOptions, "key">): Promise<ManifestLoad> {
     return await manifestLoad({ ...options, key: keys[0] ?? "" });
