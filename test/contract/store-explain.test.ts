@@ -6,7 +6,7 @@ import type { OrgId } from "../../src/domain/id.ts";
 import { openClient } from "../../src/store/postgres/connection.ts";
 import { queryText } from "../../src/store/postgres/goals.ts";
 import { LOOKS } from "../../src/store/postgres/looks.ts";
-import { PLAN_LIST, STEP_VIEWS, UNFINISHED_BEFORE } from "../../src/store/postgres/plans.ts";
+import { PLAN_LIST, STANDING, STEP_VIEWS, UNFINISHED_BEFORE } from "../../src/store/postgres/plans.ts";
 import { READY_STEPS, SCANS } from "../../src/store/postgres/scans.ts";
 import { seeing } from "../../src/store/postgres/statement.ts";
 import { asAdmin } from "../support/database.ts";
@@ -180,6 +180,18 @@ describe.each(servers())("on $name", (server) => {
     expect(sum).toBeGreaterThan(0);
     expect(sum).toBeLessThanOrEqual(demands(orgId).length);
     expect(small(scanned(await planOf([], look("due"), [])))).toEqual([]);
+  });
+
+  test("steps of several plans are found by their keys, one look-up each", async () => {
+    const [row] = await sql.begin(async (tx) => {
+      await tx`SELECT set_config('maestro.orgs', ${literal(orgId)}, true)`;
+      return tx<{ plan_id: string; key: string }[]>`SELECT plan_id, key FROM maestro.steps WHERE ordinal = 3 LIMIT 1`;
+    });
+    if (row === undefined) throw new Error("no step");
+    const nodes = await planOf([orgId], STANDING, [orgId, literal(row.plan_id, nobody), literal(row.key, row.key)]);
+    expect(indexes(nodes)).toEqual(["steps_by_key"]);
+    expect(scanned(nodes)).toEqual([]);
+    expect(nodes.find((node) => node["Index Name"] === "steps_by_key")).toMatchObject({ "Actual Loops": 2 });
   });
 
   test("a look for orgs that wait for a capability reads ready steps by their index, of the classes that ask for it", async () => {

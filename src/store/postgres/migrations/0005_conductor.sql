@@ -31,7 +31,7 @@ CREATE INDEX runs_by_time ON maestro.runs (org_id, created_ms, run_id) WHERE cre
 CREATE INDEX runs_by_owner ON maestro.runs (org_id, owner, created_ms, run_id) WHERE owner >= '';
 CREATE INDEX runs_by_status ON maestro.runs (org_id, status, created_ms, run_id) WHERE status IS NOT NULL;
 -- Runs of plans by status: a plan changes its state some three times in its life, so few of its updates touch this.
-CREATE INDEX plans_by_state ON maestro.plans (org_id, state, created_ms, plan_id) WHERE state <> 'UNCOMMITTED';
+CREATE INDEX plans_by_state ON maestro.plans (org_id, state, created_ms, plan_id) WHERE state <> '';
 
 CREATE TABLE maestro.run_artifacts (
   org_id uuid NOT NULL REFERENCES maestro.orgs,
