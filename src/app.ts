@@ -146,7 +146,10 @@ async function start(
   };
   const heavy = heavyWork();
   undo.push(() => heavy.close());
-  const evidence = createEvidenceReader({ sources: evidenceSources(openContent(store), config.evidence) });
+  const evidence = createEvidenceReader({
+    sources: evidenceSources(openContent(store), config.evidence),
+    onTrouble: onTrouble("evidence could not be read"),
+  });
   undo.push(() => evidence.close());
   const gate = releaseGate(evidence);
   const gatekeeper = { perform: gatePerform(store, gate, systemTimers) };

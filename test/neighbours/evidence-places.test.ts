@@ -188,6 +188,7 @@ describe("hosts", () => {
       "fe80::1",
       "0.0.0.0",
       "fd00:ec2::254",
+      "64:ff9b::7f00:1",
     ]) {
       let looked = 0;
       const resolve: Resolve = (_, done) => {

@@ -162,7 +162,7 @@ it("a pool ends a thread that hangs, or that takes more memory than it may, and 
         parentPort.postMessage({ id, value: task });
       });`)}`,
   );
-  const hanging = workerPool(module, { size: 1, queueLimit: 10, taskMs: 200 });
+  const hanging = workerPool(module, { size: 1, queueLimit: 10, taskMs: 4_000 });
   const growing = workerPool(module, { size: 1, queueLimit: 10, resourceLimits: { maxOldGenerationSizeMb: 32 } });
   try {
     await expect(hanging.run("hang", {}, NEVER)).rejects.toBeInstanceOf(WorkerTaskTooLongError);

@@ -117,3 +117,39 @@ describe("settings", () => {
     expect(mistakes({ file: file("list.yaml", "- port\n") })).toHaveLength(1);
   });
 });
+
+describe("places of evidence", () => {
+  test("are none unless they are named", () => {
+    expect(good({}).evidence).toEqual({ files: [], hosts: [], s3: null });
+  });
+
+  test("are folders, hosts and a store", () => {
+    const environment = {
+      MAESTRO_EVIDENCE_FILES: `${folder}, relative`,
+      MAESTRO_EVIDENCE_HOSTS: "builds.example.org, 10.0.0.7:8080,[::1]:9",
+      MAESTRO_EVIDENCE_S3_URL: "https://s3.example.org",
+      MAESTRO_EVIDENCE_S3_KEY_ID: "id",
+      MAESTRO_EVIDENCE_S3_SECRET: "secret",
+    };
+    expect(good({ environment }).evidence).toEqual({
+      files: [folder, join(process.cwd(), "relative")],
+      hosts: ["builds.example.org", "10.0.0.7:8080", "[::1]:9"],
+      s3: { url: "https://s3.example.org", keyId: "id", secret: "secret", region: "us-east-1" },
+    });
+  });
+
+  test("are refused when they are half said, or are none", () => {
+    const hosts = mistakes({ environment: { MAESTRO_EVIDENCE_HOSTS: "https://builds.example.org" } });
+    expect(hosts).toEqual([expect.stringContaining("MAESTRO_EVIDENCE_HOSTS must hold hosts such as")]);
+    const store = mistakes({ environment: { MAESTRO_EVIDENCE_S3_URL: "s3.example.org" } });
+    expect(store).toEqual([
+      expect.stringContaining("must be an address such as https://s3.example.org"),
+      "MAESTRO_EVIDENCE_S3_URL needs MAESTRO_EVIDENCE_S3_KEY_ID",
+      "MAESTRO_EVIDENCE_S3_URL needs MAESTRO_EVIDENCE_S3_SECRET",
+    ]);
+    // The secret is not repeated.
+    expect(mistakes({ environment: { MAESTRO_EVIDENCE_S3_SECRET: "hush" } })).toEqual([
+      "MAESTRO_EVIDENCE_S3_SECRET needs MAESTRO_EVIDENCE_S3_URL",
+    ]);
+  });
+});

@@ -27,6 +27,9 @@ for (const [address, prefix] of [
   ["fe80::", 10],
   ["fec0::", 10],
   ["ff00::", 8],
+  // The same of IPv4, behind a translator.
+  ["64:ff9b::7f00:0", 104],
+  ["64:ff9b::a9fe:0", 112],
   // Metadata services of clouds that have one there.
   ["fd00:ec2::", 32],
 ] as const)

@@ -8,7 +8,7 @@ import { declaredDigest } from "../../domain/release/evidence.ts";
 import type { EvidenceProblem, Finding } from "../../domain/release/evidence.ts";
 import { isEvidence } from "../../domain/release/verified.ts";
 import type { RunArtifact } from "../../domain/run-artifact.ts";
-import { workerPool, WorkerTaskTooLongError } from "../../support/worker-pool.ts";
+import { workerPool, WorkerPoolClosedError, WorkerTaskTooLongError } from "../../support/worker-pool.ts";
 import type { EvidenceBytes, Examined } from "./examine.ts";
 import { lateAfter } from "./late.ts";
 import * as usual from "./limits.ts";
@@ -20,6 +20,8 @@ export interface ReaderOptions {
   readonly sources: readonly EvidenceSource[];
   /** Threads that examine at once. */
   readonly threads?: number;
+  /** What broke a thread, or the reading of something: it may be hostile content, or a bug of ours. */
+  readonly onTrouble?: (trouble: unknown) => void;
   /** Where a test has others than the usual. */
   readonly limits?: Partial<Limits>;
 }
@@ -35,7 +37,12 @@ interface Allowance {
   bytes: number;
 }
 
-export function createEvidenceReader({ sources, threads = 1, limits: given = {} }: ReaderOptions): EvidenceReader {
+export function createEvidenceReader({
+  sources,
+  threads = 1,
+  onTrouble = () => undefined,
+  limits: given = {},
+}: ReaderOptions): EvidenceReader {
   const limits: Limits = { ...usual, ...given };
   const pool = workerPool(new URL(import.meta.url.replace(/reader(?=\.[jt]s$)/, "evidence-worker")), {
     size: threads,
@@ -80,9 +87,11 @@ export function createEvidenceReader({ sources, threads = 1, limits: given = {} 
     try {
       return await pool.run<Examined>("examine", order, signal, [bytes.buffer]);
     } catch (trouble) {
-      if (signal.aborted) throw trouble;
+      // A server that goes down says nothing of evidence.
+      if (signal.aborted || trouble instanceof WorkerPoolClosedError) throw trouble;
       if (trouble instanceof WorkerTaskTooLongError)
         throw new FetchError("TOO_LATE", `reading it takes longer than ${limits.PARSE_MS} ms`);
+      onTrouble(trouble);
       throw new FetchError("UNREADABLE", "reading it takes more than it may, or nobody knows how");
     }
   };
