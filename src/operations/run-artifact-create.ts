@@ -65,10 +65,8 @@ async function keptOf(
   orgId: OrgId,
   calls: readonly GroupedCall<RunArtifactCreateRequest>[],
 ): Promise<ReadonlySet<string>> {
-  const there = new Set<string>();
   const named = calls.map(({ request }) => keptDigest(request.uri));
-  for (const digest of new Set(named.map((one) => (one.ok ? one.value : null)))) {
-    if (digest !== null && (await tx.artifacts.find(orgId, digest)) !== undefined) there.add(digest);
-  }
-  return there;
+  const digests = [...new Set(named.flatMap((one) => (one.ok && one.value !== null ? [one.value] : [])))];
+  const found = await Promise.all(digests.map((digest) => tx.artifacts.find(orgId, digest)));
+  return new Set(digests.filter((_, i) => found[i] !== undefined));
 }
