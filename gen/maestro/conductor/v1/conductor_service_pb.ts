@@ -1456,7 +1456,7 @@ export const ConductorService: GenService<{
   /**
    * Makes an artifact of a run known; any run takes artifacts for as long as it is there.
    * Atomic with its record.
-   * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND (run), CONTRADICTORY_EVIDENCE (the address is one of ArtifactService, and its digest is another one), IDEMPOTENCY_CONFLICT.
+   * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND (run; content at an address of ArtifactService), CONTRADICTORY_EVIDENCE (content at such an address has another digest), IDEMPOTENCY_CONFLICT.
    *
    * @generated from rpc maestro.conductor.v1.ConductorService.CreateArtifact
    */
