@@ -56,14 +56,17 @@ export async function writeReport(
       survived_by: names.get(survivor) ?? survivor,
       survived_by_id: survivor,
     },
-    executors: (trace?.executors ?? []).map(({ executorId, name, attempts: count, succeeded, executing, usage }) => ({
-      executor_id: executorId,
-      name,
-      attempts: count,
-      succeeded,
-      executing_ms: msOf(executing),
-      usage: amounts(usage),
-    })),
+    // Maestro itself performed the gate.
+    executors: (trace?.executors ?? [])
+      .filter(isOfFleet)
+      .map(({ executorId, name, attempts: count, succeeded, executing, usage }) => ({
+        executor_id: executorId,
+        name,
+        attempts: count,
+        succeeded,
+        executing_ms: msOf(executing),
+        usage: amounts(usage),
+      })),
     steps: steps.map(({ key, state, usage }) => ({
       key,
       state: word(StepStateSchema, state),
@@ -89,6 +92,11 @@ export async function writeReport(
     `step ${kill.step}: fencing ${kill.fencing} on ${kill.executor} before the kill, ${fencingAfter} on ${report.kill.survived_by} after it`,
   );
   return report;
+}
+
+/** The demo's executors are named after it. */
+function isOfFleet({ name }: { readonly name: string }): boolean {
+  return name.startsWith("demo-");
 }
 
 function amounts(of: Amounts | undefined): Record<string, number> {
