@@ -28,6 +28,7 @@ const NOT_RUN: Readonly<Record<string, string>> = {
   "npm run bench": "it takes minutes of a quiet machine",
   "npm run bench -- --embedded": "it takes minutes of a quiet machine",
   "npm run bench -- --only artifacts": "it takes minutes of a quiet machine",
+  "npm run bench -- --only conductor": "it takes minutes of a quiet machine",
   "npm run format": "it writes into the checkout",
   "npm run generate": "it writes into the checkout",
   "npm run proto:check": "the demo and CI run it",
