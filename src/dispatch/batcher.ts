@@ -271,8 +271,9 @@ export class Batcher {
   /** The plan is held by another transaction: twice put back, then a batch of its own that waits. */
   #defer(items: readonly Item[]): void {
     const patient = items.filter((item) => {
-      if (item.kind === "claim") {
-        // Another server or an operation works on the plan; the step is tried again, if it stays ready.
+      if (item.kind === "claim" && item.again !== true) {
+        // Another server or an operation works on the plan; the step is tried again, if it stays ready. A claim that is made again
+        // may be a lease already, which nobody would know of.
         this.#letGo(item);
         return false;
       }

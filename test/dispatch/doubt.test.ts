@@ -69,6 +69,27 @@ test.each([
   },
 );
 
+test("a lease whose commit is in doubt is not forgotten when its plan is held by others meanwhile", async () => {
+  room = await openRoom(bench);
+  const planId = await aPlan(bench, [step("a")]);
+  const { taker, given } = await room.addTaker(2);
+  let looks = 0;
+  room.around = async (plans, _, work) => {
+    looks += 1;
+    if (looks === 1) {
+      await work();
+      throw new CommitUnknownError("the connection broke during commit");
+    }
+    // The first that asks again finds the plan locked.
+    if (looks === 2) return { inputs: new Map(), skipped: plans, missing: [], nowMs: 0 };
+    return work();
+  };
+  await room.offer(planId);
+  await until(() => given.length === 1);
+  expect(given[0]?.lease.fencing).toBe((await bench.rows(planId)).get("a")?.fencing);
+  expect([taker.reserved, taker.credit, room.leases.size]).toEqual([0, 1, 1]);
+});
+
 /** What a call reserves for itself in the room, and an executor with two slots whose windows hold everything. */
 async function aCall() {
   room = await openRoom(bench);

@@ -20,10 +20,8 @@ export const CRASHES: readonly Crash[] = [
   ...CARRIED.flatMap((of) => AT_COMMIT.map((fate): Crash => ({ fate, of }))),
 ];
 
-/** Seldom carried: watched for in every seed. The others would leave no server alive for them, and are watched for in some. */
+/** Seldom carried: watched for in every seed, and the first is taken. The others would leave no server alive for them, and are watched for in some. */
 const SELDOM: ReadonlySet<CrashKind> = new Set(["evidence", "loss", "sweep", "wake", "cascade", "overdue"]);
-/** Of these the first is taken: there may be no second. */
-const RAREST: ReadonlySet<CrashKind> = new Set(["sweep"]);
 /** Carried all the time: not the first of them. */
 const FREQUENT: ReadonlySet<CrashKind> = new Set(["claim", "outcome", "operation", "batch"]);
 const ONE_SEED_IN = 4;
@@ -41,7 +39,7 @@ export class Crashes {
       })),
     ]
       .filter(({ of }) => SELDOM.has(of) || (seed + kinds.indexOf(of)) % ONE_SEED_IN === 0)
-      .map((crash) => ({ crash, left: 1 + dice.below(FREQUENT.has(crash.of) ? 15 : RAREST.has(crash.of) ? 1 : 2) }));
+      .map((crash) => ({ crash, left: 1 + dice.below(FREQUENT.has(crash.of) ? 15 : SELDOM.has(crash.of) ? 1 : 2) }));
   }
 
   /** The one that comes true now. */
