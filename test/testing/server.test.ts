@@ -188,11 +188,17 @@ test("a plan that does not end says how it stands; a wrong one what is wrong", a
 
 test("builders know no key that plan files do not", () => {
   const schema = planFileSchema() as unknown as {
-    properties: { steps: { additionalProperties: { properties: object } } };
+    properties: { steps: { additionalProperties: { anyOf: readonly { readonly properties: object }[] } } };
   };
-  const known = Object.keys(schema.properties.steps.additionalProperties.properties);
-  const built = { ...aPlan({ a: { retry: aRetry(2), needs: [], title: "" } }).steps["a"] };
-  expect(known).toEqual(expect.arrayContaining(Object.keys(built)));
+  const kinds = schema.properties.steps.additionalProperties.anyOf.map(({ properties }) => Object.keys(properties));
+  const { work, gate } = aPlan({
+    work: { retry: aRetry(2), needs: [], title: "" },
+    gate: { gate: "release", needs: ["work"] },
+  }).steps;
+  expect(kinds).toEqual([
+    expect.arrayContaining(Object.keys({ ...gate })),
+    expect.arrayContaining(Object.keys({ ...work })),
+  ]);
 });
 
 test("it ends with the scope that declared it, and leaves no folder behind", async () => {
