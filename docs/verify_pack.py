@@ -65,7 +65,9 @@ def commitment(part):
 
 
 def check_record(record, seq, manifest):
-    payload = bytes.fromhex(record["payload_commitment"] or "00" * 32)
+    none = "00" * 32
+    require(record["payload_commitment"] != none, f"record {seq} passes no payload off as one")
+    payload = bytes.fromhex(record["payload_commitment"] or none)
     leaf = sha256(b"\0maestro.leaf.v1", commitment(record["header"]), commitment(record["body"]), payload)
     require(record["seq"] == seq, f"record {seq} is missing")
     require(record["leaf"] == leaf.hexdigest(), f"record {seq} has another leaf")

@@ -180,7 +180,12 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     read: (principal, work, signal) =>
       answeringTrouble(async () => ({
         ok: true,
-        value: await store.transaction([principal.orgId], work, { signal, readOnly: true, inTurn: true }),
+        value: await store.transaction([principal.orgId], work, {
+          signal,
+          readOnly: true,
+          inTurn: true,
+          oneMoment: true,
+        }),
       })),
     content: (at, signal) => answeringTrouble(async () => ({ ok: true, value: await store.contents.get(at, signal) })),
   };

@@ -48,7 +48,7 @@ async function load(
   { orgId, lease }: GateToPerform,
   signal: AbortSignal,
 ): Promise<LoadedGate> {
-  const options = { readOnly: true, inTurn: true, signal };
+  const options = { readOnly: true, oneMoment: true, inTurn: true, signal };
   return store.transaction(
     [orgId],
     async (tx) => {

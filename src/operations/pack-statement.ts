@@ -38,11 +38,11 @@ export function gateEnvelope(
   manifest: readonly Subject[],
 ): Envelope {
   const text = statementText(released.length > 0 ? released : manifest, VSA_PREDICATE_TYPE, {
-    verifier: { id: "https://maestro.dev/release-gate" },
+    verifier: { id: "max://release-gate" },
     timeVerified: isoTime(atMs),
     resourceUri: `max://run/${idWord("run", run.runId)}`,
     policy: {
-      uri: `https://maestro.dev/release-gate/${mode.toLowerCase()}`,
+      uri: `max://release-gate/${mode.toLowerCase()}`,
       annotations: { charter: run.charter ?? "" },
     },
     inputAttestations: [],

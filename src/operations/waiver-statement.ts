@@ -6,7 +6,7 @@ import type { Waiver } from "../domain/waiver.ts";
 import { IN_TOTO_PAYLOAD_TYPE, readEnvelope, signEnvelope, statementText, verifyEnvelope } from "../support/dsse.ts";
 import { typeidOf } from "../support/typeid.ts";
 
-export const WAIVER_PREDICATE_TYPE = "https://maestro.dev/attestations/waiver/v1";
+export const WAIVER_PREDICATE_TYPE = "max://attestation/waiver/v1";
 
 /** All that was said when it was granted; that it was taken back later is told by its row alone. */
 export type GrantedWaiver = Omit<Waiver, "envelope" | "revokedMs" | "revokedBy">;

@@ -3,7 +3,7 @@
 
 export const PACK_FORMAT = "maestro.pack";
 export const PACK_VERSION = 1;
-export const PACK_PREDICATE_TYPE = "https://maestro.dev/attestations/disclosure-pack/v1";
+export const PACK_PREDICATE_TYPE = "max://attestation/disclosure-pack/v1";
 /** Summary of a verification, as SLSA has it: what the gate said. */
 export const VSA_PREDICATE_TYPE = "https://slsa.dev/verification_summary/v1";
 export const PACK_CONTENT_TYPE = "application/gzip";
