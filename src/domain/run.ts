@@ -174,7 +174,7 @@ function endOf(status: RunStatus, startedMs: number, nowMs: number): number | nu
 function inOrder(run: Run): Decision<Run> {
   const { startedMs, finishedMs } = run;
   if (finishedMs === null || finishedMs >= startedMs) return decided(run);
-  // Said in whole seconds, as `date` does: the second in which it began is not before it.
-  if (finishedMs === Math.floor(startedMs / 1_000) * 1_000) return decided({ ...run, finishedMs: startedMs });
+  // Said in whole seconds, as `date` does: the second in which it began is not before it, and what was said is kept.
+  if (finishedMs === Math.floor(startedMs / 1_000) * 1_000) return decided(run);
   return invalid({ field: "finished_at", description: "must not be before started_at", rule: "run.end" });
 }

@@ -51,6 +51,11 @@ describe("a new run", () => {
     expect(made({ status: "SUCCEEDED", finishedMs: 700 })).toMatchObject({ startedMs: 700, finishedMs: 700 });
   });
 
+  test("may end in the second in which it began, said in whole seconds: what was said is kept", () => {
+    expect(made({ startedMs: 5_428, finishedMs: 5_000 })).toMatchObject({ startedMs: 5_428, finishedMs: 5_000 });
+    expect(newRun({ ...DRAFT, startedMs: 5_428, finishedMs: 5_001 }, IDENTITY).ok).toBe(false);
+  });
+
   test("cannot end before it begins", () => {
     const decision = newRun({ ...DRAFT, startedMs: 2, finishedMs: 1 }, IDENTITY);
     expect(decision).toMatchObject({ ok: false, refusal: { reason: "INVALID_REQUEST" } });
