@@ -21,3 +21,33 @@ export function pageOf<T>(found: readonly T[], page: PageRequest, keyOf: (item: 
   const last = items.at(-1);
   return { items, next: last === undefined ? null : keyOf(last) };
 }
+
+/** What a page may weigh before it ends early, in characters; entries of the first part of it, which nobody has weighed yet. */
+const MOST_WEIGHT = 8 * 1024 * 1024;
+const FIRST_PART = 16;
+
+/**
+ * A page of entries that may be large each: read in parts, as large as what was read so far lets expect, and ended early when it
+ * weighs enough. Its token leads on, if only to an empty page.
+ */
+export async function weighedPage<T>(
+  list: (part: PageRequest) => Promise<readonly T[]>,
+  page: PageRequest,
+  keyOf: (item: T) => SortKey,
+  weightOf: (item: T) => number,
+): Promise<Page<T>> {
+  const items: T[] = [];
+  let weight = 0;
+  for (let part = FIRST_PART, after = page.after; ;) {
+    const limit = Math.min(part, page.limit + 1 - items.length);
+    const found = await list({ limit, after });
+    items.push(...found);
+    const last = found.at(-1);
+    if (items.length > page.limit) return pageOf(items, page, keyOf);
+    if (last === undefined || found.length < limit) return { items, next: null };
+    after = keyOf(last);
+    for (const item of found) weight += weightOf(item);
+    if (weight >= MOST_WEIGHT) return { items, next: after };
+    part = Math.max(1, Math.floor(((MOST_WEIGHT - weight) * items.length) / Math.max(1, weight)));
+  }
+}

@@ -3,7 +3,7 @@ import type { Operation } from "../engine/operation.ts";
 import type { RunArtifact, RunArtifactKind } from "../domain/run-artifact.ts";
 import type { PageRequest } from "../store/ports/paging.ts";
 import { read } from "./done.ts";
-import { oneMore, pageOf } from "./page.ts";
+import { weighedPage } from "./page.ts";
 import type { Page } from "./page.ts";
 import type { RunName } from "./run-name.ts";
 
@@ -21,6 +21,12 @@ export const runArtifactList: Operation<RunArtifactListRequest, Page<RunArtifact
 ) => {
   if (run !== null && run.id === null) return read({ items: [], next: null });
   const query = { runId: run?.id ?? null, kind };
-  const artifacts = await tx.runArtifacts.list(context.principal.orgId, query, oneMore(page));
-  return read(pageOf(artifacts, page, ({ createdMs, artifactId }) => [createdMs, artifactId]));
+  return read(
+    await weighedPage(
+      (part) => tx.runArtifacts.list(context.principal.orgId, query, part),
+      page,
+      ({ createdMs, artifactId }) => [createdMs, artifactId],
+      ({ uri, additional }) => uri.length + additional.length,
+    ),
+  );
 };
