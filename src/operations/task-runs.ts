@@ -5,11 +5,26 @@ import type { Run, TaskRun } from "../domain/run.ts";
 import type { StepStanding } from "../store/ports/plans.ts";
 import type { Tx } from "../store/ports/store.ts";
 
-/** Most tasks that one reading brings; a page of runs with more is shorter. */
+/** Most tasks that one reading brings, or one run has; a page of runs with more is shorter. */
 export const MOST_TASKS = 20_000;
 
-/** The same runs, with where their tasks stand; one statement, and none when no run has any. */
-export async function withTaskRuns(tx: Tx, orgId: OrgId, runs: readonly Run[]): Promise<readonly Run[]> {
+/** The same runs, with where their tasks stand: a reading for so many tasks after the other, and none when no run has any. */
+export async function withTaskRuns(
+  tx: Pick<Tx, "plans">,
+  orgId: OrgId,
+  runs: readonly Run[],
+  most = MOST_TASKS,
+): Promise<readonly Run[]> {
+  const shown: Run[] = [];
+  for (let rest = runs; rest.length > 0;) {
+    const part = fewerTasks(rest, most);
+    shown.push(...(await withTasksOf(tx, orgId, part)));
+    rest = rest.slice(part.length);
+  }
+  return shown;
+}
+
+async function withTasksOf(tx: Pick<Tx, "plans">, orgId: OrgId, runs: readonly Run[]): Promise<readonly Run[]> {
   const wanted = runs.flatMap(({ planId, tasks }) =>
     planId === null ? [] : tasks.map(({ step }) => ({ planId, key: step })),
   );
@@ -37,11 +52,11 @@ function taskRunsOf(run: Run, standing: ReadonlyMap<string, StepStanding>): read
 }
 
 /** As many of the runs, from the first on, as have no more tasks than one reading brings; one at least. */
-export function fewerTasks(runs: readonly Run[]): readonly Run[] {
+export function fewerTasks(runs: readonly Run[], most = MOST_TASKS): readonly Run[] {
   let tasks = 0;
   const end = runs.findIndex((run, i) => {
     tasks += run.tasks.length;
-    return i > 0 && tasks > MOST_TASKS;
+    return i > 0 && tasks > most;
   });
   return end < 0 ? runs : runs.slice(0, end);
 }
