@@ -18,6 +18,7 @@ import { callInfo } from "./call-info.ts";
 import type { Guard } from "./guard.ts";
 import { HARD_LIMIT_BYTES, MESSAGE_LIMIT_BYTES, WINDOW_BYTES, answerTooLarge, tooLarge } from "./limits.ts";
 import { grpcStatus, internalGrpcStatus } from "./refusals.ts";
+import { methodPaths } from "./operation-table.ts";
 import { IDLE_MS } from "./patience.ts";
 import type { CallInfo, Route } from "./route.ts";
 import type { TurnAway } from "./turn-away.ts";
@@ -56,7 +57,10 @@ export function createFastLane(options: FastLaneOptions): FastLane {
       ? ServerCredentials.createInsecure()
       : ServerCredentials.createSsl(null, [{ cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) }]);
   for (const routes of Map.groupBy(options.routes, (route) => route.method.parent.typeName).values()) {
-    server.addService(definitionOf(routes), implementationOf(routes, options));
+    const implementation = implementationOf(routes, options);
+    // As often as it has names.
+    for (let name = 0; name < Math.max(...routes.map(({ method }) => methodPaths(method).length)); name += 1)
+      server.addService(definitionOf(routes, name), implementation);
   }
   return {
     bind: (host, port) =>
@@ -70,7 +74,8 @@ export function createFastLane(options: FastLaneOptions): FastLane {
   };
 }
 
-function definitionOf(routes: readonly Route[]): ServiceDefinition {
+/** At the paths of the service's n-th name. */
+function definitionOf(routes: readonly Route[], name: number): ServiceDefinition {
   return Object.fromEntries(
     routes.map((route) => {
       const { kind, method } = route;
@@ -78,7 +83,7 @@ function definitionOf(routes: readonly Route[]): ServiceDefinition {
       return [
         method.name,
         {
-          path: `/${method.parent.typeName}/${method.name}`,
+          path: methodPaths(method)[name] ?? "",
           requestStream: kind === "bidi",
           responseStream: kind !== "unary",
           // Requests stay bytes until the handler reads them: only there can an unreadable one be refused by name.

@@ -37,6 +37,18 @@ export function methodName(method: DescMethod): string {
   return `${method.parent.typeName}/${method.name}`;
 }
 
+/** Names that services are called by besides their own: the Conductor is known without the name of the house. */
+const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
+  [ConductorService.typeName, "conductor.v1.ConductorService"],
+]);
+
+/** Paths that a method is called at; its own first. */
+export function methodPaths(method: DescMethod): readonly [string, ...string[]] {
+  const other = OTHER_NAMES.get(method.parent.typeName);
+  const own = `/${methodName(method)}`;
+  return other === undefined ? [own] : [own, `/${other}/${method.name}`];
+}
+
 /** The row of a method; one without an operation is a mistake in the contract. */
 export function methodSpec(method: DescMethod): MethodSpec {
   const parts = getOption(method, operations).map(({ operation, capability, writes }) => ({

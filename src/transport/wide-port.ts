@@ -24,6 +24,7 @@ import { onlyHost } from "./guard.ts";
 import type { Guard } from "./guard.ts";
 import { COMPRESS_FROM_BYTES, MESSAGE_LIMIT_BYTES, WINDOW_BYTES } from "./limits.ts";
 import { FIRST_WORDS_MS, LOOK_MS, MOST_CONNECTIONS, REQUEST_MS, expectStream } from "./patience.ts";
+import { methodPaths } from "./operation-table.ts";
 import { plainUnary } from "./plain-unary.ts";
 import { connectError, internalConnectError } from "./refusals.ts";
 import type { CallInfo, Route } from "./route.ts";
@@ -175,7 +176,9 @@ function connectHandler({ routes, turnAway, onBug }: WidePortOptions): Serve {
     jsonOptions: { ignoreUnknownFields: false },
   });
   for (const route of routes) mount(router, route, { turnAway, onBug });
-  const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
+  const handlers = new Map(
+    router.handlers.flatMap((handler) => methodPaths(handler.method).map((path) => [path, handler] as const)),
+  );
   const plain = new Map(
     routes.flatMap((route) => (route.kind === "unary" ? [[route.method as DescMethod, plainUnary(route, onBug)]] : [])),
   );

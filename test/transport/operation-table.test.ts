@@ -1,6 +1,8 @@
 // The operation table: what the contract says of every rpc.
 import { describe, expect, test } from "vitest";
-import { SERVICES, methodName, operationTable } from "../../src/transport/operation-table.ts";
+import { ConductorService } from "../../gen/maestro/conductor/v1/conductor_service_pb.ts";
+import { MaestroService } from "../../gen/maestro/v1/maestro_service_pb.ts";
+import { SERVICES, methodName, methodPaths, operationTable } from "../../src/transport/operation-table.ts";
 
 const NINE = [
   "charter.declare",
@@ -32,6 +34,15 @@ describe("the operation table", () => {
     const parts = [...table.values()].flatMap((spec) => spec.parts);
     for (const operation of NINE)
       expect(parts).toContainEqual(expect.objectContaining({ operation, capability: `map.maestro.${operation}` }));
+  });
+
+  test("the Conductor is known by its name without the house's, too", () => {
+    const paths = ConductorService.methods.map(methodPaths);
+    expect(paths).toContainEqual([
+      "/maestro.conductor.v1.ConductorService/CreateRun",
+      "/conductor.v1.ConductorService/CreateRun",
+    ]);
+    expect(methodPaths(MaestroService.method.plan)).toEqual(["/maestro.v1.MaestroService/Plan"]);
   });
 
   test("a composite needs the capabilities of its parts besides its own", () => {

@@ -1,8 +1,11 @@
 // Runs, their artifacts and manifests over the wire: what is taken, what is refused, and what is left in the records. Not here: REST's
 // words, gates, packs and workflows.
+import { create as createMessage, fromBinary, toBinary } from "@bufbuild/protobuf";
+import type { MessageShape } from "@bufbuild/protobuf";
 import { createClient } from "@connectrpc/connect";
 import type { Client } from "@connectrpc/connect";
 import { createConnectTransport, createGrpcTransport } from "@connectrpc/connect-node";
+import { Client as GrpcClient, credentials } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import { ArtifactKind } from "../../gen/maestro/conductor/v1/artifact_pb.ts";
 import { ConductorService } from "../../gen/maestro/conductor/v1/conductor_service_pb.ts";
@@ -59,6 +62,33 @@ async function records(runId: string): Promise<readonly { readonly kind: string;
     return rows.map(({ kind, body }) => ({ kind, body: JSON.parse(body) as object }));
   });
 }
+
+describe("under the name without the house's", () => {
+  test("the wide port speaks Connect and gRPC, the fast lane gRPC", async () => {
+    const path = "/conductor.v1.ConductorService/CreateRun";
+    const answer = await fetch(`${server.wideUrl}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(OWNER),
+    });
+    expect(await answer.json()).toMatchObject({ run: { name: "r", owner: "o" } });
+    const { input, output } = ConductorService.method.createRun;
+    for (const address of [new URL(server.wideUrl).host, server.grpcUrl]) {
+      const peer = new GrpcClient(address, credentials.createInsecure());
+      const made = await new Promise<MessageShape<typeof output> | undefined>((resolve, reject) =>
+        peer.makeUnaryRequest(
+          path,
+          (message: MessageShape<typeof input>) => Buffer.from(toBinary(input, message)),
+          (bytes) => fromBinary(output, bytes),
+          createMessage(input, OWNER),
+          (error, message) => (error === null ? resolve(message) : reject(error)),
+        ),
+      );
+      peer.close();
+      expect(made?.run).toMatchObject({ name: "r", owner: "o" });
+    }
+  });
+});
 
 describe("a run of work done elsewhere", () => {
   test("is told of, read at once by whoever asks, and changed; each leaves one record of what was set", async () => {

@@ -1381,6 +1381,7 @@ export const ListSigningKeysResponseSchema: GenMessage<ListSigningKeysResponse> 
 /**
  * Release governance: runs, what they made, what is told of them, and whether they may be released. The same is to be had as REST
  * below `/maestro` on the wide port, in the words of its clients.
+ * Both listeners also know it as `conductor.v1.ConductorService`.
  *
  * @generated from service maestro.conductor.v1.ConductorService
  */
