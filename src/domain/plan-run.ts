@@ -27,6 +27,7 @@ export function newRunOf({ orgId, planId, spec, createdMs, createdBy }: Goal, te
     planId,
     name: spec.name,
     owner: createdBy,
+    pastOwners: [],
     status: "PENDING",
     startedMs: createdMs,
     finishedMs: null,

@@ -78,6 +78,8 @@ export interface Run {
   readonly planId: PlanId | null;
   readonly name: string;
   readonly owner: string;
+  /** Whoever owned it before: like its owner, they waive nothing of it. Each once, and none of them is shown. */
+  readonly pastOwners: readonly string[];
   readonly status: RunStatus;
   readonly startedMs: number;
   readonly finishedMs: number | null;
@@ -99,6 +101,8 @@ export interface Run {
   readonly createdBy: string;
 }
 
+/** A run changes hands no more often than that: they are kept for as long as it is. */
+export const MOST_PAST_OWNERS = 100;
 /** Largest cost that is kept: what is beyond is a mistake. */
 export const MOST_COST = 1e12;
 export const METADATA_LIMIT_BYTES = 65_536;
@@ -134,6 +138,7 @@ export function newRun(draft: RunDraft, identity: RunIdentity): Decision<Run> {
     ...draft,
     ...identity,
     planId: null,
+    pastOwners: [],
     status,
     startedMs,
     finishedMs: draft.finishedMs ?? endOf(status, startedMs, identity.createdMs),
@@ -161,9 +166,21 @@ export function changedRun(run: Run, change: RunChange, nowMs: number): Decision
     });
   }
   const said = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== null)) as Partial<Run>;
-  const changed: Run = { ...run, ...said };
+  const pastOwners = ownersBefore(run, change.owner ?? run.owner);
+  if (pastOwners.length > MOST_PAST_OWNERS) {
+    return refused("STATE_CONFLICT", `The run had ${String(MOST_PAST_OWNERS)} owners before, and can have no other.`, {
+      rule: "run.owners",
+      metadata: { kind: "run", id: run.runId, state: run.status },
+      remedy: "Make a new run.",
+    });
+  }
+  const changed: Run = { ...run, ...said, pastOwners };
   if (run.planId !== null) return decided(changed);
   return inOrder({ ...changed, finishedMs: changed.finishedMs ?? endOf(next, run.startedMs, nowMs) });
+}
+
+function ownersBefore({ owner, pastOwners }: Run, next: string): readonly string[] {
+  return next === owner || pastOwners.includes(owner) ? pastOwners : [...pastOwners, owner];
 }
 
 /** A run that ends without a time ends now, and never before it began. */

@@ -15,7 +15,7 @@ import type { Waiver } from "../domain/waiver.ts";
 import type { EvidenceReader } from "../neighbours/evidence/port.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { allPages } from "./all-pages.ts";
-import { governanceOf, stepsBefore } from "./release-governance.ts";
+import { governanceOf, peopleOf, stepsBefore } from "./release-governance.ts";
 import { saysTheSame } from "./waiver-statement.ts";
 
 /** What is to be judged: a run as a whole, or a gate step of its plan, by the number of its row. */
@@ -31,6 +31,8 @@ export interface LoadedGate {
   /** Those that stand at that moment; whether their envelopes hold is looked at when one is needed. */
   readonly waivers: readonly Waiver[];
   readonly keys: readonly SigningKey[];
+  /** To whom the run is their own by now: what they waived before they were does not count. Empty when there are no waivers. */
+  readonly people: ReadonlySet<string>;
 }
 
 export interface ReleaseGate {
@@ -44,6 +46,7 @@ export interface ReleaseGate {
   judgeAtOnce(loaded: LoadedGate): Judgement;
 }
 
+const NO_WAIVERS: Pick<LoadedGate, "waivers" | "keys" | "people"> = { waivers: [], keys: [], people: new Set() };
 const NO_FINDINGS: ReadonlyMap<RunArtifactId, Finding> = new Map();
 /** A charter that is named and not there trusts nobody: never what is more than nothing. */
 const STRICTEST: ReleasePolicy = { mode: "VERIFIED", builders: [], minApprovals: 0, requireContent: true };
@@ -81,16 +84,16 @@ async function loadGate(
     planId === null || policy.mode === "FLAGS" ? null : await governanceOf(tx, run, planId, before?.ordinals ?? null);
   const facts: GateFacts = { run, scope, policy, artifacts, waivers: [], governance, findings: NO_FINDINGS };
   // The common case needs nobody's waiver, and need not ask for any.
-  if (policy.mode === "FLAGS" && judge(facts).passed) return { facts, waivers: [], keys: [] };
+  if (policy.mode === "FLAGS" && judge(facts).passed) return { facts, ...NO_WAIVERS };
   const granted = await tx.waivers.list(orgId, { runId }, { limit: 1_000, after: null });
-  if (granted.length === 0) return { facts, waivers: [], keys: [] };
+  if (granted.length === 0) return { facts, ...NO_WAIVERS };
   const nowMs = await tx.nowMs();
   const waivers = granted.filter(({ revokedMs, expiresMs }) => revokedMs === null && expiresMs > nowMs);
   const keys = await allPages(
     (page) => tx.signingKeys.list(orgId, page),
     ({ createdMs, keyId }) => [createdMs, keyId],
   );
-  return { facts, waivers, keys };
+  return { facts, waivers, keys, people: await peopleOf(tx, run) };
 }
 
 async function policyOf(tx: Tx, { orgId, planId, charter: named }: Run): Promise<ReleasePolicy> {
@@ -100,7 +103,7 @@ async function policyOf(tx: Tx, { orgId, planId, charter: named }: Run): Promise
   return charter?.terms.release ?? STRICTEST;
 }
 
-function judgeLoaded({ facts, waivers, keys }: LoadedGate, findings: GateFacts["findings"]): Judgement {
+function judgeLoaded({ facts, waivers, keys, people }: LoadedGate, findings: GateFacts["findings"]): Judgement {
   const found: GateFacts = { ...facts, findings };
   const bare = judge(found);
   if (bare.passed || waivers.length === 0) return bare;
@@ -109,8 +112,7 @@ function judgeLoaded({ facts, waivers, keys }: LoadedGate, findings: GateFacts["
   const counting = waivers.filter(
     (waiver) =>
       waiver.runId === facts.run.runId &&
-      // Whoever came to be a maker after granting it has no say any more.
-      facts.governance?.makers.includes(waiver.grantedBy) !== true &&
+      !people.has(waiver.grantedBy) &&
       failed.some(
         ({ rule, artifactId }) =>
           rule === waiver.rule && (waiver.artifactId === null || waiver.artifactId === artifactId),

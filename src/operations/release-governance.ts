@@ -81,13 +81,17 @@ function newestOfEach(approvals: readonly Approval[]): readonly Approval[] {
   return [...newest.values()];
 }
 
-/** Whoever had a hand in making a plan: of its goal, its version, and whoever asked for its commit. */
-export async function makersOf(tx: Tx, run: Run, planId: PlanId): Promise<ReadonlySet<string>> {
-  const { orgId } = run;
+/** Those to whom a run is their own, and who waive nothing of it: whoever owns it, owned it, or made it, its goal or its plan. */
+export async function peopleOf(tx: Tx, run: Run): Promise<ReadonlySet<string>> {
+  const { orgId, planId, owner, pastOwners, createdBy } = run;
+  const people = new Set([owner, ...pastOwners, createdBy]);
+  if (planId === null) return people;
   const plan = await tx.plans.find(orgId, planId);
-  return makersAmong(tx, run, planId, plan, await approvalsOf(tx, orgId, planId));
+  for (const maker of await makersAmong(tx, run, planId, plan, await approvalsOf(tx, orgId, planId))) people.add(maker);
+  return people;
 }
 
+/** Whoever had a hand in making a plan: of its goal, its version, and whoever asked for its commit. */
 async function makersAmong(
   tx: Tx,
   { orgId, createdBy }: Run,

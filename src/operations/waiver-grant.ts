@@ -9,7 +9,7 @@ import { LONGEST_WAIVER_MS } from "../domain/waiver.ts";
 import type { Waiver } from "../domain/waiver.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { journaled } from "./done.ts";
-import { makersOf } from "./release-governance.ts";
+import { peopleOf } from "./release-governance.ts";
 import type { Looked, RunName } from "./run-name.ts";
 import { ensureSigningKey } from "./signing-key.ts";
 import { signedWaiver } from "./waiver-statement.ts";
@@ -41,8 +41,8 @@ export const waiverGrant: Operation<WaiverGrantRequest, Waiver> = async (tx, req
       description: "must be in the future, and at most 365 days away",
       rule: "waiver.expires",
     });
-  if (await isOwn(tx, run, grantedBy))
-    return refused("APPROVAL_REQUIRED", "Whoever owns or made a run cannot waive what its release asks for.", {
+  if ((await peopleOf(tx, run)).has(grantedBy))
+    return refused("APPROVAL_REQUIRED", "Whoever owns, owned or made a run cannot waive what its release asks for.", {
       rule: "waiver.other_principal",
       metadata: { approval_id: "" },
       remedy: "Have somebody else grant it, with a key of their own.",
@@ -77,10 +77,4 @@ async function artifactOf(
   if (asked === null) return decided(null);
   const [found] = asked.id === null ? [] : await tx.runArtifacts.find(run.orgId, [asked.id]);
   return found?.runId === run.runId ? decided(found.artifactId) : notFound("artifact", asked.text);
-}
-
-/** Whether the run is theirs: as its owner, as its creator, or as a maker of its plan. */
-async function isOwn(tx: Tx, run: Run, name: string): Promise<boolean> {
-  if (run.owner === name || run.createdBy === name) return true;
-  return run.planId !== null && (await makersOf(tx, run, run.planId)).has(name);
 }

@@ -1,7 +1,7 @@
 // What may be told of runs and changed of them. Not here: the wire's bounds.
 import { describe, expect, test } from "vitest";
 import type { OrgId, PlanId, RunId } from "../../src/domain/id.ts";
-import { RUN_TRANSITIONS, STATUS_OF_PLAN, changedRun, newRun } from "../../src/domain/run.ts";
+import { MOST_PAST_OWNERS, RUN_TRANSITIONS, STATUS_OF_PLAN, changedRun, newRun } from "../../src/domain/run.ts";
 import type { Run, RunChange, RunDraft, RunStatus } from "../../src/domain/run.ts";
 
 const DRAFT: RunDraft = {
@@ -84,7 +84,25 @@ describe("a change", () => {
       const decision = changedRun(run, { ...NOTHING, ...change }, 2_000);
       expect(decision).toMatchObject({ ok: false, refusal: { reason: "STATE_CONFLICT", rule: "run.of_plan" } });
     }
-    expect(changedRun(run, { ...NOTHING, owner: "p" }, 2_000)).toEqual({ ok: true, value: { ...run, owner: "p" } });
+    expect(changedRun(run, { ...NOTHING, owner: "p" }, 2_000)).toEqual({
+      ok: true,
+      value: { ...run, owner: "p", pastOwners: ["o"] },
+    });
+  });
+
+  test("of the owner keeps who it was, each once, and is refused when there were too many", () => {
+    const give = (run: Run, owner: string) => changedRun(run, { ...NOTHING, owner }, 2_000);
+    let run = made();
+    for (const owner of ["p", "p", "o", "p", "q"]) {
+      const decision = give(run, owner);
+      if (!decision.ok) throw new Error(decision.refusal.explanation);
+      run = decision.value;
+    }
+    expect(run).toMatchObject({ owner: "q", pastOwners: ["o", "p"] });
+    const pastOwners = Array.from({ length: MOST_PAST_OWNERS }, (_, i) => `owner ${String(i)}`);
+    expect(give({ ...run, pastOwners }, "r")).toMatchObject({ ok: false, refusal: { rule: "run.owners" } });
+    expect(give({ ...run, pastOwners }, "q").ok).toBe(true);
+    expect(give({ ...run, owner: "owner 1", pastOwners }, "r").ok).toBe(true);
   });
 });
 

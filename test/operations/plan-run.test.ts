@@ -45,6 +45,7 @@ test("a plan that is refined and committed in one has its run at once, which fol
     planId: plan.planId,
     name: "ship it",
     owner: "alice",
+    pastOwners: [],
     status: "RUNNING",
     startedMs: plan.committedMs,
     finishedMs: null,

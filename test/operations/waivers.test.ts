@@ -5,11 +5,15 @@ import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { RunArtifactId, RunId, WaiverId } from "../../src/domain/id.ts";
 import type { Judgement } from "../../src/domain/release/gate.ts";
-import type { Run } from "../../src/domain/run.ts";
+import type { Run, RunChange } from "../../src/domain/run.ts";
 import { LONGEST_WAIVER_MS } from "../../src/domain/waiver.ts";
 import type { Waiver } from "../../src/domain/waiver.ts";
+import { charterDeclare } from "../../src/operations/charter-declare.ts";
 import { gateCheck } from "../../src/operations/gate-check.ts";
+import { graphReplan } from "../../src/operations/graph-replan.ts";
+import { maestroPlan } from "../../src/operations/maestro-plan.ts";
 import { releaseGate } from "../../src/operations/release-gate.ts";
+import { runUpdate } from "../../src/operations/run-update.ts";
 import { waiverGrant } from "../../src/operations/waiver-grant.ts";
 import { waiverList } from "../../src/operations/waiver-list.ts";
 import { waiverRevoke } from "../../src/operations/waiver-revoke.ts";
@@ -17,7 +21,7 @@ import { signedWaiver } from "../../src/operations/waiver-statement.ts";
 import { IN_TOTO_PAYLOAD_TYPE, makeSigningKey, signEnvelope } from "../../src/support/dsse.ts";
 import { aRunArtifact, aToldRun } from "../support/runs.ts";
 import { newId } from "../support/store.ts";
-import { FIRST, openBench } from "./bench.ts";
+import { FIRST, openBench, spec, step, terms } from "./bench.ts";
 import type { Bench } from "./bench.ts";
 
 const DAY = 86_400_000;
@@ -55,6 +59,19 @@ async function asked(over: Partial<Parameters<typeof waiverGrant>[1]> = {}) {
 }
 const grant = async (over: Parameters<typeof asked>[0] = {}): Promise<Waiver> =>
   bench.value(waiverGrant, await asked(over), bench.context("bob"));
+const UNCHANGED: RunChange = {
+  name: null,
+  owner: null,
+  status: null,
+  finishedMs: null,
+  costEstimate: null,
+  costActual: null,
+  relatedEntityIds: null,
+  relatedDecisionIds: null,
+  metadata: null,
+};
+const setOwner = (owner: string): Promise<Run> =>
+  bench.value(runUpdate, { run: name(), change: { ...UNCHANGED, owner } }, bench.context("carol"));
 const check = (): Promise<Judgement> => bench.value(gateCheck(gate), { run: name(), mode: null });
 const isWaived = async (): Promise<boolean> => (await check()).passed;
 
@@ -87,6 +104,40 @@ test("neither its owner nor its creator waives what a run's release asks for", a
       rule: "waiver.other_principal",
     });
   expect(await isWaived()).toBe(false);
+});
+
+test("whoever owned a run waives nothing of it, whoever owns it now", async () => {
+  await setOwner("bob");
+  await setOwner("team-a");
+  expect(await bench.refusal(waiverGrant, await asked(), bench.context("bob"))).toMatchObject({
+    rule: "waiver.other_principal",
+  });
+});
+
+test("a waiver of whoever came to own the run since counts no more, even once somebody else owns it", async () => {
+  await grant();
+  expect(await isWaived()).toBe(true);
+  for (const owner of ["bob", "team-a"]) {
+    await setOwner(owner);
+    expect(await isWaived(), owner).toBe(false);
+  }
+});
+
+test("a waiver of whoever came to be a maker of the plan since counts no more, where flags are believed too", async () => {
+  await bench.value(charterDeclare, { name: "flags", terms: terms(), expectedRevision: 0 });
+  const target = { kind: "new" as const, charter: "flags", spec: spec() };
+  const { plan } = await bench.value(maestroPlan(bench.heavy), { target, steps: [step("a")], acceptLate: false });
+  const { planId } = plan;
+  const state = async () => {
+    const { verdicts, mode } = await bench.value(gateCheck(gate), { run: name(planId), mode: null });
+    return [mode, verdicts.find(({ rule }) => rule === "artifacts.present")?.state];
+  };
+  await grant({ run: name(planId), rule: "artifacts.present" });
+  expect(await state()).toEqual(["FLAGS", "WAIVED"]);
+  const change = { upsert: [step("b")], remove: [], reason: "", constraints: null };
+  const version = { expectedActiveVersion: 1, expectedRevision: 0, dryRun: false };
+  await bench.value(graphReplan(bench.heavy), { planId, ...change, ...version }, bench.context("bob"));
+  expect(await state()).toEqual(["FLAGS", "FAILED"]);
 });
 
 test.each<readonly [string, () => Promise<Parameters<typeof waiverGrant>[1]>, object]>([

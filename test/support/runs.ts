@@ -19,6 +19,7 @@ export function aToldRun(orgId: OrgId, fields: Partial<Run> = {}): Run {
     planId: null,
     name: "nightly",
     owner: "team-a",
+    pastOwners: [],
     status: "RUNNING",
     startedMs: 1_000,
     finishedMs: null,

@@ -12,6 +12,7 @@ const told = <T>(run: Run, value: T): T | null => (run.planId === null ? value :
 export const RUN_CHANGES: readonly BulkColumn<Run>[] = [
   { name: "name", type: "text", value: (run) => run.name },
   { name: "owner", type: "text", value: (run) => run.owner },
+  { name: "past_owners", type: "text", value: (run) => JSON.stringify(run.pastOwners) },
   { name: "status", type: "text", value: (run) => told(run, run.status) },
   { name: "finished_ms", type: "bigint", value: (run) => told(run, run.finishedMs) },
   { name: "cost_estimate", type: "float8", value: (run) => run.costEstimate },
@@ -64,6 +65,7 @@ export interface RawRun {
   readonly is_plan: boolean;
   readonly name: string;
   readonly owner: string;
+  readonly past_owners: string;
   readonly status: string | null;
   readonly started_ms: number;
   readonly finished_ms: number | null;
@@ -95,6 +97,7 @@ export function runOf(raw: RawRun): Run {
     planId: raw.is_plan ? (raw.run_id as PlanId) : null,
     name: raw.name,
     owner: raw.owner,
+    pastOwners: listOf(raw.past_owners) as readonly string[],
     status,
     startedMs: raw.plan_committed_ms ?? raw.started_ms,
     finishedMs: raw.is_plan ? raw.plan_finished_ms : raw.finished_ms,

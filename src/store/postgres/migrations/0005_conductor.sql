@@ -8,6 +8,8 @@ CREATE TABLE maestro.runs (
   is_plan boolean NOT NULL,
   name text NOT NULL,
   owner text COLLATE "C" NOT NULL,
+  -- Whoever owned it before, as JSON: none of them waives anything of it.
+  past_owners text NOT NULL DEFAULT '[]',
   status text COLLATE "C" CHECK (status IN ('PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED')),
   started_ms bigint NOT NULL,
   finished_ms bigint,

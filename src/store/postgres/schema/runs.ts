@@ -13,6 +13,8 @@ export const runs = maestro.table(
     isPlan: boolean("is_plan").notNull(),
     name: text("name").notNull(),
     owner: text("owner").notNull(),
+    /** JSON text of an array of texts: whoever owned it before. */
+    pastOwners: text("past_owners").notNull().default("[]"),
     /** Null for a plan's run, whose state says it. */
     status: text("status").$type<RunStatus>(),
     /** Of a plan's run: when its plan was made; once it is committed, its commit counts. */
