@@ -1,10 +1,8 @@
 // The only place that knows the codes of REST: which status a refusal has, and what is said beside it. Not here: gRPC's and Connect's,
 // see transport/refusals.ts.
-import { notFound } from "../../domain/refusal.ts";
 import type { Refusal, RefusalReason } from "../../domain/refusal.ts";
 import { refusalToWire } from "../mapping/refusal.ts";
 import { INTERNAL_TEXT } from "../refusals.ts";
-import { ID_FIELDS } from "./endpoints.ts";
 import type { FieldError } from "./read.ts";
 import { fieldErrors } from "./violations.ts";
 import type { Asked } from "./violations.ts";
@@ -67,22 +65,9 @@ export function refusalReply(
   { status, errors }: { readonly status?: number; readonly errors?: readonly FieldError[] } = {},
 ): Reply {
   const found = errors ?? (STATUS[refusal.reason] === 422 ? fieldErrors(refusal, asked) : undefined);
-  // An id that cannot be one is an id that nobody has.
-  if (errors === undefined && found !== undefined && found.length > 0 && found.every(isId))
-    return refusalReply(nobodyHas(found[0], asked), asked);
   const body = refusalBody(refusal);
   const detail = found !== undefined && found.length > 0 && status === undefined ? found : body.explanation;
   return jsonReply(status ?? STATUS[refusal.reason], { detail, refusal: body }, headersOf(refusal));
-}
-
-function nobodyHas(error: FieldError | undefined, { noun }: Asked): Refusal {
-  const name = String(error?.loc[1] ?? "id");
-  const kind = name === "id" ? noun : name.replace(/_ids?$/, "");
-  return notFound(kind, typeof error?.input === "string" ? error.input.toWellFormed() : "with that id").refusal;
-}
-
-function isId({ loc }: FieldError): boolean {
-  return loc.length > 1 && typeof loc[1] === "string" && ID_FIELDS.has(loc[1]);
 }
 
 function headersOf({ reason, retryAfterMs }: Refusal): Readonly<Record<string, string>> {

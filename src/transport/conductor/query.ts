@@ -3,6 +3,7 @@
 import type { Message } from "@bufbuild/protobuf";
 import { LIST_LIMIT, queryFields } from "./endpoints.ts";
 import type { Endpoint } from "./endpoints.ts";
+import { makeLookable } from "./ids.ts";
 import { echo, readInteger, readMessage } from "./read.ts";
 import type { FieldError } from "./read.ts";
 
@@ -23,6 +24,7 @@ export function readQuery(endpoint: Endpoint, query: string, id: string | undefi
   const { input } = endpoint.method;
   if (query === "") {
     const message = readMessage(input, {}, ["query"], errors, known);
+    makeLookable(input, message);
     return { message, given: known, limit: LIST_LIMIT, pageToken: "", nothing: false, errors };
   }
   const parameters = new Map(new URLSearchParams(query));
@@ -34,6 +36,7 @@ export function readQuery(endpoint: Endpoint, query: string, id: string | undefi
     nothing ||= value === "" && endpoint.kind === "list";
   }
   const message = readMessage(input, given, ["query"], errors, known);
+  makeLookable(input, message);
   const limit = readLimit(parameters.get("limit"), errors);
   const pageToken = parameters.get("page_token") ?? "";
   return { message, given: { ...given, ...known, page_token: pageToken }, limit, pageToken, nothing, errors };

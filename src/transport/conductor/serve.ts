@@ -11,9 +11,9 @@ import type { Incoming, Unreadable } from "./body.ts";
 import { internalReply, jsonReply, plainReply, refusalReply } from "./codes.ts";
 import type { Reply } from "./codes.ts";
 import { docsReply } from "./docs.ts";
-import { nounOf } from "./endpoints.ts";
 import type { Endpoint, Verb } from "./endpoints.ts";
 import { exportArchive } from "./export.ts";
+import { makeLookable } from "./ids.ts";
 import { listReply } from "./lists.ts";
 import { readQuery } from "./query.ts";
 import { failObject, readMessage } from "./read.ts";
@@ -76,14 +76,14 @@ export function createConductor({ routes, turnAway, onBug }: ConductorOptions): 
 
   const answerBody = async (call: Call): Promise<Reply> => {
     const { endpoint, id, request } = call;
-    const noun = nounOf(endpoint);
     const body = await readJson(request, endpoint.kind === "act");
-    if (!body.ok) return await refuse(call, { within: "body", given: {}, noun }, body.why);
+    if (!body.ok) return await refuse(call, { within: "body", given: {} }, body.why);
     const errors: FieldError[] = [];
     const known = id === undefined ? {} : { id };
     const given = isObject(body.value) ? { ...body.value, ...known } : failObject(errors, ["body"], body.value);
-    const asked: Asked = { within: "body", given: given ?? {}, noun };
+    const asked: Asked = { within: "body", given: given ?? {} };
     const message = readMessage(endpoint.method.input, given ?? {}, ["body"], given === undefined ? [] : errors);
+    makeLookable(endpoint.method.input, message);
     if (errors.length > 0) {
       const all = given === undefined ? errors : alsoBroken(endpoint.method.input, message, errors, asked);
       return await refuse(call, asked, { refusal: refusalOf(all), errors: all });
@@ -98,7 +98,7 @@ export function createConductor({ routes, turnAway, onBug }: ConductorOptions): 
   const answerQuery = async (call: Call): Promise<Reply | undefined> => {
     const { endpoint, id, path, response, bare } = call;
     const query = readQuery(endpoint, call.query, id);
-    const asked: Asked = { within: "query", given: query.given, noun: nounOf(endpoint) };
+    const asked: Asked = { within: "query", given: query.given };
     if (query.errors.length > 0)
       return await refuse(call, asked, { refusal: refusalOf(query.errors), errors: query.errors });
     if (endpoint.kind === "export") {
@@ -184,10 +184,9 @@ function said({ method: { output }, answer }: Endpoint, message: Message): Recor
   return written(field.message, value);
 }
 
-/** A filter by a run that cannot be: it has nothing. */
-function isUnknownRun({ reason, violations, metadata }: Refusal): boolean {
-  if (reason === "NOT_FOUND") return metadata["kind"] === "run";
-  return reason === "INVALID_REQUEST" && violations.length > 0 && violations.every(({ field }) => field === "run_id");
+/** A filter by a run that is not there: it has nothing. */
+function isUnknownRun({ reason, metadata }: Refusal): boolean {
+  return reason === "NOT_FOUND" && metadata["kind"] === "run";
 }
 
 function sameAs(a: Refusal, b: Refusal): boolean {

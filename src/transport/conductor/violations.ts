@@ -10,8 +10,6 @@ export interface Asked {
   /** `body` or `query`. */
   readonly within: "body" | "query";
   readonly given: unknown;
-  /** What the address is of, such as `run`. */
-  readonly noun: string;
 }
 
 export function fieldErrors({ reason, explanation, violations }: Refusal, asked: Asked): readonly FieldError[] {

@@ -66,7 +66,7 @@ const RUN = { name: "check", owner: "devops@example.com" };
 function errorsOf(given: Readonly<Record<string, unknown>>): readonly FieldError[] {
   const errors: FieldError[] = [];
   const message = readMessage(CreateRunRequestSchema, given, ["body"], errors);
-  return alsoBroken(CreateRunRequestSchema, message, errors, { within: "body", given, noun: "run" });
+  return alsoBroken(CreateRunRequestSchema, message, errors, { within: "body", given });
 }
 
 describe("a body", () => {
