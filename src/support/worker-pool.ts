@@ -1,15 +1,30 @@
 // A bounded pool of worker threads for computations that would hold up the event loop. Not here: what is computed.
 import { Worker } from "node:worker_threads";
 import type { ResourceLimits } from "node:worker_threads";
+import { createRoundRobin } from "./round-robin.ts";
 
 export interface WorkerPool {
   /**
    * Runs a named task of the worker's module on structured-clonable input, whose memory in `handedOver` is not copied and not
    * to be used again. Rejects with what the task threw, or the abort's reason.
    */
-  run<T>(task: string, input: unknown, signal: AbortSignal, handedOver?: readonly ArrayBuffer[]): Promise<T>;
+  run<T>(
+    task: string,
+    input: unknown,
+    signal: AbortSignal,
+    handedOver?: readonly ArrayBuffer[],
+    whose?: Whose,
+  ): Promise<T>;
   /** Ends all threads; tasks under way are rejected. */
   close(): Promise<void>;
+}
+
+/** Whose a task is. */
+export interface Whose {
+  /** Owners take turns. */
+  readonly owner?: string;
+  /** Told when a thread takes it. */
+  readonly onTaken?: () => void;
 }
 
 /** The queue is full; try again later. */
@@ -28,6 +43,7 @@ interface Job {
   readonly reject: (trouble: unknown) => void;
   readonly signal: AbortSignal;
   readonly onAbort: () => void;
+  readonly onTaken: (() => void) | undefined;
   /** Ends the thread of a task that takes too long. */
   deadline?: NodeJS.Timeout;
 }
@@ -35,15 +51,17 @@ interface Job {
 export interface WorkerPoolOptions {
   readonly size: number;
   readonly queueLimit: number;
-  /** Longest that a task may take in its thread; for ever unless given. */
+  /** Longest that a task may take in its thread, from when its module says that it began; for ever unless given. */
   readonly taskMs?: number;
   /** Memory of a thread; whoever takes more ends it, and nothing else. */
   readonly resourceLimits?: ResourceLimits;
 }
 
-/** What a worker's module answers to `{ id, task, input }`. */
+/** What a worker's module answers to `{ id, task, input }`. Of a pool with `taskMs` it says first that it began. */
 export type WorkerAnswer =
-  { readonly id: number; readonly value: unknown } | { readonly id: number; readonly trouble: string };
+  | { readonly id: number; readonly began: true }
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly trouble: string };
 
 /**
  * Threads are started when they are first needed and do not keep the process alive. A call that is aborted while its task
@@ -53,7 +71,7 @@ export type WorkerAnswer =
 export function workerPool(module: URL, options: WorkerPoolOptions): WorkerPool {
   const idle: Worker[] = [];
   const running = new Map<Worker, Job>();
-  const queue: Job[] = [];
+  const queue = createRoundRobin<Job>();
   let closed = false;
   let nextId = 1;
 
@@ -65,6 +83,17 @@ export function workerPool(module: URL, options: WorkerPoolOptions): WorkerPool 
     job.signal.removeEventListener("abort", job.onAbort);
     end(job);
   };
+  /** Not before: a busy machine takes seconds to start a thread, and that is not the task's fault. */
+  const limit = (worker: Worker): void => {
+    const job = running.get(worker);
+    if (job === undefined || options.taskMs === undefined) return;
+    job.deadline = setTimeout(() => {
+      settle(worker, ({ reject }) => {
+        reject(new WorkerTaskTooLongError("a task took longer than it may"));
+      });
+      void worker.terminate();
+    }, options.taskMs);
+  };
   const start = (): Worker => {
     const { resourceLimits } = options;
     const worker = new Worker(module, resourceLimits === undefined ? {} : { resourceLimits });
@@ -72,6 +101,7 @@ export function workerPool(module: URL, options: WorkerPoolOptions): WorkerPool 
     worker.on("message", (answer: WorkerAnswer) => {
       // An answer that comes while its thread is being ended is none.
       if (!running.has(worker)) return;
+      if ("began" in answer) return limit(worker);
       settle(worker, (job) => {
         if ("trouble" in answer) job.reject(new Error(answer.trouble));
         else job.resolve(answer.value);
@@ -98,33 +128,32 @@ export function workerPool(module: URL, options: WorkerPoolOptions): WorkerPool 
     return worker;
   };
   const pump = (): void => {
-    while (queue.length > 0) {
+    while (queue.size() > 0) {
       const worker = idle.pop() ?? (running.size < options.size ? start() : undefined);
       if (worker === undefined) return;
-      const job = queue.shift();
+      const job = queue.next();
       if (job === undefined) return;
       running.set(worker, job);
       worker.ref();
-      if (options.taskMs !== undefined)
-        job.deadline = setTimeout(() => {
-          settle(worker, ({ reject }) => {
-            reject(new WorkerTaskTooLongError("a task took longer than it may"));
-          });
-          void worker.terminate();
-        }, options.taskMs);
       worker.postMessage({ id: job.id, task: job.task, input: job.input }, job.handedOver);
+      job.onTaken?.();
     }
   };
   return {
-    run: <T>(task: string, input: unknown, signal: AbortSignal, handedOver: readonly ArrayBuffer[] = []) =>
+    run: <T>(
+      task: string,
+      input: unknown,
+      signal: AbortSignal,
+      handedOver: readonly ArrayBuffer[] = [],
+      { owner = "", onTaken }: Whose = {},
+    ) =>
       new Promise<T>((resolve, reject) => {
         if (closed) throw new WorkerPoolClosedError("the worker pool is closed");
         signal.throwIfAborted();
-        if (queue.length >= options.queueLimit)
+        if (queue.size() >= options.queueLimit)
           throw new WorkerPoolFullError("too many computations wait for a thread");
         const onAbort = (): void => {
-          const at = queue.indexOf(job);
-          if (at >= 0) queue.splice(at, 1);
+          queue.remove(owner, job);
           reject(signal.reason as Error);
         };
         const job: Job = {
@@ -136,15 +165,16 @@ export function workerPool(module: URL, options: WorkerPoolOptions): WorkerPool 
           reject,
           signal,
           onAbort,
+          onTaken,
         };
         signal.addEventListener("abort", onAbort, { once: true });
-        queue.push(job);
+        queue.add(owner, job);
         pump();
       }),
     close: async () => {
       closed = true;
       const ended = new WorkerPoolClosedError("the worker pool is closed");
-      for (const job of queue.splice(0)) {
+      for (let job = queue.next(); job !== undefined; job = queue.next()) {
         job.signal.removeEventListener("abort", job.onAbort);
         job.reject(ended);
       }

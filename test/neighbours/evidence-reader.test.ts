@@ -8,11 +8,14 @@ import { FetchError } from "../../src/neighbours/evidence/port.ts";
 import type { EvidenceReader, EvidenceSource } from "../../src/neighbours/evidence/port.ts";
 import { createEvidenceReader } from "../../src/neighbours/evidence/reader.ts";
 import type { ReaderOptions } from "../../src/neighbours/evidence/reader.ts";
+import type { OrgId } from "../../src/domain/id.ts";
+import { systemClock } from "../../src/support/clock.ts";
 import { workerPool, WorkerTaskTooLongError } from "../../src/support/worker-pool.ts";
 import { cycloneDx, ORG, sha256Of } from "../support/gate.ts";
 import { aRunArtifact, aToldRun } from "../support/runs.ts";
 
 const NEVER = new AbortController().signal;
+const OTHER_ORG = "00000000-0000-7000-8000-00000000000b" as OrgId;
 const { runId } = aToldRun(ORG);
 let reader: EvidenceReader;
 afterEach(() => reader.close());
@@ -32,7 +35,7 @@ function memory(contents: Contents): EvidenceSource {
 }
 
 function open(contents: Contents, limits: ReaderOptions["limits"] = {}): void {
-  reader = createEvidenceReader({ sources: [memory(contents)], limits });
+  reader = createEvidenceReader({ sources: [memory(contents)], clock: systemClock, limits });
 }
 const anArtifact = (uri: string, fields: Partial<RunArtifact> = {}): RunArtifact =>
   aRunArtifact(ORG, runId, { kind: "OTHER", uri, ...fields });
@@ -131,14 +134,31 @@ it("a call that is over is over at once", async () => {
   await expect(read([anArtifact("mem:a")], abort.signal)).rejects.toThrow("no longer wanted");
 });
 
-it("beyond so many runs at once, and so many that wait, a run is turned away", async () => {
+it("beyond so many runs of an org, at once and waiting, a run is turned away, and other orgs are not kept waiting", async () => {
   const gate = Promise.withResolvers<string>();
-  open({ a: () => gate.promise });
-  const under = Array.from({ length: 16 }, () => reader.read(ORG, [anArtifact("mem:a")], [], NEVER));
+  open({ a: () => gate.promise, b: "x" });
+  const under = Array.from({ length: 6 }, () => reader.read(ORG, [anArtifact("mem:a")], [], NEVER));
   expect(await reader.read(ORG, [anArtifact("mem:a")], [], NEVER)).toBe("BUSY");
+  expect(await reader.read(OTHER_ORG, [anArtifact("mem:b")], [], NEVER)).not.toBe("BUSY");
   gate.resolve("x");
   expect((await Promise.all(under)).every((one) => one !== "BUSY")).toBe(true);
   expect(await reader.read(ORG, [anArtifact("mem:a")], [], NEVER)).not.toBe("BUSY");
+});
+
+it("what waits for a thread, and what a thread takes, is no time that an artifact takes to come", async () => {
+  open({ s: JSON.stringify(cycloneDx(5_000)) }, { ARTIFACT_MS: 1 });
+  // One comes at once, and a thread must be started for it.
+  expect((await read([anArtifact("mem:s", { kind: "SBOM" })]))[0]?.sbom).toMatchObject({ state: "VALID" });
+});
+
+it("evidence that no thread has time for, because of other orgs', is not found bad: its reader is told to come again", async () => {
+  open({ slow: JSON.stringify(cycloneDx(20_000)), quick: JSON.stringify(cycloneDx(1)) }, { RUN_MS: 20 });
+  // It takes the thread, which goes on although nobody waits for it after its run's time.
+  const others = reader.read(OTHER_ORG, [anArtifact("mem:slow", { kind: "SBOM" })], [], NEVER);
+  expect(await reader.read(ORG, [anArtifact("mem:quick", { kind: "SBOM" })], [], NEVER)).toBe("BUSY");
+  expect([...((await others) as ReadonlyMap<unknown, Finding>).values()]).toMatchObject([
+    { content: { state: "MISSING", problem: "TOO_LATE" } },
+  ]);
 });
 
 it("a thread that takes too long over evidence is ended, and the next evidence gets a new one", async () => {
@@ -156,13 +176,16 @@ it("a pool ends a thread that hangs, or that takes more memory than it may, and 
   const module = new URL(
     `data:text/javascript,${encodeURIComponent(`
       import { parentPort } from "node:worker_threads";
+      // Starting takes longer than a task may, as on a busy machine.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 900);
       parentPort.on("message", ({ id, task }) => {
+        parentPort.postMessage({ id, began: true });
         if (task === "hang") for (;;);
         if (task === "grow") for (const all = []; ; ) all.push(new Array(100_000).fill({}));
         parentPort.postMessage({ id, value: task });
       });`)}`,
   );
-  const hanging = workerPool(module, { size: 1, queueLimit: 10, taskMs: 4_000 });
+  const hanging = workerPool(module, { size: 1, queueLimit: 10, taskMs: 700 });
   const growing = workerPool(module, { size: 1, queueLimit: 10, resourceLimits: { maxOldGenerationSizeMb: 32 } });
   try {
     await expect(hanging.run("hang", {}, NEVER)).rejects.toBeInstanceOf(WorkerTaskTooLongError);

@@ -5,6 +5,7 @@ import { examine } from "./examine.ts";
 import type { EvidenceBytes } from "./examine.ts";
 
 parentPort?.on("message", ({ id, input }: { readonly id: number; readonly input: EvidenceBytes }) => {
+  parentPort?.postMessage({ id, began: true } satisfies WorkerAnswer);
   let answer: WorkerAnswer;
   try {
     answer = { id, value: examine(input) };
