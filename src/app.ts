@@ -148,6 +148,7 @@ async function start(
   undo.push(() => heavy.close());
   const evidence = createEvidenceReader({
     sources: evidenceSources(openContent(store), config.evidence),
+    clock,
     onTrouble: onTrouble("evidence could not be read"),
   });
   undo.push(() => evidence.close());

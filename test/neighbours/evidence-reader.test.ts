@@ -155,6 +155,7 @@ it("evidence that no thread has time for, because of other orgs', is not found b
   open({ slow: JSON.stringify(cycloneDx(20_000)), quick: JSON.stringify(cycloneDx(1)) }, { RUN_MS: 20 });
   // It takes the thread, which goes on although nobody waits for it after its run's time.
   const others = reader.read(OTHER_ORG, [anArtifact("mem:slow", { kind: "SBOM" })], [], NEVER);
+  await new Promise(setImmediate);
   expect(await reader.read(ORG, [anArtifact("mem:quick", { kind: "SBOM" })], [], NEVER)).toBe("BUSY");
   expect([...((await others) as ReadonlyMap<unknown, Finding>).values()]).toMatchObject([
     { content: { state: "MISSING", problem: "TOO_LATE" } },

@@ -57,6 +57,19 @@ test("beyond the limit calls are turned away, and an aborted call leaves the que
   await expect(fourth).resolves.toMatchObject({ task: "fourth" });
 });
 
+test("owners take turns, however much one of them queues", async () => {
+  pool = workerPool(MODULE, { size: 1, queueLimit: 10 });
+  const gate = cell();
+  const order: string[] = [];
+  const run = (task: string, owner: string): Promise<unknown> =>
+    pool.run(task, task === "busy" ? { cell: gate.cell } : {}, none, [], { owner, onTaken: () => order.push(task) });
+  const all = [run("busy", "a"), run("a1", "a"), run("a2", "a"), run("b1", "b"), run("a3", "a"), run("b2", "b")];
+  expect(order).toEqual(["busy"]);
+  gate.open();
+  await Promise.all(all);
+  expect(order).toEqual(["busy", "a1", "b1", "a2", "b2", "a3"]);
+});
+
 test("closing rejects what runs and what waits", async () => {
   pool = workerPool(MODULE, { size: 1, queueLimit: 5 });
   const gate = cell();

@@ -18,16 +18,16 @@ export const ENVELOPES = 1_000;
 export const SUBJECTS = 100_000;
 /** Artifacts of one run that are fetched. */
 export const ARTIFACTS_READ = 2_000;
-/** One artifact: fetched and read. */
+/** One artifact: fetched. */
 export const ARTIFACT_MS = 30_000;
 /** One artifact, in its thread, which may have to be started first. */
 export const PARSE_MS = 20_000;
-/** All of a run. */
+/** All of a run; and as long again, at most, for threads that read others' evidence. */
 export const RUN_MS = 120_000;
 /** Artifacts of one run that are under way at once. */
 export const AT_ONCE = 4;
-/** Runs that are read at once, and that wait. */
-export const RUNS_AT_ONCE = 4;
-export const RUNS_WAITING = 12;
+/** Runs that are read at once, and that wait: of all orgs, and of one. */
+export const RUNS_AT_ONCE = { all: 4, org: 2 };
+export const RUNS_WAITING = { all: 32, org: 4 };
 /** Memory of a thread that reads what may be hostile. */
 export const THREAD_MEMORY = { maxOldGenerationSizeMb: 512, maxYoungGenerationSizeMb: 64, stackSizeMb: 4 };

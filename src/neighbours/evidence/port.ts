@@ -8,8 +8,9 @@ import type { RunArtifact } from "../../domain/run-artifact.ts";
 export interface EvidenceReader {
   /**
    * Fetches and reads artifacts, and says of each what was found. Whatever is wrong with one is a finding of it, never thrown:
-   * content may be hostile. Ends within a bound of its own, at which what is left is found TOO_LATE. BUSY when too many ask already.
-   * Throws the abort's reason.
+   * content may be hostile. Ends within a bound of its own, at which what is left is found TOO_LATE. BUSY when too many ask already,
+   * or others' evidence takes all threads for too long: what the server lacks is never a finding. Orgs take turns. Throws the abort's
+   * reason.
    */
   read(
     orgId: OrgId,

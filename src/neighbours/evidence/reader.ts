@@ -8,16 +8,26 @@ import { declaredDigest } from "../../domain/release/evidence.ts";
 import type { EvidenceProblem, Finding } from "../../domain/release/evidence.ts";
 import { isEvidence } from "../../domain/release/verified.ts";
 import type { RunArtifact } from "../../domain/run-artifact.ts";
-import { workerPool, WorkerPoolClosedError, WorkerTaskTooLongError } from "../../support/worker-pool.ts";
+import type { Clock } from "../../support/clock.ts";
+import {
+  workerPool,
+  WorkerPoolClosedError,
+  WorkerPoolFullError,
+  WorkerTaskTooLongError,
+} from "../../support/worker-pool.ts";
 import type { EvidenceBytes, Examined } from "./examine.ts";
 import { lateAfter } from "./late.ts";
+import type { Late } from "./late.ts";
 import * as usual from "./limits.ts";
 import { FetchError } from "./port.ts";
 import type { EvidenceReader, EvidenceSource } from "./port.ts";
+import { NoTimeError, runTime } from "./run-time.ts";
+import type { RunTime } from "./run-time.ts";
 import { createTurns } from "./turns.ts";
 
 export interface ReaderOptions {
   readonly sources: readonly EvidenceSource[];
+  readonly clock: Pick<Clock, "monotonicMs">;
   /** Threads that examine at once. */
   readonly threads?: number;
   /** What broke a thread, or the reading of something: it may be hostile content, or a bug of ours. */
@@ -39,6 +49,7 @@ interface Allowance {
 
 export function createEvidenceReader({
   sources,
+  clock,
   threads = 1,
   onTrouble = () => undefined,
   limits: given = {},
@@ -46,7 +57,7 @@ export function createEvidenceReader({
   const limits: Limits = { ...usual, ...given };
   const pool = workerPool(new URL(import.meta.url.replace(/reader(?=\.[jt]s$)/, "evidence-worker")), {
     size: threads,
-    queueLimit: usual.AT_ONCE * usual.RUNS_AT_ONCE,
+    queueLimit: usual.AT_ONCE * usual.RUNS_AT_ONCE.all,
     taskMs: limits.PARSE_MS,
     resourceLimits: usual.THREAD_MEMORY,
   });
@@ -72,23 +83,18 @@ export function createEvidenceReader({
     artifact: RunArtifact,
     pieces: AsyncIterable<Uint8Array>,
     builders: readonly TrustedBuilder[],
-    signal: AbortSignal,
+    late: Late,
+    time: RunTime,
   ): Promise<Examined> => {
-    const list: Uint8Array[] = [];
-    for await (const piece of pieces) list.push(piece);
-    // Memory of its own: it is handed over.
-    const bytes = new Uint8Array(list.reduce((sum, { length }) => sum + length, 0));
-    let at = 0;
-    for (const piece of list) {
-      bytes.set(piece, at);
-      at += piece.length;
-    }
+    const bytes = await joined(pieces);
+    // From here on time is the thread's.
+    late.hold();
     const order: EvidenceBytes = { kind: artifact.kind, bytes, algorithms: algorithmsOf(artifact), builders };
     try {
-      return await pool.run<Examined>("examine", order, signal, [bytes.buffer]);
+      return await time.inThread<Examined>(pool, "examine", order, late.signal, [bytes.buffer]);
     } catch (trouble) {
-      // A server that goes down says nothing of evidence.
-      if (signal.aborted || trouble instanceof WorkerPoolClosedError) throw trouble;
+      // A server that goes down, or has no time, says nothing of evidence.
+      if (late.signal.aborted || trouble instanceof WorkerPoolClosedError || isBusy(trouble)) throw trouble;
       if (trouble instanceof WorkerTaskTooLongError)
         throw new FetchError("TOO_LATE", `reading it takes longer than ${limits.PARSE_MS} ms`);
       onTrouble(trouble);
@@ -101,21 +107,21 @@ export function createEvidenceReader({
     artifact: RunArtifact,
     builders: readonly TrustedBuilder[],
     allowance: Allowance,
-    signal: AbortSignal,
+    time: RunTime,
   ): Promise<Finding> => {
     const { artifactId, uri } = artifact;
-    const late = lateAfter(limits.ARTIFACT_MS, signal);
+    const late = lateAfter(limits.ARTIFACT_MS, time.signal, clock);
     try {
       if (isEvidence(artifact)) {
         const pieces = fetched(orgId, uri, limits.EVIDENCE_BYTES, allowance, late.signal);
-        return { artifactId, ...(await examined(artifact, pieces, builders, late.signal)) };
+        return { artifactId, ...(await examined(artifact, pieces, builders, late, time)) };
       }
       const pieces = fetched(orgId, uri, limits.CONTENT_BYTES, allowance, late.signal);
       return { artifactId, ...(await digested(pieces, algorithmsOf(artifact))) };
     } catch (trouble) {
       if (trouble instanceof FetchError) return missing(artifactId, trouble.problem, trouble.message);
-      if (late.isLate() && !signal.aborted)
-        return missing(artifactId, "TOO_LATE", `it takes longer than ${limits.ARTIFACT_MS} ms`);
+      if (late.isLate() && !time.signal.aborted)
+        return missing(artifactId, "TOO_LATE", `it takes longer than ${limits.ARTIFACT_MS} ms to come`);
       throw trouble;
     } finally {
       late.end();
@@ -129,7 +135,7 @@ export function createEvidenceReader({
     signal: AbortSignal,
   ): Promise<ReadonlyMap<RunArtifactId, Finding>> => {
     const findings = new Map<RunArtifactId, Finding>();
-    const late = lateAfter(limits.RUN_MS, signal);
+    const time = runTime(orgId, limits.RUN_MS, signal, clock);
     // Evidence goes first: without it nothing passes.
     const queue = [...artifacts.filter(isEvidence), ...artifacts.filter((one) => !isEvidence(one))];
     const allowance: Allowance = { bytes: limits.TOTAL_BYTES };
@@ -141,35 +147,67 @@ export function createEvidenceReader({
           findings.set(artifactId, missing(artifactId, "NOT_READ", `no more than ${limits.ARTIFACTS_READ} are read`));
         } else {
           try {
-            findings.set(artifactId, await readOne(orgId, artifact, builders, allowance, late.signal));
+            findings.set(artifactId, await readOne(orgId, artifact, builders, allowance, time));
           } catch (trouble) {
-            signal.throwIfAborted();
-            if (!late.isLate()) throw trouble;
+            if (signal.aborted || !time.isLate()) throw trouble;
             findings.set(artifactId, missing(artifactId, "TOO_LATE", `the run took longer than ${limits.RUN_MS} ms`));
           }
         }
       }
     };
+    const worked = async (): Promise<void> => {
+      try {
+        await work();
+      } catch (trouble) {
+        // The others end before the turn does.
+        time.stop(trouble);
+        throw trouble;
+      }
+    };
     try {
-      await Promise.all(Array.from({ length: usual.AT_ONCE }, work));
+      const lanes = await Promise.allSettled(Array.from({ length: usual.AT_ONCE }, worked));
+      signal.throwIfAborted();
+      const troubles = lanes.flatMap((lane) => (lane.status === "rejected" ? [lane.reason as unknown] : []));
+      // That there was no time is why the others were called off.
+      if (troubles.length > 0) throw troubles.find(isBusy) ?? troubles[0];
       return findings;
     } finally {
-      late.end();
+      time.end();
     }
   };
 
   return {
     read: async (orgId, artifacts, builders, signal) => {
-      const turn = await turns.take(signal);
+      const turn = await turns.take(orgId, signal);
       if (turn === undefined) return "BUSY";
       try {
         return await readAll(orgId, artifacts, builders, signal);
+      } catch (trouble) {
+        if (isBusy(trouble)) return "BUSY";
+        throw trouble;
       } finally {
         turn();
       }
     },
     close: () => pool.close(),
   };
+}
+
+function isBusy(trouble: unknown): boolean {
+  return trouble instanceof NoTimeError || trouble instanceof WorkerPoolFullError;
+}
+
+/** Memory of its own: it is handed over. */
+async function joined(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
+  const list: Uint8Array[] = [];
+  for await (const piece of pieces) list.push(piece);
+  const bytes = new Uint8Array(list.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of list) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }
 
 /** The declared one, and those that others may name instead. */
