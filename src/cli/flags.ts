@@ -22,11 +22,13 @@ export function wholeTo(most: number): (value: string) => number {
   };
 }
 
+const MOST_COST = 1e12;
+
 /** What something costs, in units of whatever currency. */
 export function costOf(typed: string): number {
   const number = Number(typed);
-  if (typed.trim() === "" || !(number >= 0 && number <= 1e12)) throw new InvalidArgumentError("must be 0 or more");
-  return number;
+  if (typed.trim() !== "" && number >= 0 && number <= MOST_COST) return number;
+  throw new InvalidArgumentError(`must be a number from 0 to ${MOST_COST.toLocaleString("en")}`);
 }
 
 /** A `name=value` of a repeatable flag. */
