@@ -2,13 +2,21 @@
 import { fromJson } from "@bufbuild/protobuf";
 import { TimestampSchema } from "@bufbuild/protobuf/wkt";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
+import { isoTime } from "../support/clock.ts";
 import { CommandEnd, MISUSED } from "./io.ts";
 import { harmless } from "./table.ts";
+import { epochMs } from "./words.ts";
 
-/** `2026-01-31T12:00:00Z`; undefined for what is none. */
+const MIDNIGHT = "T00:00:00Z";
+
+/** `2026-01-31T12:00:00Z`, or a day alone, which begins at midnight in UTC, as REST has it; undefined for what is none. */
 export function parseMoment(typed: string): Timestamp | undefined {
+  const day = typed.slice(0, 10);
   try {
-    return fromJson(TimestampSchema, typed);
+    // The 31st of February is read as a day in March otherwise.
+    const begins = epochMs(fromJson(TimestampSchema, day + MIDNIGHT));
+    if (begins === undefined || !isoTime(begins).startsWith(day)) return undefined;
+    return fromJson(TimestampSchema, typed === day ? day + MIDNIGHT : typed);
   } catch {
     return undefined;
   }
@@ -17,5 +25,5 @@ export function parseMoment(typed: string): Timestamp | undefined {
 export function momentOf(flag: string, typed: string): Timestamp {
   const moment = parseMoment(typed);
   if (moment !== undefined) return moment;
-  throw new CommandEnd(MISUSED, `${flag} ${harmless(typed)}: must be a time such as 2026-01-31T12:00:00Z`);
+  throw new CommandEnd(MISUSED, `${flag} ${harmless(typed)}: must be a time such as 2026-01-31T12:00:00Z, or a day`);
 }

@@ -105,6 +105,12 @@ describe("waivers", () => {
     [["--reason", "x"], 2, /required option '--expires <when>' not specified/],
     [["--expires", "7d"], 2, /required option '--reason <text>' not specified/],
     [["--reason", "x", "--expires", "2020-01-31T12:00:00Z"], 1, /refused: /],
+    [["--reason", "x", "--expires", "2020-01-31"], 1, /refused: /],
+    [
+      ["--reason", "x", "--expires", "2020-02-31"],
+      2,
+      /^--expires 2020-02-31: must be a duration such as 7d, a day, or/,
+    ],
   ])("grant with %j ends with %i", async (flags, exit, said) => {
     const run = await made("runs", "create", "unwaived", "--owner", "ci");
     const { code, out, err } = await stage.here("waivers", "grant", run, "sbom.valid", ...flags);
@@ -142,7 +148,8 @@ describe("packs", () => {
     expect(content.readUInt16BE(0)).toBe(0x1f8b);
     const again = await stage.run(["packs", "export", pack]);
     expect(again).toMatchObject({ code: 0, err: "" });
-    const named = /^wrote (\S+): \d+ bytes, sha256:/.exec(again.out)?.[1] ?? "";
+    const said = /^wrote (\S+): \d+ bytes, sha256:[0-9a-f]{64}\nsigned with sha256:[0-9a-f]{64}\n$/;
+    const named = said.exec(again.out)?.[1] ?? "";
     expect(named).toMatch(/^run_\w+\.maestro-pack\.tar\.gz$/);
     expect(readFileSync(join(stage.folder, named)).length).toBeGreaterThan(0);
     expect(readdirSync(stage.folder).filter((name) => name.endsWith(".part"))).toEqual([]);

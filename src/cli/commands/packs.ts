@@ -144,7 +144,8 @@ export async function exportPack(id: string, { output }: ExportFlags, context: C
     const digest = `sha256:${hash.digest("hex")}`;
     const { keyId } = archive;
     if (json) io.out(`${JSON.stringify({ file, size_bytes: sizeBytes, digest, key_id: keyId })}\n`);
-    else if (!quiet) io.out(`${harmless(`wrote ${file}: ${sizeBytes} bytes, ${digest}\nsigned with ${keyId}`)}\n`);
+    else if (!quiet)
+      io.out([`wrote ${file}: ${sizeBytes} bytes, ${digest}`, `signed with ${keyId}`, ""].map(harmless).join("\n"));
   });
 }
 

@@ -90,6 +90,6 @@ function expiryOf(typed: string): Timestamp {
   if (ms !== undefined) return timestampFromMs(systemClock.nowMs() + ms);
   const moment = parseMoment(typed);
   if (moment !== undefined) return moment;
-  const text = `--expires ${harmless(typed)}: must be a duration such as 7d, or a time such as 2026-01-31T12:00:00Z`;
+  const text = `--expires ${harmless(typed)}: must be a duration such as 7d, a day, or a time such as 2026-01-31T12:00:00Z`;
   throw new CommandEnd(MISUSED, text);
 }

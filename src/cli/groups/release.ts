@@ -61,13 +61,13 @@ function addWaivers({ add, context }: Registrar): void {
       usage: "grant <run> <rule>",
       arguments: { rule: "rule of the gate, as `gate` lists it" },
       summary: "let a run pass although a rule does not hold, and print the waiver's id",
-      details: "Signed and kept. Neither the run's owner nor whoever made it can grant one.",
+      details: "Signed and kept. Neither the run's owner, nor whoever made it or its plan, can grant one.",
       examples: [{ line: `waivers grant ${RUN} sbom.subject --reason "seen by two" --expires 7d`, what: "for a week" }],
     },
     list,
   )
     .requiredOption("--reason <text>", "why; kept with the waiver")
-    .requiredOption("--expires <when>", "from when on it counts no more: 7d, or a time; at most a year away")
+    .requiredOption("--expires <when>", "from when on it counts no more: 7d, a day, or a time; at most a year away")
     .option("--artifact <artifact>", "for this artifact only", "")
     .action(async (run: string, rule: string, flags: GrantFlags) =>
       (await waiverCommands()).grantWaiver(run, rule, flags, context()),
