@@ -5,7 +5,14 @@ import type { KeptArtifact } from "../domain/artifact.ts";
 import type { DisclosurePack } from "../domain/disclosure-pack.ts";
 import { notFound, RefusedError } from "../domain/refusal.ts";
 import { declaredDigest } from "../domain/release/evidence.ts";
-import { EVIDENCE_BYTES, EVIDENCE_FILE_BYTES, EVIDENCE_FILES, evidenceFile } from "../domain/release/pack-files.ts";
+import {
+  EVIDENCE_BYTES,
+  EVIDENCE_FILE_BYTES,
+  EVIDENCE_FILES,
+  evidenceFile,
+  RELEASED_NAMED,
+} from "../domain/release/pack-files.ts";
+import type { RunArtifactId } from "../domain/id.ts";
 import type { RunArtifact } from "../domain/run-artifact.ts";
 import type { Tx } from "../store/ports/store.ts";
 import type { Subject } from "../support/dsse.ts";
@@ -18,10 +25,13 @@ import type { EvidencePlace, LeftOut } from "./pack-words.ts";
 /** Read at a time. */
 const PAGE = 500;
 const PART_BYTES = 524_288;
-/** Named in statements; all of them stand in the list. */
-const MOST_RELEASED = 1_000;
 
-export function artifactsIn(source: PackSource, { orgId, artifactIds }: DisclosurePack) {
+/** `judged` are those that the gate looked at: what it says holds for none besides, such as those of attempts that no longer stand. */
+export function artifactsIn(
+  source: PackSource,
+  { orgId, artifactIds }: DisclosurePack,
+  judged: ReadonlySet<RunArtifactId>,
+) {
   const evidence = new Map<string, KeptArtifact>();
   const leftOut: Record<LeftOut, number> = { elsewhere: 0, gone: 0, too_large: 0, beyond_bounds: 0 };
   const released: Subject[] = [];
@@ -53,13 +63,14 @@ export function artifactsIn(source: PackSource, { orgId, artifactIds }: Disclosu
       if (page.length !== ids.length) throw new Error("artifacts of a pack are gone, and they never go");
       for (const { artifact, place } of page) {
         if ("leftOut" in place) leftOut[place.leftOut] += 1;
-        const digest = artifact.kind === "OTHER" ? declaredDigest(artifact.contentHash) : undefined;
-        if (digest?.ok === true && released.length < MOST_RELEASED)
+        const isJudged = judged.has(artifact.artifactId);
+        const digest = isJudged && artifact.kind === "OTHER" ? declaredDigest(artifact.contentHash) : undefined;
+        if (digest?.ok === true && released.length < RELEASED_NAMED)
           released.push({
             name: idWord("runArtifact", artifact.artifactId),
             digest: { [digest.algorithm]: digest.hex },
           });
-        yield artifactWords(artifact, place);
+        yield artifactWords(artifact, place, isJudged);
       }
     }
   }
@@ -90,7 +101,7 @@ export function artifactsIn(source: PackSource, { orgId, artifactIds }: Disclosu
       count: artifactIds.length,
       evidence: { files: evidence.size, bytes, left_out: leftOut },
     }),
-    /** Those of kind `other` with a full digest: what is to be released. */
+    /** Those of kind `other` with a full digest that the gate judged: what is to be released. */
     released: (): readonly Subject[] => released,
   };
 }

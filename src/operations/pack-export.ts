@@ -2,7 +2,8 @@
 // page of the store, a file of lines, or a part of evidence. Not here: the format (docs/packs.md), the words in it (pack-words.ts), and
 // the statements about it (pack-statement.ts).
 import { createHash } from "node:crypto";
-import type { OrgId, PackId } from "../domain/id.ts";
+import type { OrgId, PackId, RunArtifactId } from "../domain/id.ts";
+import { GATE_ARTIFACTS } from "../domain/release/gate.ts";
 import type { Judgement } from "../domain/release/gate.ts";
 import { GATE_FILE, KEYS_FILE, MANIFEST_FILE, STATEMENT_FILE, WAIVERS_SHOWN } from "../domain/release/pack-files.ts";
 import { decided, notFound } from "../domain/refusal.ts";
@@ -19,7 +20,7 @@ import { recordsIn } from "./pack-records.ts";
 import type { PackMoment, PackSource } from "./pack-source.ts";
 import { gateEnvelope, manifestOf, packEnvelope } from "./pack-statement.ts";
 import { idWord, keyWords, verdictWords, waiverWords } from "./pack-words.ts";
-import type { ReleaseGate } from "./release-gate.ts";
+import type { LoadedGate, ReleaseGate } from "./release-gate.ts";
 import type { Looked } from "./run-name.ts";
 
 export interface PackExport {
@@ -72,7 +73,7 @@ async function* archive(source: PackSource, moment: PackMoment, gate: ReleaseGat
     digested(file, (sha256) => subjects.push({ name: file.name, digest: { sha256 } }));
 
   yield noted(document(KEYS_FILE, { keys: keys.map(keyWords) }));
-  const artifacts = artifactsIn(source, moment.pack);
+  const artifacts = artifactsIn(source, moment.pack, judgedOf(loaded));
   for await (const file of artifacts.files()) yield noted(file);
   const shown = waivers.slice(0, WAIVERS_SHOWN);
   for await (const file of lines("waivers", shown.map(waiverWords))) yield noted(file);
@@ -89,6 +90,11 @@ async function* archive(source: PackSource, moment: PackMoment, gate: ReleaseGat
   const about = subjects.filter(({ name }) => name === MANIFEST_FILE);
   yield noted(document(GATE_FILE, gateEnvelope(moment, judgement, released, about)));
   yield document(STATEMENT_FILE, packEnvelope(moment, subjects, released, key));
+}
+
+/** What the gate's answer is about: with more artifacts than it judges it looks at none. */
+function judgedOf({ facts: { artifacts } }: LoadedGate): ReadonlySet<RunArtifactId> {
+  return new Set(artifacts.length > GATE_ARTIFACTS ? [] : artifacts.map(({ artifactId }) => artifactId));
 }
 
 /** One by one: a run with many artifacts has many verdicts. */

@@ -63,7 +63,7 @@ export function keyWords({ keyId, publicPem, createdMs }: SigningKey): Words {
 export type LeftOut = "elsewhere" | "gone" | "too_large" | "beyond_bounds";
 export type EvidencePlace = { readonly file: string } | { readonly leftOut: LeftOut };
 
-export function artifactWords(artifact: RunArtifact, place: EvidencePlace): Words {
+export function artifactWords(artifact: RunArtifact, place: EvidencePlace, isJudged: boolean): Words {
   const { sbomPresent, slsaProvenancePresent, riskAssessmentPresent } = artifact.flags;
   return {
     id: idWord("runArtifact", artifact.artifactId),
@@ -81,6 +81,7 @@ export function artifactWords(artifact: RunArtifact, place: EvidencePlace): Word
     created_at: isoTime(artifact.createdMs),
     created_by: artifact.createdBy,
     step: artifact.origin?.step ?? null,
+    judged: isJudged,
     evidence: "file" in place ? place.file : null,
     left_out: "file" in place ? null : place.leftOut,
   };

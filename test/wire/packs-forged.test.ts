@@ -201,6 +201,13 @@ describe("signed anew by somebody else, it still does not verify with", () => {
     expect((await judged(pointing))["artifacts"]).toMatch(/is not what it points to$/);
   });
 
+  test("an artifact that the gate is said not to have judged, or that says nothing of it", async () => {
+    const name = "artifacts/000001.jsonl";
+    expect(linesOf(files, "artifacts").map((one) => one["judged"])).toEqual([true, true]);
+    expect((await judged(line(name, 0, { judged: false })))["gate"]).toMatch(/^something else is released/);
+    expect((await judged(line(name, 0, { judged: 1 })))["artifacts"]).toMatch(/it is not said whether the gate judged/);
+  });
+
   test("artifacts dropped, told twice, or of another run", async () => {
     const name = "artifacts/000001.jsonl";
     expect((await judged(lines(name, (all) => all.slice(0, 1))))["manifest"]).toBe(

@@ -11,6 +11,7 @@ import { ArtifactService } from "../../gen/maestro/v1/artifact_service_pb.ts";
 import { ExecutorService } from "../../gen/maestro/v1/executor_service_pb.ts";
 import { MaestroService } from "../../gen/maestro/v1/maestro_service_pb.ts";
 import { RefusalReasonSchema } from "../../gen/maestro/v1/refusal_pb.ts";
+import { StepService } from "../../gen/maestro/v1/step_service_pb.ts";
 import { keyIdOf } from "../../src/support/dsse.ts";
 import { contentOf, digestOf, put } from "../support/artifacts.ts";
 import { makeDatabase } from "../support/database.ts";
@@ -226,6 +227,51 @@ describe("an archive", () => {
       predicateType: "https://slsa.dev/verification_summary/v1",
       subject: [{ name: bare, digest: { sha256: hash } }],
       predicate: { verificationResult: "FAILED", verifiedLevels: ["FAILED"], resourceUri: `max://run/${runId}` },
+    });
+  });
+
+  test("signs as released what the gate judged, and nothing of an attempt that no longer stands", async () => {
+    const key = "binary";
+    await maestro().declareCharter({ name: "released", terms: {} });
+    const { plan: made } = await maestro().plan({
+      target: { case: "newGoal", value: { charter: "released", spec: { name: "binaries" } } },
+      steps: [
+        { key, kind: { case: "work", value: { capability: key } } },
+        { key: "check", needs: [{ step: key }], kind: { case: "work", value: { capability: "check" } } },
+      ],
+    });
+    const planId = made?.planId ?? "";
+    const { executor } = await createClient(ExecutorService, transport()).registerExecutor({
+      spec: { name: "binaries", capabilities: [key, "check"], slots: 2 },
+    });
+    const executorId = executor?.executorId ?? "";
+    const build = async (content: string): Promise<void> => {
+      const { assignments } = await maestro().dispatchNext({ executorId, maxSteps: 1, wait: { seconds: 20n } });
+      const digest = `sha256:${createHash("sha256").update(content).digest("hex")}`;
+      const artifacts = [{ name: content, uri: `https://example.org/${content}`, digest }];
+      await maestro().reportOutcome({ executorId, outcomes: [{ ...success(assignments[0]), artifacts }] });
+    };
+    await build("first");
+    await createClient(StepService, transport()).rerunStep({ planId, step: key, reason: "again" });
+    await build("second");
+    const flagged = await artifact(planId);
+    const { assignments } = await maestro().dispatchNext({ executorId, maxSteps: 1, wait: { seconds: 20n } });
+    await maestro().reportOutcome({ executorId, outcomes: [success(assignments[0])] });
+
+    const { artifacts } = await conductor().listArtifacts({ runId: planId });
+    const ids = ["first", "second"].map((end) => artifacts.find(({ pathOrUri }) => pathOrUri.endsWith(end))?.id ?? "");
+    const { bytes } = await exported(conductor(), await packOf(planId, [...ids, flagged]));
+    expect(failures(await verified(bytes))).toEqual({});
+    const files = await filesOf(bytes);
+    expect(linesOf(files, "artifacts").map(({ id, judged }) => [id, judged])).toEqual([
+      [ids[0], false],
+      [ids[1], true],
+      [flagged, true],
+    ]);
+    const { payload } = jsonOf(files, "gate.dsse.json") as { payload: string };
+    expect(JSON.parse(Buffer.from(payload, "base64").toString())).toMatchObject({
+      subject: [{ name: ids[1] }],
+      predicate: { verificationResult: "PASSED" },
     });
   });
 

@@ -3,10 +3,11 @@
 import { digestIn } from "../../domain/artifact.ts";
 import { ID_PREFIX } from "../../domain/id.ts";
 import { declaredDigest } from "../../domain/release/evidence.ts";
-import { evidenceFile, PACK_ARTIFACTS, WAIVERS_SHOWN } from "../../domain/release/pack-files.ts";
+import { evidenceFile, PACK_ARTIFACTS, RELEASED_NAMED, WAIVERS_SHOWN } from "../../domain/release/pack-files.ts";
 import type { PackList } from "../../domain/release/pack-files.ts";
 import { recordCheck } from "../../domain/release/pack-record.ts";
 import { IN_TOTO_PAYLOAD_TYPE, keyIdOf, readEnvelope, verifyEnvelope } from "../../support/dsse.ts";
+import type { Subject } from "../../support/dsse.ts";
 import { uuidOf } from "../../support/typeid.ts";
 import { at, isObject, listAt, parseJson, same, textAt } from "./json.ts";
 import type { PackHearer } from "./read.ts";
@@ -27,6 +28,8 @@ export class PackContents implements PackHearer {
   readonly records = recordCheck();
   readonly counts: Record<PackList, number> = { artifacts: 0, waivers: 0, verdicts: 0, records: 0 };
   readonly failedRules = new Set<string>();
+  /** Of the artifacts that the gate judged, those that are to be released, as statements name them. */
+  readonly released: Subject[] = [];
   /** When the first of the waivers that lift something counts no more. */
   firstExpiryMs = Infinity;
   /** Files of evidence, by name: whether it was there, and which digests artifacts say it has. */
@@ -103,13 +106,17 @@ export class PackContents implements PackHearer {
     if (this.#artifactIds.size >= PACK_ARTIFACTS) return `there are more than ${PACK_ARTIFACTS} artifacts`;
     this.#artifactIds.add(id);
     this.#runs.add(textAt(value, "run_id"));
+    const declared = declaredDigest(textAt(value, "content_hash"));
+    const isJudged = at(value, "judged");
+    if (typeof isJudged !== "boolean") return `of ${id} it is not said whether the gate judged it`;
+    if (isJudged && textAt(value, "kind") === "other" && declared.ok && this.released.length < RELEASED_NAMED)
+      this.released.push({ name: id, digest: { [declared.algorithm]: declared.hex } });
     const file = at(value, "evidence");
     if (file === null) return null;
     const digest = digestIn(textAt(value, "path_or_uri"));
     if (digest === undefined || file !== evidenceFile(digest)) return `the evidence of ${id} is not what it points to`;
     const known = this.#evidence.get(file) ?? { isThere: false, declared: new Map<string, string>() };
     this.#evidence.set(file, known);
-    const declared = declaredDigest(textAt(value, "content_hash"));
     if (!declared.ok) return null;
     if ((known.declared.get(declared.algorithm) ?? declared.hex) !== declared.hex)
       return `two artifacts say different things of ${file}`;

@@ -207,7 +207,7 @@ function gateProblem(
   pack: PackRead,
   manifest: unknown,
   statement: unknown,
-  { failedRules, firstExpiryMs }: PackContents,
+  { failedRules, firstExpiryMs, released: judged }: PackContents,
   key: PackKey | undefined,
 ): string | undefined {
   const signed = key === undefined ? undefined : signedText(pack, GATE_FILE, [key]);
@@ -226,6 +226,7 @@ function gateProblem(
   if (at(summary, "predicate", "timeVerified") !== at(manifest, "exported_at")) return "its summary is of another time";
   if (!same(at(summary, "subject"), released.length > 0 ? released : subjects))
     return "its summary is of something else than is released";
+  if (!same(released, judged)) return "something else is released than the gate judged of the artifacts in the list";
   if (firstExpiryMs !== Infinity && isoTime(firstExpiryMs) <= textAt(manifest, "exported_at"))
     return "a rule is waived by a waiver that had expired";
   if (passed !== (failedRules.size === 0)) return "its verdicts and what it says in all do not agree";

@@ -38,6 +38,8 @@ export const EVIDENCE_BYTES = 256 * MIB;
 export const EVIDENCE_FILES = 1_000;
 /** As the contract has it. */
 export const PACK_ARTIFACTS = 10_000;
+/** Named in statements, in the order of the list; all that are released stand there. */
+export const RELEASED_NAMED = 1_000;
 /** Newest first. */
 export const WAIVERS_SHOWN = 1_000;
 
