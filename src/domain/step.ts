@@ -1,4 +1,5 @@
 // A step: its definition, its row, its states and which may follow which. Not here: what makes it move, see plan/.
+import { NOTHING } from "./amounts.ts";
 import type { Amounts } from "./amounts.ts";
 import type { DemandId, ExecutorId, PlanId, SessionId } from "./id.ts";
 import type { Payload } from "./payload.ts";
@@ -165,6 +166,34 @@ export interface StepDefinition {
   readonly produces: readonly string[];
   readonly consumes: readonly string[];
   readonly requiresApproval: boolean;
+}
+
+/** A step of which nothing is said but its key, and what is in `parts`: defaults filled in. */
+export function plainStep(key: string, parts: Partial<StepDefinition> = {}): StepDefinition {
+  return {
+    key,
+    kind: "work",
+    title: "",
+    capability: "",
+    executorLabels: {},
+    minTrust: 0,
+    hold: NOTHING,
+    needs: [],
+    condition: "",
+    input: null,
+    inputSchema: "",
+    outputSchema: "",
+    estimate: null,
+    timeoutMs: DEFAULT_TIMEOUT_MS,
+    retry: NO_RETRY,
+    onFailure: "FAIL_PLAN",
+    compensation: null,
+    priority: 0,
+    produces: [],
+    consumes: [],
+    requiresApproval: false,
+    ...parts,
+  };
 }
 
 /** What the hot row says of its definition, so that the common path need not load it. */

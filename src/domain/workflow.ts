@@ -1,11 +1,10 @@
 // Workflows: tasks and their order, and the steps that plans made from them have. Not here: making such plans.
-import { NOTHING } from "./amounts.ts";
 import { isReserved, RESERVED_WORDS } from "./gate.ts";
 import { cycleText, findCycles } from "./graph/cycles.ts";
 import type { OrgId, WorkflowId } from "./id.ts";
 import { invalid, refused } from "./refusal.ts";
 import type { Refusal, Violation } from "./refusal.ts";
-import { DEFAULT_TIMEOUT_MS, NO_RETRY } from "./step.ts";
+import { plainStep } from "./step.ts";
 import type { StepDefinition } from "./step.ts";
 
 const VIOLATIONS = 100;
@@ -101,27 +100,11 @@ export function workflowSteps({ tasks, dependencies }: Pick<Workflow, "tasks" | 
     const list = needs.get(task) ?? new Set();
     needs.set(task, list.add(keys.get(dependsOn) ?? ""));
   }
-  return tasks.map(({ name, agentType }) => ({
-    key: keys.get(name) ?? "",
-    kind: "work",
-    title: name,
-    capability: agentType,
-    executorLabels: {},
-    minTrust: 0,
-    hold: NOTHING,
-    needs: [...(needs.get(name) ?? [])].map((step) => ({ step, regardless: false })),
-    condition: "",
-    input: null,
-    inputSchema: "",
-    outputSchema: "",
-    estimate: null,
-    timeoutMs: DEFAULT_TIMEOUT_MS,
-    retry: NO_RETRY,
-    onFailure: "FAIL_PLAN",
-    compensation: null,
-    priority: 0,
-    produces: [],
-    consumes: [],
-    requiresApproval: false,
-  }));
+  return tasks.map(({ name, agentType }) =>
+    plainStep(keys.get(name) ?? "", {
+      title: name,
+      capability: agentType,
+      needs: [...(needs.get(name) ?? [])].map((step) => ({ step, regardless: false })),
+    }),
+  );
 }

@@ -2,7 +2,6 @@
 // Not here: expectations.
 import { digestOfText, sha256Hex } from "../../src/domain/canonical.ts";
 import { NO_LIMITS, NOTHING } from "../../src/domain/amounts.ts";
-import type { Amounts } from "../../src/domain/amounts.ts";
 import { NO_RELEASE_POLICY } from "../../src/domain/charter.ts";
 import type { CharterTerms } from "../../src/domain/charter.ts";
 import type { Constraints, GoalSpec } from "../../src/domain/goal.ts";
@@ -17,7 +16,7 @@ import { MissingRows } from "../../src/domain/plan/slice.ts";
 import type { Org, Principal } from "../../src/domain/principal.ts";
 import { RefusedError } from "../../src/domain/refusal.ts";
 import type { Refusal } from "../../src/domain/refusal.ts";
-import { DEFAULT_TIMEOUT_MS, NO_RETRY } from "../../src/domain/step.ts";
+import { plainStep } from "../../src/domain/step.ts";
 import type { StepDefinition, StepRow } from "../../src/domain/step.ts";
 import type { Done, Operation, OperationContext } from "../../src/engine/operation.ts";
 import { heavyWork } from "../../src/operations/heavy-work.ts";
@@ -236,29 +235,12 @@ export function step(
   over: Partial<StepDefinition> & { readonly run?: string; readonly tokens?: number; readonly ms?: number } = {},
 ): StepDefinition {
   const { run = key, tokens = 0, ms, ...rest } = over;
-  const hold: Amounts = { ...NOTHING, tokens };
-  return {
-    key,
-    kind: "work",
-    title: "",
+  return plainStep(key, {
     capability: "shell",
-    executorLabels: {},
-    minTrust: 0,
-    hold,
+    hold: { ...NOTHING, tokens },
     needs: needs.map((name) => ({ step: name, regardless: false })),
-    condition: "",
     input: { kind: "json", text: JSON.stringify({ run }) },
-    inputSchema: "",
-    outputSchema: "",
     estimate: ms === undefined ? null : { optimisticMs: ms, likelyMs: ms, pessimisticMs: ms },
-    timeoutMs: DEFAULT_TIMEOUT_MS,
-    retry: NO_RETRY,
-    onFailure: "FAIL_PLAN",
-    compensation: null,
-    priority: 0,
-    produces: [],
-    consumes: [],
-    requiresApproval: false,
     ...rest,
-  };
+  });
 }

@@ -6,35 +6,17 @@ import { definitionText, fingerprint } from "../../src/domain/graph/fingerprint.
 import type { Attempt } from "../../src/domain/outcome.ts";
 import type { PlanChanges } from "../../src/domain/plan/slice.ts";
 import type { PlanRow } from "../../src/domain/plan.ts";
-import { NO_RETRY } from "../../src/domain/step.ts";
+import { plainStep } from "../../src/domain/step.ts";
 import type { StepDefinition, StepRow } from "../../src/domain/step.ts";
 import type { Goal } from "../../src/domain/goal.ts";
 import { newId } from "./store.ts";
 
 export function aDefinition(key: string): StepDefinition {
-  return {
-    key,
-    kind: "work",
-    title: "",
+  return plainStep(key, {
     capability: "shell",
-    executorLabels: {},
-    minTrust: 0,
-    hold: NOTHING,
-    needs: [],
-    condition: "",
     input: { kind: "json", text: "{}" },
-    inputSchema: "",
-    outputSchema: "",
-    estimate: null,
     timeoutMs: 60_000,
-    retry: NO_RETRY,
-    onFailure: "FAIL_PLAN",
-    compensation: null,
-    priority: 0,
-    produces: [],
-    consumes: [],
-    requiresApproval: false,
-  };
+  });
 }
 
 export function aGraphStep(key: string): GraphStep {

@@ -1,7 +1,7 @@
 // Seeded random graphs and edits of them, for property tests. The same seed gives the same graph everywhere.
 import { NOTHING } from "../../src/domain/amounts.ts";
 import type { Edge } from "../../src/domain/graph.ts";
-import { DEFAULT_TIMEOUT_MS, NO_RETRY } from "../../src/domain/step.ts";
+import { NO_RETRY, plainStep } from "../../src/domain/step.ts";
 import type { Need, StepDefinition } from "../../src/domain/step.ts";
 
 export interface Dice {
@@ -35,30 +35,7 @@ export function dice(seed: number): Dice {
 
 /** A step with usual settings, and what is given. */
 export function workStep(key: string, parts: Partial<StepDefinition> = {}): StepDefinition {
-  return {
-    key,
-    kind: "work",
-    title: "",
-    capability: "shell",
-    executorLabels: {},
-    minTrust: 0,
-    hold: NOTHING,
-    needs: [],
-    condition: "",
-    input: null,
-    inputSchema: "",
-    outputSchema: "",
-    estimate: null,
-    timeoutMs: DEFAULT_TIMEOUT_MS,
-    retry: NO_RETRY,
-    onFailure: "FAIL_PLAN",
-    compensation: null,
-    priority: 0,
-    produces: [],
-    consumes: [],
-    requiresApproval: false,
-    ...parts,
-  };
+  return plainStep(key, { capability: "shell", ...parts });
 }
 
 /** An estimate whose likely duration is `likelyMs`. */

@@ -7,12 +7,11 @@ import { CharterTermsSchema } from "../../../gen/maestro/v1/charter_pb.ts";
 import { GoalSpecSchema } from "../../../gen/maestro/v1/goal_pb.ts";
 import { StepDefinitionSchema } from "../../../gen/maestro/v1/step_pb.ts";
 import type { StepDefinition as WireStep } from "../../../gen/maestro/v1/step_pb.ts";
-import { NOTHING } from "../../domain/amounts.ts";
 import { cycleText, findCycles } from "../../domain/graph/cycles.ts";
 import { kindViolations } from "../../domain/gate.ts";
 import { deriveEdges } from "../../domain/graph/edges.ts";
 import type { Payload } from "../../domain/payload.ts";
-import { DEFAULT_TIMEOUT_MS, NO_RETRY } from "../../domain/step.ts";
+import { DEFAULT_TIMEOUT_MS, NO_RETRY, plainStep } from "../../domain/step.ts";
 import type { StepDefinition } from "../../domain/step.ts";
 import { ruleInWords } from "../../support/counted.ts";
 import { builderKeys, NO_FILES } from "./keys.ts";
@@ -104,7 +103,7 @@ function fieldOf(path: string): string {
 /** What a step says that its kind does not allow. */
 function kinds({ steps }: Requests): Found[] {
   return steps.flatMap((step) =>
-    kindViolations(plainStep(step)).map(({ field, description }) => ({
+    kindViolations(asDefined(step)).map(({ field, description }) => ({
       path: `steps.${step.key}.${fieldOf(field)}`,
       message: description,
     })),
@@ -134,29 +133,19 @@ function graph(requests: Requests): Found[] {
 
 export function edgesOf({ steps, goal }: Requests): ReturnType<typeof deriveEdges> {
   const inputs = goal.inputs?.value.case === "json" ? (JSON.parse(goal.inputs.value.value) as object) : {};
-  return deriveEdges(steps.map(plainStep), { goalInputs: new Set(Object.keys(inputs)) });
+  return deriveEdges(steps.map(asDefined), { goalInputs: new Set(Object.keys(inputs)) });
 }
 
-/** A step with what edges are derived from; the rest is as usual. */
-function plainStep(step: WireStep): StepDefinition {
+/** A step with what edges and the rules of its kind are derived from. */
+function asDefined(step: WireStep): StepDefinition {
   const { compensation, kind } = step;
-  return {
-    key: step.key,
+  return plainStep(step.key, {
     kind: kind.case === "gate" ? "gate" : "work",
     title: step.title,
     capability: kind.case === "work" ? kind.value.capability : "",
-    executorLabels: {},
-    minTrust: 0,
-    hold: NOTHING,
     needs: step.needs.map(({ step: needed, regardless }) => ({ step: needed, regardless })),
     condition: step.condition,
     input: plainPayload(step.input),
-    inputSchema: "",
-    outputSchema: "",
-    estimate: null,
-    timeoutMs: DEFAULT_TIMEOUT_MS,
-    retry: NO_RETRY,
-    onFailure: "FAIL_PLAN",
     compensation:
       compensation === undefined
         ? null
@@ -166,11 +155,9 @@ function plainStep(step: WireStep): StepDefinition {
             timeoutMs: DEFAULT_TIMEOUT_MS,
             retry: NO_RETRY,
           },
-    priority: 0,
     produces: step.produces,
     consumes: step.consumes,
-    requiresApproval: false,
-  };
+  });
 }
 
 function plainPayload(payload: WireStep["input"]): Payload | null {
