@@ -44,7 +44,7 @@ export function createGuard({ hosts, origins }: GuardOptions): Guard {
   const names = new Set(["localhost", ...hosts.map((host) => host.toLowerCase())]);
   const listed = new Set(origins);
   return ({ method, host, origin, site, contentType }) => {
-    if (host === null) return { kind: "stop", status: 400, text: "A request names one host, once." };
+    if (host === null || host === "") return { kind: "stop", status: 400, text: "A request names one host, once." };
     // A rebound name is a name: an address in Host can only be where the browser really went.
     const name = hostName(host);
     if (name === "" || (isIP(name) === 0 && !names.has(name)))

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createSecureServer, createServer as createHttp2 } from "node:http2";
 import type { Http2Server, ServerHttp2Session } from "node:http2";
 import type { Server, Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import type { DescMessage, DescMethod, Message, MessageInitShape, MessageShape } from "@bufbuild/protobuf";
 import { ConnectError, createConnectRouter, createContextKey, createContextValues } from "@connectrpc/connect";
 import type { ConnectRouter, HandlerContext } from "@connectrpc/connect";
@@ -25,6 +26,8 @@ import type { Guard } from "./guard.ts";
 import { COMPRESS_FROM_BYTES, MESSAGE_LIMIT_BYTES, WINDOW_BYTES } from "./limits.ts";
 import { FIRST_WORDS_MS, LOOK_MS, MOST_CONNECTIONS, REQUEST_MS, expectStream } from "./patience.ts";
 import { methodPaths } from "./operation-table.ts";
+import { answerMisread } from "./misread.ts";
+import type { UnderWay } from "./misread.ts";
 import { plainUnary } from "./plain-unary.ts";
 import { connectError, internalConnectError } from "./refusals.ts";
 import type { CallInfo, Route } from "./route.ts";
@@ -65,8 +68,11 @@ export function createWidePort(options: WidePortOptions): WidePort {
   const { guard, ready, tls } = options;
   const serve = connectHandler(options);
   const conductor = createConductor(options);
+  /** What is answered on a connection of HTTP/1.1. */
+  const underWay = new WeakMap<Duplex, UnderWay>();
   const handle: Serve = (request, response) => {
     const { headers, method = "" } = request;
+    if (request.httpVersionMajor === 1) underWay.set(request.socket, response);
     const verdict = guard({
       method,
       host: onlyHost(request.rawHeaders),
@@ -77,8 +83,10 @@ export function createWidePort(options: WidePortOptions): WidePort {
     const isRest = isConductorPath(request.url ?? "");
     if (verdict.kind === "stop") {
       const type = isRest ? "application/json" : "text/plain; charset=utf-8";
-      response.writeHead(verdict.status, { "content-type": type, connection: "close" });
-      response.end(isRest ? JSON.stringify({ detail: verdict.text }) : `${verdict.text}\n`);
+      const body = isRest ? JSON.stringify({ detail: verdict.text }) : `${verdict.text}\n`;
+      const length = Buffer.byteLength(body);
+      response.writeHead(verdict.status, { "content-type": type, "content-length": length, connection: "close" });
+      response.end(body);
       return;
     }
     for (const [name, value] of Object.entries(verdict.headers)) response.setHeader(name, value);
@@ -107,6 +115,8 @@ export function createWidePort(options: WidePortOptions): WidePort {
     headersTimeout: FIRST_WORDS_MS,
     requestTimeout: REQUEST_MS,
     connectionsCheckingInterval: LOOK_MS,
+    // The guard looks at it, and says what it lacks.
+    requireHostHeader: false,
   };
   const http1 = createHttp1(patience, handle);
   // It never listens itself, and would neither time slow requests out nor know its idle connections: both begin with this event.
@@ -120,7 +130,7 @@ export function createWidePort(options: WidePortOptions): WidePort {
       session.on("close", () => sessions.delete(session));
     });
     server.on("sessionError", () => undefined);
-    server.on("clientError", (_error: Error, socket: Socket) => void socket.destroy());
+    answerMisread(server, (socket) => underWay.get(socket));
   };
   watch(http1);
   watch(http2);
