@@ -6,6 +6,7 @@ import { ID_PREFIX } from "../domain/id.ts";
 import type { OrgId, PackId, RunArtifactId, RunId } from "../domain/id.ts";
 import { decided, invalid, notFound, refused } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
+import { judgeRedactions } from "../domain/release/redactions.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { typeidOf } from "../support/typeid.ts";
 import { journaled } from "./done.ts";
@@ -22,6 +23,8 @@ export interface PackCreateRequest {
 export const packCreate: Operation<PackCreateRequest, DisclosurePack> = async (tx, request, context) => {
   const { orgId, name: actor } = context.principal;
   const { summary, redactions } = request;
+  const withheld = judgeRedactions(redactions);
+  if (!withheld.ok) return withheld;
   const [run] = request.run.id === null ? [] : await tx.runs.find(orgId, [request.run.id]);
   if (run === undefined) return notFound("run", request.run.text);
   const artifacts = await artifactsOf(tx, orgId, run.runId, request.artifacts);
