@@ -1,12 +1,11 @@
 // What is signed of a waiver, and whether an envelope says what its row says. Not here: who may give one, see waiver-grant.ts.
 import { canonicalText, sha256Hex } from "../domain/canonical.ts";
 import { ID_PREFIX } from "../domain/id.ts";
+import { WAIVER_PREDICATE_TYPE } from "../domain/release/pack-files.ts";
 import type { SigningKey } from "../domain/signing-key.ts";
 import type { Waiver } from "../domain/waiver.ts";
 import { IN_TOTO_PAYLOAD_TYPE, readEnvelope, signEnvelope, statementText, verifyEnvelope } from "../support/dsse.ts";
 import { typeidOf } from "../support/typeid.ts";
-
-export const WAIVER_PREDICATE_TYPE = "max://attestation/waiver/v1";
 
 /** All that was said when it was granted; that it was taken back later is told by its row alone. */
 export type GrantedWaiver = Omit<Waiver, "envelope" | "revokedMs" | "revokedBy">;

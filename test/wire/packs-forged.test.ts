@@ -1,6 +1,7 @@
 // Archives of packs that were tampered with: by a byte, a file, a line, and by somebody who signs what was made of them. Not here: archives
 // as they should be, see packs.test.ts; what reads them, see test/domain/archives.test.ts.
 import { beforeAll, describe, expect, test } from "vitest";
+import { IN_TOTO_PAYLOAD_TYPE, signEnvelope } from "../../src/support/dsse.ts";
 import { gunzip, gzip } from "../../src/support/gzip.ts";
 import { archiveOf, changed, failures, filesOf, forger, inPieces } from "../support/packs.ts";
 import { jsonOf, linesOf, signedAnew, together, verified } from "../support/packs.ts";
@@ -240,6 +241,30 @@ describe("signed anew by somebody else, it still does not verify with", () => {
     const late = "2999-01-01T00:00:00.000Z";
     const then = manifest((told) => Object.assign(told, { exported_at: late }));
     expect((await judged(then))["manifest"]).toBe("exported_at in it is not what the archive holds");
+  });
+
+  test("a waiver of another rule or artifact than the one that it lifts, or one that was not signed whole, or as something else", async () => {
+    const name = "waivers/000001.jsonl";
+    const [waiver] = linesOf(files, "waivers");
+    const signed = JSON.parse(
+      Buffer.from((waiver?.["envelope"] as { payload: string }).payload, "base64").toString(),
+    ) as { predicate: Line };
+    const { run_id: _, ...fewer } = signed.predicate;
+    const rewritten = async (predicate: Line, statement: Line = {}) => {
+      const text = JSON.stringify({ ...signed, predicate, ...statement });
+      const envelope = signEnvelope(IN_TOTO_PAYLOAD_TYPE, text, key);
+      return judged(line(name, 0, { ...predicate, envelope }));
+    };
+    expect(await rewritten(signed.predicate)).toEqual({});
+    const [id] = linesOf(files, "artifacts").map((one) => one["id"]);
+    for (const other of [{ rule: "sbom.present" }, { artifact_id: id }])
+      expect((await rewritten({ ...signed.predicate, ...other }))["gate"]).toMatch(
+        /waived by a waiver of something else$/,
+      );
+    for (const predicate of [fewer, { ...signed.predicate, more: 1 }])
+      expect((await rewritten(predicate))["waivers"]).toMatch(/is not all of it$/);
+    for (const statement of [{ predicateType: "max://attestation/other/v1" }, { _type: "x" }])
+      expect((await rewritten(signed.predicate, statement))["waivers"]).toMatch(/is no waiver$/);
   });
 
   test("a gate that says something else than its verdicts, its summary or the report", async () => {

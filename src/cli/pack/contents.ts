@@ -3,14 +3,30 @@
 import { digestIn } from "../../domain/artifact.ts";
 import { ID_PREFIX } from "../../domain/id.ts";
 import { declaredDigest } from "../../domain/release/evidence.ts";
-import { evidenceFile, PACK_ARTIFACTS, RELEASED_NAMED, WAIVERS_SHOWN } from "../../domain/release/pack-files.ts";
+import {
+  evidenceFile,
+  PACK_ARTIFACTS,
+  RELEASED_NAMED,
+  WAIVER_MEMBERS,
+  WAIVER_PREDICATE_TYPE,
+  WAIVERS_SHOWN,
+} from "../../domain/release/pack-files.ts";
 import type { PackList } from "../../domain/release/pack-files.ts";
 import { recordCheck } from "../../domain/release/pack-record.ts";
-import { IN_TOTO_PAYLOAD_TYPE, keyIdOf, readEnvelope, verifyEnvelope } from "../../support/dsse.ts";
+import { IN_TOTO_PAYLOAD_TYPE, keyIdOf, readEnvelope, STATEMENT_TYPE, verifyEnvelope } from "../../support/dsse.ts";
 import type { Subject } from "../../support/dsse.ts";
 import { uuidOf } from "../../support/typeid.ts";
 import { at, isObject, listAt, parseJson, same, textAt } from "./json.ts";
 import type { PackHearer } from "./read.ts";
+
+/** What a waiver lifts, and until when. */
+interface Waived {
+  readonly rule: string;
+  /** Null for all artifacts. */
+  readonly artifactId: unknown;
+  readonly isRevoked: boolean;
+  readonly expiresMs: number;
+}
 
 export interface PackKey {
   readonly keyId: string;
@@ -36,7 +52,7 @@ export class PackContents implements PackHearer {
   readonly #evidence = new Map<string, { isThere: boolean; readonly declared: Map<string, string> }>();
   readonly #runs = new Set<string>();
   readonly #artifactIds = new Set<string>();
-  readonly #waivers = new Map<string, { readonly isRevoked: boolean; readonly expiresMs: number }>();
+  readonly #waivers = new Map<string, Waived>();
 
   get evidenceFiles(): number {
     return this.#evidence.size;
@@ -131,15 +147,20 @@ export class PackContents implements PackHearer {
     if (this.#waivers.size >= WAIVERS_SHOWN) return `there are more than ${WAIVERS_SHOWN} waivers`;
     const expiresMs = at(value, "expires_ms");
     if (typeof expiresMs !== "number" || !(Math.abs(expiresMs) <= LAST_MS)) return `${id} expires at no time`;
-    this.#waivers.set(id, { isRevoked: at(value, "revoked_ms") !== null, expiresMs });
+    const [rule, artifactId] = [textAt(value, "rule"), at(value, "artifact_id")];
+    this.#waivers.set(id, { rule, artifactId, isRevoked: at(value, "revoked_ms") !== null, expiresMs });
     this.#runs.add(textAt(value, "run_id"));
     const envelope = readEnvelope(JSON.stringify(at(value, "envelope") ?? null));
     const signed = envelope === undefined ? undefined : verifyEnvelope(envelope, this.signingKeys);
     if (signed === undefined || envelope?.payloadType !== IN_TOTO_PAYLOAD_TYPE)
       return `${id} is signed by none of the keys`;
-    const predicate = at(parseJson(signed.payload.toString("utf8")), "predicate");
+    const statement = parseJson(signed.payload.toString("utf8"));
+    if (textAt(statement, "_type") !== STATEMENT_TYPE || textAt(statement, "predicateType") !== WAIVER_PREDICATE_TYPE)
+      return `what was signed of ${id} is no waiver`;
+    const predicate = at(statement, "predicate");
     if (!isObject(predicate) || textAt(predicate, "waiver_id") !== id)
       return `what was signed of ${id} is another waiver`;
+    if (!same(Object.keys(predicate).toSorted(), WAIVER_MEMBERS)) return `what was signed of ${id} is not all of it`;
     const other = Object.keys(predicate).find((name) => !same(predicate[name], at(value, name)));
     return other === undefined ? null : `${other} of ${id} is not what was signed`;
   }
@@ -156,6 +177,8 @@ export class PackContents implements PackHearer {
       case "waived": {
         const waiver = this.#waivers.get(textAt(value, "waiver_id"));
         if (waiver === undefined) return `${rule} is waived, and the waiver is not there`;
+        if (waiver.rule !== rule || (waiver.artifactId !== null && waiver.artifactId !== at(value, "artifact_id")))
+          return `${rule} is waived by a waiver of something else`;
         this.firstExpiryMs = Math.min(this.firstExpiryMs, waiver.expiresMs);
         return waiver.isRevoked ? `${rule} is waived by a waiver that was taken back` : null;
       }

@@ -6,6 +6,19 @@ export const PACK_VERSION = 1;
 export const PACK_PREDICATE_TYPE = "max://attestation/disclosure-pack/v1";
 /** Summary of a verification, as SLSA has it: what the gate said. */
 export const VSA_PREDICATE_TYPE = "https://slsa.dev/verification_summary/v1";
+/** What a waiver's envelope says, and all of it: none of these may be missing. */
+export const WAIVER_PREDICATE_TYPE = "max://attestation/waiver/v1";
+export const WAIVER_MEMBERS = [
+  "artifact_id",
+  "expires_ms",
+  "granted_by",
+  "granted_ms",
+  "org_id",
+  "reason",
+  "rule",
+  "run_id",
+  "waiver_id",
+] as const;
 export const PACK_CONTENT_TYPE = "application/gzip";
 
 export const KEYS_FILE = "keys.json";
