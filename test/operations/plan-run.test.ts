@@ -15,6 +15,7 @@ import { maestroPlan } from "../../src/operations/maestro-plan.ts";
 import { planCancel } from "../../src/operations/plan-cancel.ts";
 import { planSuspend } from "../../src/operations/plan-suspend.ts";
 import { refineGoal } from "../../src/operations/refine-goal.ts";
+import { audit } from "../support/audit.ts";
 import { newId } from "../support/store.ts";
 import { openBench, spec, step, terms } from "./bench.ts";
 import type { Bench } from "./bench.ts";
@@ -77,14 +78,28 @@ test("a version that is committed by itself, a large graph among them, brings th
       open: false,
     });
     expect(await runOf(goal.planId)).toBeUndefined();
+    // Later than the goal was made, and yet a run of then: lists look for runs along the index of plans.
+    await expect
+      .poll(() => bench.it.store.transaction([bench.org.orgId], (tx) => tx.nowMs()))
+      .toBeGreaterThan(goal.createdMs);
     await bench.value(graphCommit(bench.heavy), {
       goalId: goalOfPlan(goal.planId),
       version: 1,
       expectedActiveVersion: 0,
       acceptLate: false,
     });
-    expect(await runOf(goal.planId)).toMatchObject({ status: "RUNNING", costActual: null, charter: "free" });
+    const run = await runOf(goal.planId);
+    expect(run).toMatchObject({ status: "RUNNING", costActual: null, charter: "free", createdMs: goal.createdMs });
+    expect(run?.startedMs).toBeGreaterThan(goal.createdMs);
+    for (const owner of [null, "alice"]) {
+      const page = { limit: 1, after: null };
+      const found = await bench.it.store.transaction([bench.org.orgId], (tx) =>
+        tx.runs.list(bench.org.orgId, { owner, status: "RUNNING" }, page),
+      );
+      expect(found).toEqual([run]);
+    }
   }
+  expect(await audit(bench.it.database.url)).toEqual([]);
 });
 
 test("a commit that waits for ratification is a pending run; sent back it is none, and committed again the same", async () => {

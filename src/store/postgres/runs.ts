@@ -49,7 +49,10 @@ const sourcesOf = (status: RunStatus): readonly Source[] => [
   })),
 ];
 
-/** The newest of each source, and of those the newest; a plan that was given up before any commit has no run. */
+/**
+ * The newest of each source, and of those the newest; a plan that was given up before any commit has no run. A plan's run is as old as
+ * the plan, however late it was committed: otherwise neither index would have the other's order.
+ */
 const byStatus = (status: RunStatus): string => {
   const parts = sourcesOf(status).map(
     ({ table, id, where }) =>
