@@ -3,7 +3,8 @@ import { createHash, createHmac } from "node:crypto";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { RequestListener, Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer as createTcpServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -170,6 +171,35 @@ describe("hosts", () => {
     expect(await problemOf(source, `http://${host}/broken`)).toBe("UNREACHABLE");
     expect(await problemOf(source, "http://127.0.0.1:1/")).toBe("UNREACHABLE");
     await expect(fetched(source, `http://${host}/none`)).rejects.toThrow("its host answers 404");
+  });
+
+  it("whose content ends with its connection send a part of it, not all, when the call is over first", async () => {
+    const sockets: Socket[] = [];
+    const server = createTcpServer((socket) => {
+      sockets.push(socket.on("error", () => undefined));
+      socket.once("data", () => socket.write("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\na part"));
+    });
+    await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+    const host = `127.0.0.1:${String((server.address() as AddressInfo).port)}`;
+    const store = s3Store({ url: `http://${host}`, keyId: "id", secret: "secret", region: "x" });
+    try {
+      for (const [source, uri] of [
+        [web([host]), `http://${host}/`],
+        [store, "s3://artifacts/a"],
+      ] as const) {
+        const abort = new AbortController();
+        const read = async (): Promise<void> => {
+          for await (const piece of source.fetch(ORG, uri, abort.signal)) {
+            expect(Buffer.from(piece).toString()).toBe("a part");
+            abort.abort(new Error("it takes too long"));
+          }
+        };
+        await expect(read()).rejects.toThrow("it takes too long");
+      }
+    } finally {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((done) => server.close(done));
+    }
   });
 
   it("whose names lead to this machine or beside it lead nowhere, whatever they led to before", async () => {

@@ -135,6 +135,8 @@ export async function* bodyOf(response: IncomingMessage, signal: AbortSignal): A
     if (encoding !== "identity")
       throw new FetchError("UNREADABLE", "its host sends it encoded, which was not asked for");
     for await (const piece of response) yield piece as Uint8Array;
+    // Called off, content whose end is that of its connection ends like one that is complete.
+    signal.throwIfAborted();
   } catch (error) {
     signal.throwIfAborted();
     throw error instanceof FetchError ? error : new FetchError("UNREACHABLE", "its host broke off");
