@@ -158,6 +158,11 @@ export class Calls {
                 }),
               );
             };
+            // Called off before it began: nobody would hear that it is durable.
+            if (signal.aborted) {
+              givenUp();
+              return;
+            }
             signal.addEventListener("abort", givenUp, { once: true });
             pushOutcome(this.#parts, by, executorId, outcome, key, (result) => {
               signal.removeEventListener("abort", givenUp);

@@ -81,13 +81,17 @@ async function aCaller(count: number): Promise<Caller> {
   return { principal, executorId, given: next.value };
 }
 
-const report = (caller: Caller, leases: readonly LeaseRef[]): ReturnType<Dispatcher["report"]> =>
+const report = (
+  caller: Caller,
+  leases: readonly LeaseRef[],
+  until: AbortSignal = signal,
+): ReturnType<Dispatcher["report"]> =>
   server.report(
     { principal: caller.principal, stages: null as never },
     caller.executorId,
     leases.map((lease) => outcomeOf(lease, success("{}"))),
     null,
-    signal,
+    until,
   );
 const renewalOf = (lease: LeaseRef): RenewalReport => ({
   lease,
@@ -108,6 +112,16 @@ test("a report that meets a bug fails as a bug; in a list the others are answere
   const answer = await report(caller, [bad, good]);
   expect(answer).toMatchObject({ ok: true, value: [{ ok: false, refusal: BUG }, { ok: true }] });
   await expect(report(caller, [bad])).rejects.toThrow("could not be carried out");
+});
+
+test("a report whose call was cut before it began changes nothing", async () => {
+  const caller = await aCaller(1);
+  const leases = caller.given.map(({ lease }) => lease);
+  expect(await report(caller, leases, AbortSignal.abort())).toMatchObject({
+    ok: true,
+    value: [{ ok: false, refusal: { reason: "UNAVAILABLE", retryable: true } }],
+  });
+  expect(await report(caller, leases)).toMatchObject({ ok: true, value: [{ ok: true, value: { duplicate: false } }] });
 });
 
 test("a renewal that meets a bug is not called lost, and does not keep others from being renewed", async () => {
