@@ -14,10 +14,14 @@ import {
 } from "@connectrpc/connect/protocol-connect";
 import { parseTimeout as grpcTimeout, setTrailerStatus } from "@connectrpc/connect/protocol-grpc";
 import { RefusedError } from "../domain/refusal.ts";
+import type { Refusal } from "../domain/refusal.ts";
 import { callInfo } from "./call-info.ts";
+import { closeAfterwards, isGone } from "./gone.ts";
 import { COMPRESS_FROM_BYTES, LARGEST_TIMEOUT_MS, MESSAGE_LIMIT_BYTES, answerTooLarge } from "./limits.ts";
+import { REQUEST_MS, tooSlow } from "./patience.ts";
 import { connectError, internalConnectError } from "./refusals.ts";
 import type { CallInfo, Route } from "./route.ts";
+import type { TurnAway } from "./turn-away.ts";
 
 type UnaryRoute = Extract<Route, { readonly kind: "unary" }>;
 
@@ -48,7 +52,14 @@ const ENVELOPE_HEAD = 5;
 const PACKED = 1;
 const pack = promisify(gzip);
 
-export function plainUnary(route: UnaryRoute, onBug: (where: string, error: unknown) => void): TryPlain {
+export interface PlainOptions {
+  readonly turnAway: TurnAway;
+  readonly onBug: (where: string, error: unknown) => void;
+  /** How long a body may take to come. */
+  readonly patienceMs?: number;
+}
+
+export function plainUnary(route: UnaryRoute, { turnAway, onBug, patienceMs = REQUEST_MS }: PlainOptions): TryPlain {
   const lookup = createMethodSerializationLookup(
     route.method,
     undefined,
@@ -71,11 +82,15 @@ export function plainUnary(route: UnaryRoute, onBug: (where: string, error: unkn
     }
   };
 
+  /** Who sent what cannot be read is looked up, and it is counted, as on every surface. */
+  const refused = async (info: CallInfo, refusal: Refusal): Promise<ConnectError> =>
+    connectError(await turnAway(route.method, info, refusal));
+
   return (request, response, rest) => {
     const { headers } = request;
     const speech = SPEECHES.get(headers["content-type"] ?? "");
     if (speech === undefined || request.method !== "POST" || isPacked(request, speech)) return false;
-    if (speech.isGrpc && request.httpVersionMajor !== 2) return false;
+    if (speech.isGrpc ? request.httpVersionMajor !== 2 : isOfAnotherVersion(request)) return false;
     const timeoutMs = timeoutOf(request, speech);
     if (timeoutMs === undefined) return false;
     const gone = new AbortController();
@@ -83,28 +98,37 @@ export function plainUnary(route: UnaryRoute, onBug: (where: string, error: unkn
       timeoutMs === null
         ? undefined
         : setTimeout(() => {
-            gone.abort(new ConnectError("the operation timed out", Code.DeadlineExceeded));
+            gone.abort(outOfTime());
           }, timeoutMs);
     response.on("close", () => {
       clearTimeout(timer);
       // Of a call that was answered nothing is left to be called off, and an error for each would be made for nobody.
       if (!response.writableEnded) gone.abort(new ConnectError("the caller is gone", Code.Canceled));
     });
-    readAll(request, (chunks, whole) => {
-      const message = whole ? messageIn(chunks, speech) : undefined;
-      if (message === undefined) {
-        clearTimeout(timer);
-        rest(again(chunks, whole ? undefined : request));
-        return;
-      }
-      const address = request.socket.remoteAddress ?? "";
-      const info = callInfo((name) => first(headers[name]), address, gone.signal);
-      answer(message, info, speech)
-        .then((answered) => send(request, response, speech, answered))
+    const address = request.socket.remoteAddress ?? "";
+    const info = (): CallInfo => callInfo((name) => first(headers[name]), address, gone.signal);
+    const reply = (answered: Promise<Uint8Array | ConnectError>): void => {
+      answered
+        .then((value) => send(request, response, speech, value))
         .catch((error: unknown) => {
           onBug(route.method.name, error);
           response.destroy();
         });
+    };
+    const isBounded = timeoutMs !== null && timeoutMs <= patienceMs;
+    readAll(request, isBounded ? timeoutMs : patienceMs, (chunks, came) => {
+      if (came === "late") {
+        closeAfterwards(response);
+        reply(isBounded ? Promise.resolve(outOfTime()) : refused(info(), tooSlow(patienceMs)));
+        return;
+      }
+      const message = came === "whole" ? messageIn(chunks, speech) : undefined;
+      if (message === undefined) {
+        clearTimeout(timer);
+        rest(again(chunks, came === "whole" ? undefined : request));
+        return;
+      }
+      reply(answer(message, info(), speech));
     });
     return true;
   };
@@ -131,6 +155,14 @@ function isPacked({ headers }: IncomingMessage, { isGrpc }: Speech): boolean {
   return encoding !== undefined && encoding !== "identity";
 }
 
+/** What another version of Connect is, is not known here; connect-node says so. */
+function isOfAnotherVersion({ headers }: IncomingMessage): boolean {
+  const said = headers["connect-protocol-version"];
+  return said !== undefined && said !== "1";
+}
+
+const outOfTime = (): ConnectError => new ConnectError("the operation timed out", Code.DeadlineExceeded);
+
 /** Null for no bound; undefined for one that is not plain. */
 function timeoutOf({ headers }: IncomingMessage, { isGrpc }: Speech): number | null | undefined {
   const said = first(headers[isGrpc ? "grpc-timeout" : "connect-timeout-ms"]);
@@ -139,21 +171,42 @@ function timeoutOf({ headers }: IncomingMessage, { isGrpc }: Speech): number | n
   return error === undefined ? timeoutMs : undefined;
 }
 
-/** `whole` is false when there is more than a message may have: the rest is still to be read. */
-function readAll(request: IncomingMessage, then: (chunks: readonly Buffer[], whole: boolean) => void): void {
+/** What came of a body: all of it; more than a message may have, so that the rest is still to be read; too little in its time. */
+type Came = "whole" | "more" | "late";
+
+/** Of a body whose sender is gone nothing is said: over HTTP/2 a cut ends it as if it were whole. */
+function readAll(
+  request: IncomingMessage,
+  withinMs: number,
+  then: (chunks: readonly Buffer[], came: Came) => void,
+): void {
   const chunks: Buffer[] = [];
   let size = 0;
+  const stop = (): void => {
+    clearTimeout(timer);
+    request.off("data", take).off("end", end).off("close", stop);
+  };
+  const timer = setTimeout(() => {
+    stop();
+    request.resume();
+    then([], "late");
+  }, withinMs);
   const take = (chunk: Buffer): void => {
     chunks.push(chunk);
     size += chunk.length;
     if (size <= MESSAGE_LIMIT_BYTES + ENVELOPE_HEAD) return;
-    request.off("data", take).off("end", end).pause();
-    then(chunks, false);
+    stop();
+    request.pause();
+    then(chunks, "more");
   };
-  const end = (): void => then(chunks, true);
+  const end = (): void => {
+    stop();
+    if (!request.aborted) then(chunks, "whole");
+  };
   request
     .on("data", take)
     .on("end", end)
+    .on("close", stop)
     // Nobody is left to be answered; the response hears of it, too.
     .on("error", () => undefined);
 }
@@ -169,7 +222,7 @@ async function send(
   speech: Speech,
   answered: Uint8Array | ConnectError,
 ): Promise<void> {
-  if (response.destroyed) return;
+  if (isGone(response)) return;
   if (speech.isGrpc) await sendGrpc(request, response, answered);
   else await sendConnect(request, response, speech, answered);
 }
@@ -219,8 +272,11 @@ async function sendGrpc(
 
 const GRPC = "application/grpc+proto";
 
+/** A quality of nothing says that it is not taken. */
+const GZIP = /^\s*gzip\s*(?:;\s*q\s*=\s*(?!0(?:\.0*)?\s*$)[\d.]+\s*)?$/i;
+
 function takesGzip(accepts: string | undefined): boolean {
-  return accepts !== undefined && /\bgzip\b/.test(accepts);
+  return accepts?.split(",").some((one) => GZIP.test(one)) ?? false;
 }
 
 function first(header: string | readonly string[] | undefined): string | undefined {

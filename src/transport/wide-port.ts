@@ -21,10 +21,11 @@ import { RefusedError } from "../domain/refusal.ts";
 import { callInfo } from "./call-info.ts";
 import { createConductor } from "./conductor/serve.ts";
 import { isConductorPath } from "./conductor/router.ts";
+import { closeAfterwards } from "./gone.ts";
 import { onlyHost } from "./guard.ts";
 import type { Guard } from "./guard.ts";
 import { COMPRESS_FROM_BYTES, MESSAGE_LIMIT_BYTES, WINDOW_BYTES } from "./limits.ts";
-import { FIRST_WORDS_MS, LOOK_MS, MOST_CONNECTIONS, REQUEST_MS, expectStream } from "./patience.ts";
+import { FIRST_WORDS_MS, LOOK_MS, MOST_CONNECTIONS, REQUEST_MS, expectStream, inTime, tooSlow } from "./patience.ts";
 import { methodPaths } from "./operation-table.ts";
 import { answerMisread } from "./misread.ts";
 import type { UnderWay } from "./misread.ts";
@@ -190,7 +191,9 @@ function connectHandler({ routes, turnAway, onBug }: WidePortOptions): Serve {
     router.handlers.flatMap((handler) => methodPaths(handler.method).map((path) => [path, handler] as const)),
   );
   const plain = new Map(
-    routes.flatMap((route) => (route.kind === "unary" ? [[route.method as DescMethod, plainUnary(route, onBug)]] : [])),
+    routes.flatMap((route) =>
+      route.kind === "unary" ? [[route.method as DescMethod, plainUnary(route, { turnAway, onBug })]] : [],
+    ),
   );
   /** `body` stands for what was read already. */
   const serve = (
@@ -200,13 +203,19 @@ function connectHandler({ routes, turnAway, onBug }: WidePortOptions): Serve {
   ): void => {
     const values = createContextValues().set(addressKey, request.socket.remoteAddress ?? "");
     const whole = universalRequestFromNodeRequest(request, response, undefined, values);
-    const asked = body === undefined ? whole : { ...whole, body };
+    const came = body ?? (whole.body as AsyncIterable<Uint8Array>);
+    // One message is soon there; streams go on for as long as they like.
+    const isOne = handler.method.methodKind === "unary" || handler.method.methodKind === "server_streaming";
+    const late = async (): Promise<ConnectError> => {
+      closeAfterwards(response as ServerResponse);
+      return connectError(await turnAway(handler.method, info(), tooSlow(REQUEST_MS)));
+    };
+    const asked = { ...whole, body: isOne ? inTime(came, REQUEST_MS, late) : came };
+    const info = (): CallInfo => infoOf({ ...whole, requestHeader: whole.header, values });
     const refuse = async (error: ConnectError): Promise<ConnectError | undefined> => {
       const refusal = unreadable(error, handler.method);
       if (refusal === undefined) return undefined;
-      return connectError(
-        await turnAway(handler.method, infoOf({ ...asked, requestHeader: asked.header, values }), refusal),
-      );
+      return connectError(await turnAway(handler.method, info(), refusal));
     };
     handler(asked)
       .then((answer) => mended(answer, refuse))

@@ -104,6 +104,15 @@ test("a large answer is packed for whoever takes that, and for nobody else", asy
   const connect = await say(over, message({ metadata }));
   expect(connect.headers["content-encoding"]).toBe("gzip");
   expect(runIn(gunzipSync(connect.body))?.metadata).toEqual(metadata);
+  for (const [accepts, encoding] of [
+    ["gzip;q=0", undefined],
+    ["br, gzip; q=0.0", undefined],
+    ["x-gzip", undefined],
+    ["br;q=1, GZIP;q=0.5", "gzip"],
+  ] as const) {
+    const told = await say({ ...over, "accept-encoding": accepts }, message({ metadata }));
+    expect(told.headers["content-encoding"]).toBe(encoding);
+  }
 });
 
 test.each([

@@ -4,7 +4,8 @@ import type { IncomingMessage } from "node:http";
 import { invalid, refusal } from "../../domain/refusal.ts";
 import type { Refusal } from "../../domain/refusal.ts";
 import { MESSAGE_LIMIT_BYTES, tooLarge } from "../limits.ts";
-import { REQUEST_MS } from "../patience.ts";
+import { REQUEST_MS, tooSlow } from "../patience.ts";
+import { faultIn } from "./json-faults.ts";
 import type { FieldError, Place } from "./read.ts";
 
 /** Over HTTP/2 another class, which answers to the same calls. */
@@ -36,17 +37,12 @@ export async function readJson(request: Incoming, optional: boolean, withinMs = 
     return malformed({ loc: ["body"], msg: "Field required", type: "missing", input: null });
   }
   if (!JSON_TYPE.test(headers["content-type"] ?? ""))
-    return unsupported("content-type", "must be application/json in UTF-8");
+    return unsupported("content-type", "must be application/json in UTF-8: send content-type: application/json");
   if (!isUtf8(bytes)) return noJson(0, "Invalid UTF-8");
-  try {
-    return { ok: true, value: JSON.parse(bytes.toString("utf8")) as unknown };
-  } catch (error) {
-    const words = error instanceof Error ? error.message : "";
-    return noJson(
-      Number(/position (\d+)/.exec(words)?.[1] ?? "0"),
-      /^[^.,]*?(?=,? (?:in JSON|is not)|$)/.exec(words)?.[0] ?? "",
-    );
-  }
+  const text = bytes.toString("utf8");
+  const fault = faultIn(text);
+  if (fault !== undefined) return noJson(fault.position, fault.error);
+  return { ok: true, value: JSON.parse(text) as unknown };
 }
 
 /** All bytes, unless they are too many or too slow. Callbacks instead of an iterator: a third of its cost for a body of one piece. */
@@ -68,6 +64,11 @@ function readBytes(request: Incoming, withinMs: number): Promise<Buffer | Unread
       else chunks.push(chunk);
     };
     const done = (): void => {
+      // A connection that is cut ends what came of a body over HTTP/2 as if it were all.
+      if (request.aborted) {
+        gone();
+        return;
+      }
       const [first] = chunks;
       settle(chunks.length === 1 && first !== undefined ? first : Buffer.concat(chunks, size));
     };
@@ -103,14 +104,6 @@ export function refusalOf(errors: readonly FieldError[]): Refusal {
 function fieldOf([within = "body", ...path]: Place): string {
   if (typeof path[0] !== "string") return String(within);
   return path.map((part, i) => (typeof part === "number" ? `[${part}]` : i === 0 ? part : `.${part}`)).join("");
-}
-
-function tooSlow(withinMs: number): Refusal {
-  return refusal("INVALID_REQUEST", `The body did not come within ${withinMs / 1_000} seconds.`, {
-    rule: "http.patience",
-    remedy: "Send it faster.",
-    retryable: true,
-  });
 }
 
 function brokenOff(): Refusal {
