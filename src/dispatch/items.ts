@@ -1,4 +1,5 @@
 // Items: what a batch can be asked to do with a plan, and how each is decided. Not here: making batches, see batcher.ts.
+import { GATEKEEPER } from "../domain/gate.ts";
 import type { ExecutorId, OrgId, PlanId, ReadyStep, SessionId } from "../domain/id.ts";
 import type { Failure, LeaseRef, Outcome, Receipt } from "../domain/outcome.ts";
 import { overdue } from "../domain/plan/control.ts";
@@ -152,7 +153,11 @@ export function decideItem(draft: PlanDraft, item: Item, sessionId: SessionId): 
         }
         loseLease(draft, item.ordinal, item.fencing, {
           errorClass: "LOST",
-          message: "the executor did not come back after its server was gone",
+          // A gate is performed by servers, whose place any other takes.
+          message:
+            row.executorId === GATEKEEPER
+              ? "the server that judged it was gone; it is judged again"
+              : "the executor did not come back after its server was gone",
           details: "",
         });
       }

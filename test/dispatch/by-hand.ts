@@ -4,6 +4,7 @@ import type { Acknowledgement, Attachment, Dispatcher, StopOrder, StreamSink } f
 import type { Assignment, LeaseRef, Outcome } from "../../src/domain/outcome.ts";
 import type { Refusal } from "../../src/domain/refusal.ts";
 import { createDispatcher } from "../../src/dispatch/create.ts";
+import type { DispatcherOptions } from "../../src/dispatch/parts.ts";
 import { ServerSession } from "../../src/dispatch/session.ts";
 import type { Store } from "../../src/store/ports/store.ts";
 import { systemClock } from "../../src/support/clock.ts";
@@ -31,7 +32,11 @@ export interface ByHand {
   stall(ms: number): Promise<void>;
 }
 
-export async function openByHand(bench: Bench, over: Partial<Store> = {}): Promise<ByHand> {
+export async function openByHand(
+  bench: Bench,
+  over: Partial<Store> = {},
+  more: Pick<Partial<DispatcherOptions>, "gatekeeper"> = {},
+): Promise<ByHand> {
   const store = { ...bench.it.store, ...over };
   const startMs = systemClock.nowMs();
   let atMs = 0;
@@ -77,6 +82,7 @@ export async function openByHand(bench: Bench, over: Partial<Store> = {}): Promi
     ids: { uuid: newId },
     random,
     log: (event, fields) => log.push({ event, fields }),
+    ...more,
   });
   await server.start();
   return {

@@ -1,6 +1,7 @@
 // What a server finds by itself when no event tells of it: ready steps, and leases of servers that are gone. Time goes on by hand.
 // Not here: streams, see streams.test.ts.
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { RELEASE_GATE } from "../../src/domain/gate.ts";
 import type { PlanId, SessionId } from "../../src/domain/id.ts";
 import { RENEW_EVERY_MS } from "../../src/dispatch/session.ts";
 import { SETTLE_MS } from "../../src/dispatch/upkeep.ts";
@@ -91,6 +92,32 @@ test("a server that has just begun sweeps nobody; once it has settled, its next 
   expect(await rowOf(planId)).toMatchObject({ state: "LEASED" });
   await renewals(hand, 2);
   await until(async () => (await rowOf(planId)).state === "READY");
+});
+
+test("a gate whose server is gone is judged again, and its attempt says that", async () => {
+  let asked = 0;
+  const perform = (_: unknown, signal: AbortSignal) => {
+    asked += 1;
+    return new Promise<never>((_ok, no) =>
+      signal.addEventListener("abort", () => no(new Error("called off")), { once: true }),
+    );
+  };
+  const dies = await openByHand(bench, {}, { gatekeeper: { perform } });
+  opened.push(dies);
+  const kind = { kind: "gate" as const, capability: RELEASE_GATE, input: null, onFailure: "ASK" as const };
+  const planId = await aPlan(bench, [{ ...step("a"), ...kind }]);
+  dies.server.attendGates([bench.org.orgId]);
+  await until(() => asked === 1);
+  // It is killed: not a word more, and its time stands still.
+  await lapse(dies.session.id);
+  const hand = await open();
+  await renewals(hand, SETTLE_MS / RENEW_EVERY_MS + 1);
+  await until(async () => (await rowOf(planId)).state === "READY");
+  const { orgId } = bench.org;
+  const [attempt] = await bench.it.store.transaction([orgId], (tx) => tx.plans.allAttempts(orgId, planId));
+  expect(attempt).toMatchObject({
+    failure: { errorClass: "LOST", message: "the server that judged it was gone; it is judged again" },
+  });
 });
 
 test("a server whose own session lapsed keeps its leases, and sweeps nobody until others had time to come back as well", async () => {
