@@ -336,6 +336,14 @@ describe("the verified mode", () => {
     });
   });
 
+  it("says what helps where a maker's answer used up the only question", () => {
+    const facts = governed({ approvals: [{ subject: "STEP", step: "a", state: "APPROVED", decidedBy: "alice" }] }, 1);
+    expect(judge(facts).verdicts.find(({ rule }) => rule === "governance.approvals")).toMatchObject({
+      state: "FAILED",
+      explanation: expect.stringMatching(/0 other\(s\) .*; a waiver of this rule helps, or a re-plan/) as string,
+    });
+  });
+
   it("says nothing of governance where there is no plan", () => {
     expect(states(factsOf(Object.values(good)))).toMatchObject({
       "governance.approvals": "NOT_APPLICABLE",

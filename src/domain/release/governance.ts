@@ -33,7 +33,13 @@ function approvals({ approvals: every, makers }: Governance, least: number): Ver
   const names = [...approvers].toSorted();
   const about = { evidence: { approvers: names.join(",") } };
   if (names.length < least)
-    return failed(rule, `${asked(least)}, and ${String(names.length)} other(s) than its makers approved`, about);
+    // Each question is asked once: answers of makers use them up, and then nobody is left to ask.
+    return failed(
+      rule,
+      `${asked(least)}, and ${String(names.length)} other(s) than its makers approved; a waiver of this rule helps, or ` +
+        "a re-plan that adds a step before the gate which somebody else approves",
+      about,
+    );
   return passed(rule, `${String(names.length)} approver(s), ${String(least)} needed`, about);
 }
 
