@@ -97,6 +97,42 @@ export function sameContent(a: Digests, b: Digests): boolean {
   return shared.length > 0 && shared.every((algorithm) => a[algorithm] === b[algorithm]);
 }
 
+/** Looks for something of the same content among many: in a time that does not grow with them. */
+export function byContent<T extends { readonly digests: Digests }>(
+  all: Iterable<T>,
+): (digests: Digests) => T | undefined {
+  const lists = new Map<string, T[]>();
+  const seen = new Set<string>();
+  for (const one of all) {
+    const keys = keysOf(one.digests);
+    const text = keys.join();
+    // Content with many names is one.
+    if (seen.has(text)) continue;
+    seen.add(text);
+    for (const key of keys) {
+      const list = lists.get(key);
+      if (list === undefined) lists.set(key, [one]);
+      else list.push(one);
+    }
+  }
+  const answers = new Map<string, T | undefined>();
+  return (digests) => {
+    const keys = keysOf(digests);
+    const text = keys.join();
+    if (answers.has(text)) return answers.get(text);
+    let found: T | undefined;
+    for (const key of keys) found ??= lists.get(key)?.find((one) => sameContent(one.digests, digests));
+    answers.set(text, found);
+    return found;
+  };
+}
+
+function keysOf(digests: Digests): readonly string[] {
+  return Object.entries(digests)
+    .map(([algorithm, hex]) => `${algorithm}:${hex}`)
+    .sort();
+}
+
 /** Whether content that was read is what its artifact says it is. */
 export function hashHolds(contentHash: string, { content }: Finding): boolean {
   const declared = declaredDigest(contentHash);

@@ -2,7 +2,7 @@
 // neighbours/evidence.
 import type { RunArtifactId } from "../id.ts";
 import type { RunArtifact } from "../run-artifact.ts";
-import { sameContent, strongDigests } from "./evidence.ts";
+import { byContent, strongDigests } from "./evidence.ts";
 import type { EnvelopeFinding, Finding } from "./evidence.ts";
 import type { Released, Verdict } from "./gate.ts";
 import { failed, notApplicable, passed } from "./verdicts.ts";
@@ -15,7 +15,8 @@ export function provenanceVerdicts(
 ): readonly Verdict[] {
   const none = "there is no artifact of kind slsa_provenance";
   const read = artifacts.map(({ artifactId }) => ({ artifactId, ...envelopesOf(findings.get(artifactId)) }));
-  const trusted = read.flatMap(({ envelopes }) => envelopes.filter(isTrusted));
+  // Artifacts of one address have their envelopes in common.
+  const trusted = new Set(read.flatMap(({ envelopes }) => envelopes.filter(isTrusted)));
   const each =
     artifacts.length === 0
       ? [
@@ -85,26 +86,25 @@ function builder({ artifactId, envelopes, problem }: Read): Verdict {
 }
 
 /** Every artifact that is released is a subject of some trusted statement, by digest. */
-function subjects(released: readonly Released[], trusted: readonly EnvelopeFinding[]): readonly Verdict[] {
+function subjects(released: readonly Released[], trusted: ReadonlySet<EnvelopeFinding>): readonly Verdict[] {
   const rule = "provenance.subject";
   if (released.length === 0)
     return [failed(rule, "there is no artifact of kind other with a full digest: nothing that is released")];
-  const all = trusted.flatMap(({ subjects: of, builderId }) =>
-    of.map(({ name, digests }) => ({ name, builderId, digests: strongDigests(digests) })),
+  const subjectOf = byContent(
+    [...trusted].flatMap(({ subjects: of, builderId }) =>
+      of.map(({ name, digests }) => ({ name, builderId, digests: strongDigests(digests) })),
+    ),
   );
-  const byDigest = new Map<string, (typeof all)[number]>();
-  for (const one of all)
-    for (const [algorithm, hex] of Object.entries(one.digests)) {
-      const key = `${algorithm}:${hex}`;
-      if (!byDigest.has(key)) byDigest.set(key, one);
-    }
   return released.map(({ artifact: { artifactId }, digests }) => {
-    const keys = Object.entries(digests).map(([algorithm, hex]) => `${algorithm}:${hex}`);
-    const subject = keys.map((key) => byDigest.get(key)).find((one) => one !== undefined);
-    if (subject === undefined || !sameContent(subject.digests, digests))
+    const subject = subjectOf(digests);
+    if (subject === undefined)
       return failed(rule, "no provenance of a trusted builder speaks of it", {
         artifactId,
-        evidence: { digests: keys.join(",") },
+        evidence: {
+          digests: Object.entries(digests)
+            .map(([algorithm, hex]) => `${algorithm}:${hex}`)
+            .join(),
+        },
       });
     return passed(rule, `built by ${subject.builderId} as '${subject.name}'`, {
       artifactId,

@@ -1,9 +1,10 @@
 // Rules about bills of materials. Not here: reading them, see neighbours/evidence.
 import type { RunArtifactId } from "../id.ts";
 import type { RunArtifact } from "../run-artifact.ts";
-import { sameContent, strongDigests } from "./evidence.ts";
+import { byContent, strongDigests } from "./evidence.ts";
 import type { Digests, Finding, SbomFinding, SbomSubject } from "./evidence.ts";
 import type { Released, Verdict } from "./gate.ts";
+import { checksumsOf } from "./purl.ts";
 import { failed, notApplicable, passed } from "./verdicts.ts";
 
 export function sbomVerdicts(
@@ -17,10 +18,18 @@ export function sbomVerdicts(
       notApplicable("sbom.valid", "there is no artifact of kind sbom"),
       notApplicable("sbom.subject", "there is no artifact of kind sbom"),
     ];
+  // Artifacts of one address have what was found in common: it is looked at once.
+  const isReleased = byContent(released);
+  const looked = new Map<SbomFinding | null, Verdict>();
+  const lookedAt = (sbom: SbomFinding | null): Verdict => {
+    const verdict = looked.get(sbom) ?? describes(sbom, (digests) => isReleased(digests) !== undefined);
+    looked.set(sbom, verdict);
+    return verdict;
+  };
   return [
     passed("sbom.present", `${String(artifacts.length)} artifact(s) of kind sbom`),
     ...artifacts.map(({ artifactId }) => valid(artifactId, findings.get(artifactId))),
-    ...artifacts.map(({ artifactId }) => describes(artifactId, findings.get(artifactId)?.sbom ?? null, released)),
+    ...artifacts.map(({ artifactId }) => ({ ...lookedAt(findings.get(artifactId)?.sbom ?? null), artifactId })),
   ];
 }
 
@@ -38,39 +47,37 @@ function valid(artifactId: RunArtifactId, finding: Finding | undefined): Verdict
 }
 
 /** A subject that names digests must be something that is released; one that names none binds to nothing. */
-function describes(artifactId: RunArtifactId, sbom: SbomFinding | null, released: readonly Released[]): Verdict {
+function describes(sbom: SbomFinding | null, isReleased: (digests: Digests) => boolean): Verdict {
   const rule = "sbom.subject";
-  if (sbom?.state !== "VALID") return failed(rule, "it cannot be told what it describes", { artifactId });
+  if (sbom?.state !== "VALID") return failed(rule, "it cannot be told what it describes");
   const named = sbom.subjects.map((subject) => ({ subject, digests: digestsOf(subject) }));
   const bound = named.filter(({ digests }) => Object.keys(digests).length > 0);
   const [first] = named;
   if (bound.length === 0)
     return notApplicable(rule, "it names no digest of what it describes", {
-      artifactId,
       evidence: first === undefined ? {} : evidenceOf(first.subject),
     });
-  const stranger = bound.find(({ digests }) => !released.some((one) => sameContent(one.digests, digests)));
+  const stranger = bound.find(({ digests }) => !isReleased(digests));
   if (stranger !== undefined)
     return failed(rule, `what it describes, ${textOf(stranger.subject)}, is none of the artifacts to be released`, {
-      artifactId,
       evidence: { ...evidenceOf(stranger.subject), ...stranger.digests },
     });
-  return passed(rule, `it describes ${bound.map(({ subject }) => textOf(subject)).join(", ")}, which is released`, {
-    artifactId,
+  return passed(rule, `it describes ${textsOf(bound)}, which is released`, {
     evidence: evidenceOf(bound[0]?.subject ?? { name: "", version: "", purl: "", digests: {} }),
   });
 }
 
+/** The first of them, and how many more. */
+function textsOf(bound: readonly { readonly subject: SbomSubject }[]): string {
+  const shown = bound.slice(0, SHOWN).map(({ subject }) => textOf(subject));
+  const more = bound.length - shown.length;
+  return `${shown.join(", ")}${more > 0 ? ` and ${String(more)} more` : ""}`;
+}
+const SHOWN = 10;
+
 /** Those it states, and those in the `checksum` of its purl. */
 function digestsOf({ digests, purl }: SbomSubject): Digests {
-  const checksum = /[?&]checksum=([^&#]*)/.exec(purl)?.[1] ?? "";
-  const listed = Object.fromEntries(
-    checksum.split(/,|%2C/i).flatMap((one) => {
-      const [algorithm, text] = one.split(/:|%3A/i);
-      return algorithm === undefined || text === undefined ? [] : [[algorithm, text] as const];
-    }),
-  );
-  return strongDigests({ ...listed, ...digests });
+  return strongDigests({ ...Object.fromEntries(checksumsOf(purl)), ...digests });
 }
 
 function textOf({ name, version, purl }: SbomSubject): string {
