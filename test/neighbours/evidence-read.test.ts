@@ -230,6 +230,16 @@ describe("provenance", () => {
     expect(read(good, [{ id: BUILDER, publicKeys: ["no key"] }])).toMatchObject({ envelopes: [{ signedBy: [] }] });
   });
 
+  it("what is spoken of is told of those alone whom the policy trusts, by digests that count", () => {
+    const stranger = provenanceText(aBuilderKey(), { subjects });
+    expect(read(`${good}\n${stranger}\n`)).toMatchObject({
+      envelopes: [{ subjects: [{ name: "bundle.tgz" }] }, { signedBy: [], subjects: [] }],
+    });
+    const weak = provenanceText(key, { subjects: { "bundle.tgz": "no digest" } });
+    expect(read(weak)).toMatchObject({ envelopes: [{ subjects: [{ digests: {} }] }] });
+    expect(read(provenanceText(key, { subjects, builder: "b".repeat(5_000) }))).toMatchObject({ state: "INVALID" });
+  });
+
   it("who signed and who is named may be two", () => {
     const other = "https://other.example.test";
     expect(read(provenanceText(key, { subjects, builder: other }))).toMatchObject({
@@ -258,6 +268,21 @@ describe("provenance", () => {
       "a statement of names given twice",
       JSON.stringify({ ...(JSON.parse(good) as object), payload: Buffer.from('{"a":1,"a":2}').toString("base64") }),
       "is given twice",
+    ],
+    [
+      "SLSA 1 that says nothing of the build",
+      provenanceText(key, { subjects, definition: [] }),
+      "has no predicate.buildDefinition",
+    ],
+    [
+      "SLSA 1 of no kind of build",
+      provenanceText(key, { subjects, definition: { externalParameters: {} } }),
+      "has no predicate.buildDefinition.buildType",
+    ],
+    [
+      "SLSA 1 without the parameters of the build",
+      provenanceText(key, { subjects, definition: { buildType: "x" } }),
+      "has no predicate.buildDefinition.externalParameters",
     ],
     ["more envelopes than are read", `${good}\n`.repeat(1_001), "more than 1000 envelopes"],
   ])("%s is none", (_, text, expected) => {

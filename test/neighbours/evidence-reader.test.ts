@@ -84,16 +84,17 @@ it("what is too large is not read to its end: one artifact, and all of a run", a
   expect(await problemOf(anArtifact("mem:a"))).toBe("TOO_LARGE");
   expect(await problemOf(anArtifact("mem:a", { kind: "SBOM" }))).toBe("TOO_LARGE");
   await reader.close();
-  open({ a: "x".repeat(300_000) }, { TOTAL_BYTES: 500_000 });
-  const found = await read([anArtifact("mem:a"), anArtifact("mem:a"), anArtifact("mem:a")]);
+  const large = "x".repeat(300_000);
+  open({ a: large, b: large, c: large }, { TOTAL_BYTES: 500_000 });
+  const found = await read([anArtifact("mem:a"), anArtifact("mem:b"), anArtifact("mem:c")]);
   expect(found.map(({ content }) => content.state)).toContain("MISSING");
 });
 
 it("more artifacts than are read are told so, evidence last", async () => {
-  open({ a: "x" }, { ARTIFACTS_READ: 2 });
+  open({ a: "x", b: "x" }, { ARTIFACTS_READ: 2 });
   const found = await read([
     anArtifact("mem:a"),
-    anArtifact("mem:a"),
+    anArtifact("mem:b"),
     anArtifact("mem:a", { kind: "RISK_ASSESSMENT" }),
   ]);
   expect(found.map(({ content }) => (content.state === "READ" ? "READ" : content.problem))).toEqual([
@@ -101,6 +102,41 @@ it("more artifacts than are read are told so, evidence last", async () => {
     "NOT_READ",
     "READ",
   ]);
+});
+
+it("what many artifacts name is fetched and read once, and found of each", async () => {
+  let fetched = 0;
+  const once = async (): Promise<string> => {
+    fetched++;
+    return JSON.stringify(cycloneDx(2));
+  };
+  open({ s: once }, { ARTIFACTS_READ: 1 });
+  const found = await read(Array.from({ length: 50 }, () => anArtifact("mem:s", { kind: "SBOM" })));
+  expect(fetched).toBe(1);
+  expect(found.every(({ sbom }) => sbom?.state === "VALID")).toBe(true);
+  expect(new Set(found.map(({ artifactId }) => artifactId)).size).toBe(50);
+});
+
+it("what evidence comes to unpacked counts for its run, and so does what it speaks of", async () => {
+  const states = (found: readonly Finding[]): readonly string[] =>
+    found.map(({ content }) => (content.state === "READ" ? "READ" : content.problem)).toSorted();
+  const packed = gzipSync(" ".repeat(900_000) + JSON.stringify(cycloneDx(1)));
+  const both = [anArtifact("mem:a", { kind: "SBOM" }), anArtifact("mem:b", { kind: "SBOM" })];
+  open({ a: packed, b: packed }, { TOTAL_BYTES: 1_500_000 });
+  expect(states(await read(both))).toEqual(["READ", "TOO_LARGE"]);
+  await reader.close();
+  const described = JSON.stringify(cycloneDx(1, { metadata: { component: { type: "application", name: "bundle" } } }));
+  open({ a: described, b: described }, { SUBJECTS_KEPT: 1 });
+  expect(states(await read(both))).toEqual(["READ", "TOO_LARGE"]);
+});
+
+it("digests of large content are those of all its bytes, however many are taken at once", async () => {
+  const large = [1, 2, 3].map((i) => Buffer.alloc(2_500_000 + i, String(i)));
+  open({ a: large[0] ?? "", b: large[1] ?? "", c: large[2] ?? "" });
+  const found = await read([anArtifact("mem:a"), anArtifact("mem:b"), anArtifact("mem:c")]);
+  expect(found.map(({ content }) => content)).toMatchObject(
+    large.map((bytes) => ({ state: "READ", sizeBytes: bytes.length, digests: { sha256: sha256Of(bytes) } })),
+  );
 });
 
 it("what takes too long to come is given up, alone and with its run", async () => {

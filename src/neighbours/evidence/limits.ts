@@ -4,7 +4,7 @@
 export const EVIDENCE_BYTES = 33_554_432;
 /** Of anything else whose digest is taken. */
 export const CONTENT_BYTES = 1_073_741_824;
-/** Of one judgement. */
+/** Of one judgement, unpacked. */
 export const TOTAL_BYTES = 4_294_967_296;
 /** Packed content grows at most so many times: SBOMs shrink to a tenth, bombs to a thousandth. */
 export const UNPACK_RATIO = 100;
@@ -13,10 +13,14 @@ export const UNPACK_FREE_BYTES = 1_048_576;
 /** Elements, attributes and texts of an XML document. */
 export const XML_NODES = 2_000_000;
 export const XML_DEPTH = 64;
-/** Envelopes in one artifact, and subjects of one statement. */
+/** Envelopes in one artifact, and subjects of all of them. */
 export const ENVELOPES = 1_000;
 export const SUBJECTS = 100_000;
-/** Artifacts of one run that are fetched. */
+/** Of one judgement: envelopes, and subjects that are kept until it is made. */
+export const SUBJECTS_KEPT = 200_000;
+/** Characters of what evidence calls its subject, and of what builders are called. */
+export const NAME_LENGTH = 4_096;
+/** Artifacts of one run that are fetched; those of one address are one. */
 export const ARTIFACTS_READ = 2_000;
 /** One artifact: fetched. */
 export const ARTIFACT_MS = 30_000;

@@ -1,7 +1,5 @@
 // Reads the evidence of a run: fetched from wherever it is, in bounded numbers at a time, and examined in threads. Not here: the
 // places (own.ts, file.ts, http.ts, s3.ts), and what is looked for (examine.ts).
-import { createHash } from "node:crypto";
-import type { Hash } from "node:crypto";
 import type { TrustedBuilder } from "../../domain/charter.ts";
 import type { OrgId, RunArtifactId } from "../../domain/id.ts";
 import { declaredDigest } from "../../domain/release/evidence.ts";
@@ -15,7 +13,8 @@ import {
   WorkerPoolFullError,
   WorkerTaskTooLongError,
 } from "../../support/worker-pool.ts";
-import type { EvidenceBytes, Examined } from "./examine.ts";
+import type { EvidenceBytes, Examined, ExaminedBytes } from "./examine.ts";
+import { concatenated, createHashing } from "./hashing.ts";
 import { lateAfter } from "./late.ts";
 import type { Late } from "./late.ts";
 import * as usual from "./limits.ts";
@@ -37,7 +36,14 @@ export interface ReaderOptions {
 }
 type Limits = Readonly<
   Record<
-    "EVIDENCE_BYTES" | "CONTENT_BYTES" | "TOTAL_BYTES" | "ARTIFACTS_READ" | "ARTIFACT_MS" | "PARSE_MS" | "RUN_MS",
+    | "EVIDENCE_BYTES"
+    | "CONTENT_BYTES"
+    | "TOTAL_BYTES"
+    | "SUBJECTS_KEPT"
+    | "ARTIFACTS_READ"
+    | "ARTIFACT_MS"
+    | "PARSE_MS"
+    | "RUN_MS",
     number
   >
 >;
@@ -45,7 +51,9 @@ type Limits = Readonly<
 /** What one run may still have. */
 interface Allowance {
   bytes: number;
+  subjects: number;
 }
+const TOO_MANY_BYTES = "all artifacts of the run have more bytes than are read";
 
 export function createEvidenceReader({
   sources,
@@ -61,6 +69,7 @@ export function createEvidenceReader({
     taskMs: limits.PARSE_MS,
     resourceLimits: usual.THREAD_MEMORY,
   });
+  const hashing = createHashing();
   const turns = createTurns(usual.RUNS_AT_ONCE, usual.RUNS_WAITING);
 
   async function* fetched(orgId: OrgId, uri: string, most: number, allowance: Allowance, signal: AbortSignal) {
@@ -73,16 +82,16 @@ export function createEvidenceReader({
       bytes += piece.length;
       allowance.bytes -= piece.length;
       if (bytes > most) throw new FetchError("TOO_LARGE", `it has more than ${most} bytes`);
-      if (allowance.bytes < 0)
-        throw new FetchError("TOO_LARGE", "all artifacts of the run have more bytes than are read");
+      if (allowance.bytes < 0) throw new FetchError("TOO_LARGE", TOO_MANY_BYTES);
       yield piece;
     }
   }
 
-  const examined = async (
+  const examine = async (
     artifact: RunArtifact,
     pieces: AsyncIterable<Uint8Array>,
     builders: readonly TrustedBuilder[],
+    allowance: Allowance,
     late: Late,
     time: RunTime,
   ): Promise<Examined> => {
@@ -90,8 +99,10 @@ export function createEvidenceReader({
     // From here on time is the thread's.
     late.hold();
     const order: EvidenceBytes = { kind: artifact.kind, bytes, algorithms: algorithmsOf(artifact), builders };
+    const packedBytes = bytes.length;
+    let examined: ExaminedBytes;
     try {
-      return await time.inThread<Examined>(pool, "examine", order, late.signal, [bytes.buffer]);
+      examined = await time.inThread<ExaminedBytes>(pool, "examine", order, late.signal, [bytes.buffer]);
     } catch (trouble) {
       // A server that goes down, or has no time, says nothing of evidence.
       if (late.signal.aborted || trouble instanceof WorkerPoolClosedError || isBusy(trouble)) throw trouble;
@@ -100,6 +111,13 @@ export function createEvidenceReader({
       onTrouble(trouble);
       throw new FetchError("UNREADABLE", "reading it takes more than it may, or nobody knows how");
     }
+    const { found, plainBytes } = examined;
+    allowance.bytes -= Math.max(0, plainBytes - packedBytes);
+    if (allowance.bytes < 0) throw new FetchError("TOO_LARGE", TOO_MANY_BYTES);
+    allowance.subjects -= subjectsOf(found);
+    if (allowance.subjects < 0)
+      throw new FetchError("TOO_LARGE", `all evidence of the run has more than ${limits.SUBJECTS_KEPT} subjects`);
+    return found;
   };
 
   const readOne = async (
@@ -114,10 +132,11 @@ export function createEvidenceReader({
     try {
       if (isEvidence(artifact)) {
         const pieces = fetched(orgId, uri, limits.EVIDENCE_BYTES, allowance, late.signal);
-        return { artifactId, ...(await examined(artifact, pieces, builders, late, time)) };
+        return { artifactId, ...(await examine(artifact, pieces, builders, allowance, late, time)) };
       }
       const pieces = fetched(orgId, uri, limits.CONTENT_BYTES, allowance, late.signal);
-      return { artifactId, ...(await digested(pieces, algorithmsOf(artifact))) };
+      const digested = await hashing.digested(pieces, algorithmsOf(artifact), late, time);
+      return { artifactId, content: { state: "READ", ...digested }, sbom: null, provenance: null, blank: false };
     } catch (trouble) {
       if (trouble instanceof FetchError) return missing(artifactId, trouble.problem, trouble.message);
       if (late.isLate() && !time.signal.aborted)
@@ -137,22 +156,23 @@ export function createEvidenceReader({
     const findings = new Map<RunArtifactId, Finding>();
     const time = runTime(orgId, limits.RUN_MS, signal, clock);
     // Evidence goes first: without it nothing passes.
-    const queue = [...artifacts.filter(isEvidence), ...artifacts.filter((one) => !isEvidence(one))];
-    const allowance: Allowance = { bytes: limits.TOTAL_BYTES };
+    const queue = sameReading([...artifacts.filter(isEvidence), ...artifacts.filter((one) => !isEvidence(one))]);
+    const allowance: Allowance = { bytes: limits.TOTAL_BYTES, subjects: limits.SUBJECTS_KEPT };
     let at = 0;
+    const readNext = async (artifact: RunArtifact): Promise<Finding> => {
+      if (at > limits.ARTIFACTS_READ)
+        return missing(artifact.artifactId, "NOT_READ", `no more than ${limits.ARTIFACTS_READ} are read`);
+      try {
+        return await readOne(orgId, artifact, builders, allowance, time);
+      } catch (trouble) {
+        if (signal.aborted || !time.isLate()) throw trouble;
+        return missing(artifact.artifactId, "TOO_LATE", `the run took longer than ${limits.RUN_MS} ms`);
+      }
+    };
     const work = async (): Promise<void> => {
-      for (let artifact = queue[at++]; artifact !== undefined; artifact = queue[at++]) {
-        const { artifactId } = artifact;
-        if (at > limits.ARTIFACTS_READ) {
-          findings.set(artifactId, missing(artifactId, "NOT_READ", `no more than ${limits.ARTIFACTS_READ} are read`));
-        } else {
-          try {
-            findings.set(artifactId, await readOne(orgId, artifact, builders, allowance, time));
-          } catch (trouble) {
-            if (signal.aborted || !time.isLate()) throw trouble;
-            findings.set(artifactId, missing(artifactId, "TOO_LATE", `the run took longer than ${limits.RUN_MS} ms`));
-          }
-        }
+      for (let same = queue[at++]; same !== undefined; same = queue[at++]) {
+        const finding = await readNext(same[0]);
+        for (const { artifactId } of same) findings.set(artifactId, { ...finding, artifactId });
       }
     };
     const worked = async (): Promise<void> => {
@@ -189,7 +209,9 @@ export function createEvidenceReader({
         turn();
       }
     },
-    close: () => pool.close(),
+    close: async () => {
+      await Promise.all([pool.close(), hashing.close()]);
+    },
   };
 }
 
@@ -197,17 +219,33 @@ function isBusy(trouble: unknown): boolean {
   return trouble instanceof NoTimeError || trouble instanceof WorkerPoolFullError;
 }
 
-/** Memory of its own: it is handed over. */
 async function joined(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array<ArrayBuffer>> {
   const list: Uint8Array[] = [];
-  for await (const piece of pieces) list.push(piece);
-  const bytes = new Uint8Array(list.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of list) {
-    bytes.set(piece, at);
-    at += piece.length;
+  let length = 0;
+  for await (const piece of pieces) {
+    list.push(piece);
+    length += piece.length;
   }
-  return bytes;
+  return concatenated(list, length);
+}
+
+/** Those together that one reading is enough for: a thousand names of one upload are one upload. */
+function sameReading(artifacts: readonly RunArtifact[]): readonly (readonly [RunArtifact, ...RunArtifact[]])[] {
+  const readings = new Map<string, [RunArtifact, ...RunArtifact[]]>();
+  for (const artifact of artifacts) {
+    const key = `${isEvidence(artifact) ? artifact.kind : ""} ${algorithmsOf(artifact).join()} ${artifact.uri}`;
+    const same = readings.get(key);
+    if (same === undefined) readings.set(key, [artifact]);
+    else same.push(artifact);
+  }
+  return [...readings.values()];
+}
+
+/** What is kept of it until the judgement is made. */
+function subjectsOf({ sbom, provenance }: Examined): number {
+  if (sbom?.state === "VALID") return sbom.subjects.length;
+  if (provenance?.state !== "READ") return 0;
+  return provenance.envelopes.reduce((sum, { subjects }) => sum + 1 + subjects.length, 0);
 }
 
 /** The declared one, and those that others may name instead. */
@@ -217,24 +255,6 @@ function algorithmsOf({ contentHash, kind }: RunArtifact): readonly string[] {
     ...new Set(["sha256", ...(kind === "OTHER" ? ["sha512"] : []), ...(declared.ok ? [declared.algorithm] : [])]),
   ];
 }
-
-/** Piece by piece, so that what is large neither fills memory nor holds up the event loop. */
-async function digested(pieces: AsyncIterable<Uint8Array>, algorithms: readonly string[]): Promise<Examined> {
-  const hashes: readonly (readonly [string, Hash])[] = algorithms.map((one) => [one, createHash(one)]);
-  let sizeBytes = 0;
-  for await (const piece of pieces) {
-    for (let from = 0; from < piece.length; from += SLICE_BYTES) {
-      const slice = piece.subarray(from, from + SLICE_BYTES);
-      for (const [, hash] of hashes) hash.update(slice);
-      await new Promise(setImmediate);
-    }
-    sizeBytes += piece.length;
-  }
-  const digests = Object.fromEntries(hashes.map(([name, hash]) => [name, hash.digest("hex")]));
-  return { content: { state: "READ", sizeBytes, digests }, sbom: null, provenance: null, blank: false };
-}
-/** Half a millisecond of hashing. */
-const SLICE_BYTES = 262_144;
 
 function missing(artifactId: RunArtifactId, problem: EvidenceProblem, explanation: string): Finding {
   return {

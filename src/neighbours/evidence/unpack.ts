@@ -5,8 +5,11 @@ import { EVIDENCE_BYTES, UNPACK_FREE_BYTES, UNPACK_RATIO } from "./limits.ts";
 /** What is wrong with evidence, in words for people: findings tell it. */
 export class EvidenceError extends Error {}
 
-export function textOf(bytes: Uint8Array): string {
+/** `onBytes` is told what it came to, or would have. */
+export function textOf(bytes: Uint8Array, onBytes: (bytes: number) => void = () => undefined): string {
+  onBytes(mostOf(bytes));
   const plain = isGzip(bytes) ? unpacked(bytes) : bytes;
+  onBytes(plain.length);
   if (isGzip(plain)) throw new EvidenceError("it is packed more than once");
   try {
     // A byte order mark is no content.
@@ -16,12 +19,16 @@ export function textOf(bytes: Uint8Array): string {
   }
 }
 
-function isGzip(bytes: Uint8Array): boolean {
+export function isGzip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
 
-function unpacked(bytes: Uint8Array): Uint8Array {
-  const most = Math.min(EVIDENCE_BYTES, Math.max(UNPACK_FREE_BYTES, bytes.length * UNPACK_RATIO));
+function mostOf(packed: Uint8Array): number {
+  return Math.min(EVIDENCE_BYTES, Math.max(UNPACK_FREE_BYTES, packed.length * UNPACK_RATIO));
+}
+
+export function unpacked(bytes: Uint8Array): Uint8Array {
+  const most = mostOf(bytes);
   try {
     return gunzipSync(bytes, { maxOutputLength: most });
   } catch (error) {
