@@ -22,8 +22,11 @@ export function pageOf<T>(found: readonly T[], page: PageRequest, keyOf: (item: 
   return { items, next: last === undefined ? null : keyOf(last) };
 }
 
-/** What a page may weigh before it ends early, in characters; entries of the first part of it, which nobody has weighed yet. */
-const MOST_WEIGHT = 8 * 1024 * 1024;
+/**
+ * What a page may weigh before it ends early, in characters: it fits into a message then, and need not be read again in shorter ones.
+ * And entries of the first part of it, which nobody has weighed yet.
+ */
+const MOST_WEIGHT = 3 * 1024 * 1024;
 const FIRST_PART = 16;
 
 /**
@@ -41,13 +44,17 @@ export async function weighedPage<T>(
   for (let part = FIRST_PART, after = page.after; ;) {
     const limit = Math.min(part, page.limit + 1 - items.length);
     const found = await list({ limit, after });
-    items.push(...found);
+    for (const item of found) {
+      weight += weightOf(item);
+      const last = items.at(-1);
+      // A stretch of heavy ones that nothing before let expect is cut where it is too much.
+      if (weight > MOST_WEIGHT && last !== undefined) return { items, next: keyOf(last) };
+      items.push(item);
+    }
     const last = found.at(-1);
     if (items.length > page.limit) return pageOf(items, page, keyOf);
     if (last === undefined || found.length < limit) return { items, next: null };
     after = keyOf(last);
-    for (const item of found) weight += weightOf(item);
-    if (weight >= MOST_WEIGHT) return { items, next: after };
     part = Math.max(1, Math.floor(((MOST_WEIGHT - weight) * items.length) / Math.max(1, weight)));
   }
 }

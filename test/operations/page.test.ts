@@ -70,6 +70,8 @@ test("heavy entries come in shorter pages, and no reading brings much more than 
   expect(pages.length).toBeGreaterThan(5);
   // As large as what came before lets expect: a stretch of heavy ones in between may be as heavy again.
   expect(list.told.heaviest).toBeLessThan(3 * 8 * MEGABYTE);
+  // And every page fits into a message.
+  for (const page of pages) expect(page.reduce((sum, { weight }) => sum + weight, 0)).toBeLessThanOrEqual(3 * MEGABYTE);
 });
 
 test("an entry that alone weighs more than a page may has a page even so", async () => {

@@ -38,10 +38,13 @@ export async function listReply(
   let token = query.pageToken;
   /** Where the part that is not kept begins. */
   let rest: { readonly token: string; readonly left: number } | undefined;
+  let most = PAGE;
   while (left > 0) {
-    const page = await pages(token, Math.min(PAGE, left), rest === undefined);
+    const size = Math.min(most, left);
+    const page = await pages(token, size, rest === undefined);
     if (!page.ok) return page;
     const { texts, count, next } = page.value;
+    most = sizeAfter(size, count);
     if (rest === undefined && texts !== "") {
       kept.push(texts);
       bytes += texts.length;
@@ -70,14 +73,22 @@ async function* partsOf(
 ): AsyncGenerator<string> {
   yield `[${kept.splice(0).join(",")}`;
   let { token, left } = rest;
+  let most = PAGE;
   while (left > 0 && token !== "" && token !== end) {
-    const page = await pages(token, Math.min(PAGE, left), true);
+    const size = Math.min(most, left);
+    const page = await pages(token, size, true);
+    most = sizeAfter(size, page.ok ? page.value.count : 0);
     if (!page.ok) throw new RefusedError(page.refusal);
     if (page.value.texts !== "") yield `,${page.value.texts}`;
     left -= page.value.count;
     token = page.value.next;
   }
   yield "]";
+}
+
+/** Of large entries fewer came than were asked for: the next page asks for as many, and for more again once they all come. */
+function sizeAfter(size: number, count: number): number {
+  return count < size ? Math.max(1, count) : Math.min(PAGE, 2 * size);
 }
 
 interface Page {

@@ -21,14 +21,18 @@ interface Named {
 }
 
 /** So many runs, in pages that hold no more than asked for, and what was asked. */
-function source(count: number, bytesEach: number): { readonly ask: AskPage; readonly asked: ListRunsRequest[] } {
+function source(
+  count: number,
+  bytesEach: number,
+  most = 1_000,
+): { readonly ask: AskPage; readonly asked: ListRunsRequest[] } {
   const asked: ListRunsRequest[] = [];
   const filler = "x".repeat(bytesEach);
   const ask = async (request: Message) => {
     const { pageSize, pageToken } = request as ListRunsRequest;
     asked.push(request as ListRunsRequest);
     const from = Number(pageToken || "0");
-    const end = Math.min(count, from + pageSize);
+    const end = Math.min(count, from + Math.min(pageSize, most));
     const runs = Array.from({ length: end - from }, (_, i) => ({ id: `run_${from + i}`, name: filler }));
     const nextPageToken = end < count ? String(end) : "";
     return { ok: true as const, value: create(ListRunsResponseSchema, { runs, nextPageToken }) };
@@ -65,6 +69,13 @@ describe("pages", () => {
     expect(first.link).toBe('</maestro/runs?owner=a%26b&status=failed&limit=10000&page_token=10000>; rel="next"');
     const [, next = ""] = /\?(.*)>/.exec(first.link ?? "") ?? [];
     expect(await told(await list(ask, next))).toEqual({ ids: ["run_10000"], link: undefined });
+  });
+
+  test("that came shorter than asked are asked for in the size that fitted, and then in longer ones again", async () => {
+    const { ask, asked } = source(500, 1, 100);
+    const { ids } = await told(await list(ask));
+    expect([ids.length, new Set(ids).size]).toEqual([500, 500]);
+    expect(asked.map(({ pageSize }) => pageSize)).toEqual([1_000, 100, 200, 100, 200]);
   });
 
   test("are as many as the limit says", async () => {
