@@ -22,7 +22,7 @@ import type { Invoked } from "./invoke.ts";
 import { createLargeWorkPlaces } from "./large-work.ts";
 import type { News, OperationContext } from "./operation.ts";
 import { policy } from "./policy.ts";
-import { invokeTogether } from "./together.ts";
+import { carryTogether } from "./together.ts";
 import type { Member } from "./together.ts";
 import { createTransfers } from "./transfers.ts";
 import type { Transfers } from "./transfers.ts";
@@ -108,7 +108,7 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         `${principal.orgId} ${member.call.method.method}`,
         member,
         weight(request),
-        (members) => invokeTogether(options, operation, members),
+        (members) => carryTogether(options, operation, members),
         member.call.signal,
       );
     } catch (trouble) {
@@ -130,6 +130,24 @@ export function createPipeline(options: PipelineOptions): Pipeline {
     const handover = options.handover(principal.orgId);
     const largeWork = placesForLargeWork(principal.orgId, call.signal);
     let share: (() => void) | undefined;
+    let member: Member<Req, Res, Answer> | undefined;
+    const release = (): void => {
+      share?.();
+      largeWork.end();
+      handover.end();
+      place.value();
+    };
+    const follow = ({ done }: Invoked<Answer, Res>): void => {
+      if (done === null) return;
+      done.afterCommit?.();
+      handover.settle(done.leased ?? []);
+      if (done.wake !== undefined || done.ready !== undefined || done.stops !== undefined) options.committed(done);
+    };
+    const byItself = async (work: Promise<Invoked<Answer, Res>>): Promise<Invoked<Answer, Res>> => {
+      const invoked = await work;
+      follow(invoked);
+      return invoked;
+    };
     try {
       if (call.contentBytes !== undefined) {
         const taken = await transfers.incoming(principal.orgId, call.contentBytes, call.signal);
@@ -152,24 +170,20 @@ export function createPipeline(options: PipelineOptions): Pipeline {
         largeWork,
       };
       const alone = (): Promise<Invoked<Answer, Res>> => invoke(options, call, admitted.value, context, largeWork);
-      const { decision, done } =
-        call.together === undefined || call.dryRun
-          ? await alone()
-          : await goTogether(call.together, { call, admitted: admitted.value, context, alone });
-      if (done !== null) {
-        done.afterCommit?.();
-        handover.settle(done.leased ?? []);
-        if (done.wake !== undefined || done.ready !== undefined || done.stops !== undefined) options.committed(done);
-      }
+      if (call.together !== undefined && !call.dryRun)
+        member = { call, admitted: admitted.value, context, alone, follow, underWay: undefined };
+      const { decision } =
+        call.together === undefined || member === undefined
+          ? await byItself(alone())
+          : await goTogether(call.together, member);
       if (!decision.ok && isCounted(decision.refusal)) {
         admissions.count(principal, call.method.parts[0]?.operation ?? call.method.method, decision.refusal);
       }
       return decision;
     } finally {
-      share?.();
-      largeWork.end();
-      handover.end();
-      place.value();
+      // A caller may be gone while its group goes on: what it holds is held until the group is through.
+      if (member?.underWay === undefined) release();
+      else void member.underWay.then(release);
     }
   }
 

@@ -20,16 +20,44 @@ export interface Member<Req, Res, Answer> {
   readonly context: OperationContext;
   /** Stage 7 of this call by itself. */
   readonly alone: () => Promise<Invoked<Answer, Res>>;
+  /** What is to happen once it is committed, whether its caller still waits or not. */
+  readonly follow: (invoked: Invoked<Answer, Res>) => void;
+  /** Settles when a group that it went with is through; undefined while it was in none. */
+  underWay: Promise<void> | undefined;
 }
 
 /** Nothing went wrong, but each call is to go by itself. */
 class AloneError extends Error {}
 
+/** Carries a group out, and then what follows: callers may be gone by then, and what was committed is to be heard of all the same. */
+export async function carryTogether<Req, Res, Answer>(
+  options: InvokeOptions,
+  operation: GroupOperation<Req, Res>,
+  members: readonly Member<Req, Res, Answer>[],
+): Promise<readonly Fate<Invoked<Answer, Res>>[]> {
+  const through = Promise.withResolvers<undefined>();
+  for (const member of members) member.underWay = through.promise;
+  try {
+    const fates = await invokeTogether(options, operation, members);
+    return fates.map((fate, i) => {
+      if (fate.kind !== "answer") return fate;
+      try {
+        members[i]?.follow(fate.answer);
+        return fate;
+      } catch (bug) {
+        return { kind: "trouble", trouble: bug as Error };
+      }
+    });
+  } finally {
+    through.resolve(undefined);
+  }
+}
+
 /**
  * Carries a group out. Whatever goes wrong with it as a whole, each call comes to what it would have come to by itself: calls are
  * done again one by one, unless the store is away, which changed nothing and is told to all.
  */
-export async function invokeTogether<Req, Res, Answer>(
+async function invokeTogether<Req, Res, Answer>(
   options: InvokeOptions,
   operation: GroupOperation<Req, Res>,
   members: readonly Member<Req, Res, Answer>[],

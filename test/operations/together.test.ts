@@ -12,7 +12,7 @@ import type { EngineCall } from "../../src/engine/call.ts";
 import { alone } from "../../src/engine/operation.ts";
 import type { GroupOperation } from "../../src/engine/operation.ts";
 import { createPipeline } from "../../src/engine/pipeline.ts";
-import type { Pipeline } from "../../src/engine/pipeline.ts";
+import type { Pipeline, PipelineOptions } from "../../src/engine/pipeline.ts";
 import { runCreate } from "../../src/operations/run-create.ts";
 import type { RunCreateRequest } from "../../src/operations/run-create.ts";
 import { CommitUnknownError } from "../../src/store/ports/store.ts";
@@ -54,7 +54,7 @@ function watched(store: Store): { readonly store: Store; readonly count: () => n
   return { store: { ...store, transaction }, count: () => count, lose: (times) => (lost = times) };
 }
 
-function pipelineOn(store: Store): Pipeline {
+function pipelineOn(store: Store, more: Partial<PipelineOptions> = {}): Pipeline {
   const principal: Principal = { orgId: org.orgId, name: "alice", grants: ["*"], keyId: null, untilMs: null };
   return createPipeline({
     store,
@@ -74,6 +74,7 @@ function pipelineOn(store: Store): Pipeline {
     keyLifeMs: 3_600_000,
     committed: () => undefined,
     handover: () => ({ reserve: () => [], settle: () => undefined, end: () => undefined }),
+    ...more,
   });
 }
 
@@ -262,4 +263,46 @@ test("a connection that breaks under a group changes nothing and is told to all 
   await holder;
   expect(await named("broken")).toBe(0);
   expect(valueOf(await create(pipeline, { name: "after" }))).toContain("after");
+});
+
+test("a caller that goes away while its group commits: what follows the commit happens, and its place is its own until then", async () => {
+  const heard: string[] = [];
+  const account = createAccount({ calls: 1, callsPerOrg: 1 });
+  const pipeline = pipelineOn(it.store, {
+    account,
+    committed: () => heard.push("committed"),
+    handover: () => ({
+      reserve: () => [],
+      settle: () => void heard.push("settled"),
+      end: () => void heard.push("ended"),
+    }),
+  });
+  const operation: GroupOperation<RunCreateRequest, Run> = async (tx, calls) =>
+    (await runCreate(tx, calls)).map((decision) =>
+      decision.ok
+        ? { ok: true, value: { ...decision.value, wake: [], afterCommit: () => void heard.push("after") } }
+        : decision,
+    );
+  const locked = Promise.withResolvers<undefined>();
+  const enough = Promise.withResolvers<undefined>();
+  const holder = admin.begin(async (tx) => {
+    await tx`SELECT pg_advisory_xact_lock(hashtextextended(${`journal ${org.orgId} ${sessionId}`}, 2))`;
+    locked.resolve(undefined);
+    await enough.promise;
+  });
+  await locked.promise;
+  const gone = new AbortController();
+  const ended = expect(create(pipeline, { name: "left", operation, signal: gone.signal })).rejects.toThrow("gone");
+  const waiting = () => admin<{ pid: number }[]>`
+    SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory'`;
+  await expect.poll(async () => (await waiting()).length, { timeout: 10_000 }).toBeGreaterThan(0);
+  gone.abort(new Error("gone"));
+  await ended;
+  expect(heard).toEqual([]);
+  expect(account.enter(org.orgId)).toMatchObject({ ok: false });
+  enough.resolve(undefined);
+  await holder;
+  await expect.poll(() => heard, { timeout: 10_000 }).toEqual(["after", "settled", "committed", "ended"]);
+  expect(await named("left")).toBe(1);
+  expect(account.enter(org.orgId)).toMatchObject({ ok: true });
 });
