@@ -3,6 +3,8 @@
 import { SaxesParser } from "saxes";
 import type { SbomFinding, SbomSubject } from "../../domain/release/evidence.ts";
 import { CYCLONEDX_VERSIONS, expectNamed } from "./cyclonedx.ts";
+import { agreed, expectDigest } from "./digests.ts";
+import type { NamedDigest } from "./digests.ts";
 import { XML_DEPTH, XML_NODES } from "./limits.ts";
 import { EvidenceError } from "./unpack.ts";
 
@@ -16,7 +18,7 @@ interface Open {
   readonly type: string;
   readonly isSubject: boolean;
   readonly fields: Map<string, string>;
-  readonly hashes: Record<string, string>;
+  readonly hashes: NamedDigest[];
 }
 
 export function readCycloneDxXml(text: string): SbomFinding {
@@ -71,7 +73,7 @@ export function readCycloneDxXml(text: string): SbomFinding {
         type: valueOf(attributes, "type"),
         isSubject,
         fields: new Map(),
-        hashes: Object.create(null) as Record<string, string>,
+        hashes: [],
       });
   });
   parser.on("closetag", () => {
@@ -84,16 +86,20 @@ export function readCycloneDxXml(text: string): SbomFinding {
     if (name === "aggregate" && parent === "composition") seen.complete ||= value === "complete";
     if (component === undefined) return;
     if (depth === component.depth + 1) component.fields.set(name, value);
-    if (name === "hash" && parent === "hashes" && depth === component.depth + 2) component.hashes[algorithm] = value;
+    if (name === "hash" && parent === "hashes" && depth === component.depth + 2) {
+      expectDigest([algorithm, value]);
+      component.hashes.push([algorithm, value]);
+    }
     if (depth !== component.depth) return;
     open.pop();
     const { type, fields, hashes, isSubject } = component;
     const field = (of: string): string => fields.get(of) ?? "";
     if (type === "") throw new EvidenceError("a component has no type");
     expectNamed(isSubject ? "" : type, field("name"), field("version"), field("purl"));
-    if (isSubject)
-      subjects.push({ name: field("name"), version: field("version"), purl: field("purl"), digests: { ...hashes } });
-    else components++;
+    if (isSubject) {
+      const purl = field("purl");
+      subjects.push({ name: field("name"), version: field("version"), purl, digests: agreed(hashes, purl) });
+    } else components++;
   });
   parser.write(text).close();
   return {

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import type { ValidateFunction } from "ajv";
 import type { SbomFinding, SbomSubject } from "../../domain/release/evidence.ts";
 import type { JsonObject } from "../../domain/json.ts";
+import { agreed } from "./digests.ts";
 import { listIn, objectIn, objectsIn, textIn } from "./json.ts";
 import { mustMatch, schemaCompiler } from "./schema.ts";
 import { EvidenceError } from "./unpack.ts";
@@ -54,13 +55,13 @@ export function expectNamed(type: string, name: string, version: string, purl: s
 }
 
 function subjectOf(component: JsonObject): SbomSubject {
+  const purl = textIn(component, "purl");
+  const hashes = objectsIn(component, "hashes").map((hash) => [textIn(hash, "alg"), textIn(hash, "content")] as const);
   return {
     name: textIn(component, "name"),
     version: textIn(component, "version"),
-    purl: textIn(component, "purl"),
-    digests: Object.fromEntries(
-      objectsIn(component, "hashes").map((hash) => [textIn(hash, "alg"), textIn(hash, "content")]),
-    ),
+    purl,
+    digests: agreed(hashes, purl),
   };
 }
 

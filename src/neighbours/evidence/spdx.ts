@@ -2,6 +2,7 @@
 import type { ValidateFunction } from "ajv";
 import type { JsonObject } from "../../domain/json.ts";
 import type { SbomFinding, SbomSubject } from "../../domain/release/evidence.ts";
+import { agreed, counts } from "./digests.ts";
 import { listIn, objectIn, objectsIn, textIn } from "./json.ts";
 import { mustMatch, schemaCompiler } from "./schema.ts";
 import { EvidenceError } from "./unpack.ts";
@@ -129,12 +130,15 @@ function purlOf(one: JsonObject): string {
 }
 
 function subjectOf(one: JsonObject): SbomSubject {
-  const digests = objectsIn(one, "checksums").map((sum) => [textIn(sum, "algorithm"), textIn(sum, "checksumValue")]);
+  const purl = purlOf(one);
+  const sums = objectsIn(one, "checksums").map(
+    (sum) => [textIn(sum, "algorithm"), textIn(sum, "checksumValue")] as const,
+  );
   return {
     name: textIn(one, "name"),
     version: textIn(one, "versionInfo"),
-    purl: purlOf(one),
-    digests: Object.fromEntries(digests) as Record<string, string>,
+    purl,
+    digests: agreed(sums, purl),
   };
 }
 
@@ -171,12 +175,16 @@ export function readSpdx3(document: JsonObject): SbomFinding {
 }
 
 function subject3(one: JsonObject): SbomSubject {
-  const hashes = objectsIn(one, "verifiedUsing").filter((each) => textIn(each, "type") === "Hash");
+  const purl = textIn(one, "software_packageUrl");
+  const hashes = objectsIn(one, "verifiedUsing")
+    .filter((each) => textIn(each, "type") === "Hash")
+    .map((hash) => [textIn(hash, "algorithm"), textIn(hash, "hashValue")] as const);
   return {
     name: textIn(one, "name"),
     version: textIn(one, "software_packageVersion"),
-    purl: textIn(one, "software_packageUrl"),
-    digests: Object.fromEntries(hashes.map((hash) => [textIn(hash, "algorithm"), textIn(hash, "hashValue")])),
+    purl,
+    // What others are like is for their algorithms to say.
+    digests: agreed(hashes.filter(counts), purl),
   };
 }
 
