@@ -51,7 +51,7 @@ export interface Finding {
   /** Of artifacts of their kinds whose content was read. */
   readonly sbom: SbomFinding | null;
   readonly provenance: ProvenanceFinding | null;
-  /** Whether there is anything but white space in a risk assessment. */
+  /** Whether there is nothing in a risk assessment that anybody could read. */
   readonly blank: boolean;
 }
 

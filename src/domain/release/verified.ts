@@ -77,7 +77,7 @@ function riskVerdicts(
     const finding = findings.get(artifactId);
     if (finding?.content.state !== "READ")
       return failed(rule, `it cannot be read: ${finding?.content.explanation ?? "it was not read"}`, { artifactId });
-    if (finding.blank) return failed(rule, "there is nothing in it", { artifactId });
+    if (finding.blank) return failed(rule, "there is nothing in it that anybody could read", { artifactId });
     if (!hashHolds(declared, finding))
       return failed(rule, "it is not the content that its digest names", { artifactId });
     return passed(rule, `it has ${String(finding.content.sizeBytes)} bytes, and its digest holds`, { artifactId });
