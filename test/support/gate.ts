@@ -117,17 +117,23 @@ export interface ProvenanceOf {
   readonly builder?: string;
   readonly predicateType?: string;
   readonly subjects: Readonly<Record<string, string>>;
+  /** How it was built, in SLSA 1. */
+  readonly definition?: object | undefined;
 }
+const DEFINITION = { buildType: "https://example.test/b", externalParameters: {} };
 
 /** Text of an envelope around SLSA provenance; `subjects` are SHA-256 digests by name. */
-export function provenanceText(key: BuilderKey, { builder = BUILDER, predicateType, subjects }: ProvenanceOf): string {
+export function provenanceText(
+  key: BuilderKey,
+  { builder = BUILDER, predicateType, subjects, definition = DEFINITION }: ProvenanceOf,
+): string {
   const type = predicateType ?? "https://slsa.dev/provenance/v1";
   const statement = {
     _type: type.endsWith("/v1") ? "https://in-toto.io/Statement/v1" : "https://in-toto.io/Statement/v0.1",
     subject: Object.entries(subjects).map(([name, sha256]) => ({ name, digest: { sha256 } })),
     predicateType: type,
     predicate: type.endsWith("/v1")
-      ? { buildDefinition: { buildType: "https://example.test/b" }, runDetails: { builder: { id: builder } } }
+      ? { buildDefinition: definition, runDetails: { builder: { id: builder } } }
       : { builder: { id: builder }, buildType: "https://example.test/b" },
   };
   return JSON.stringify(signEnvelope(IN_TOTO_PAYLOAD_TYPE, JSON.stringify(statement), key.key));
