@@ -5,6 +5,7 @@ import { open } from "node:fs/promises";
 import type { FileHandle } from "node:fs/promises";
 import type { Artifact, Upload } from "../../gen/maestro/v1/artifact_pb.ts";
 import type { ServerClient } from "./client.ts";
+import { unreadable } from "./unreadable-file.ts";
 
 const CHUNK_BYTES = 1_048_576;
 
@@ -15,9 +16,11 @@ export async function upload(
   about: { readonly name: string; readonly contentType: string },
   signal: AbortSignal,
 ): Promise<Artifact> {
-  const file = await open(path, "r");
+  const file = await open(path, "r").catch((error: unknown) => {
+    throw unreadable(path, error);
+  });
   try {
-    const { digest, sizeBytes } = await summed(file, signal);
+    const { digest, sizeBytes } = await summed(path, file, signal);
     const begin = { digest, sizeBytes: BigInt(sizeBytes), chunkBytes: CHUNK_BYTES, ...about };
     const { result } = await client.artifacts.beginUpload(begin, { signal });
     if (result.case === "artifact") return result.value;
@@ -37,13 +40,19 @@ export async function upload(
   }
 }
 
-async function summed(file: FileHandle, signal: AbortSignal): Promise<{ digest: string; sizeBytes: number }> {
+async function summed(
+  path: string,
+  file: FileHandle,
+  signal: AbortSignal,
+): Promise<{ digest: string; sizeBytes: number }> {
   const hash = createHash("sha256");
   const buffer = Buffer.allocUnsafe(CHUNK_BYTES);
   let sizeBytes = 0;
   for (;;) {
     signal.throwIfAborted();
-    const { bytesRead } = await file.read(buffer, 0, CHUNK_BYTES, sizeBytes);
+    const { bytesRead } = await file.read(buffer, 0, CHUNK_BYTES, sizeBytes).catch((error: unknown) => {
+      throw unreadable(path, error);
+    });
     if (bytesRead === 0) return { digest: `sha256:${hash.digest("hex")}`, sizeBytes };
     hash.update(buffer.subarray(0, bytesRead));
     sizeBytes += bytesRead;

@@ -100,7 +100,8 @@ function withoutFrame(bytes: AsyncIterable<Uint8Array>) {
         held = Buffer.concat([held, chunk]);
         if (!isBegun) {
           if (held.length < HEADER.length) continue;
-          if (!held.subarray(0, HEADER.length).equals(HEADER)) throw new ArchiveError("it is no gzip as packs are");
+          if (!held.subarray(0, HEADER.length).equals(HEADER))
+            throw new ArchiveError("it does not begin as exported packs do: it is something else, or was packed again");
           held = held.subarray(HEADER.length);
           isBegun = true;
         }

@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { archiveOf, filesOf, forger, signedAnew } from "../support/packs.ts";
 import { richPack } from "../support/packs-stage.ts";
@@ -73,6 +74,16 @@ test("ends with 1 and says what does not hold", async () => {
   expect(early.out).toMatch(/^CHECK +FOUND\narchive +FAILED +it is broken off/);
 });
 
+test("one that was packed again is told so", async () => {
+  const again = join(folder, "again.tar.gz");
+  writeFileSync(again, gzipSync(gunzipSync(pack.archive)));
+  const { code, out } = await here(["packs", "verify", again]);
+  expect(code).toBe(1);
+  expect(out).toMatch(
+    /^archive +FAILED +it does not begin as exported packs do: it is something else, or was packed again$/m,
+  );
+});
+
 test("--json is one object with every check, and nothing of what is not to be believed", async () => {
   const good = await here(["--json", "packs", "verify", file, "--key", pem]);
   const told = JSON.parse(good.out) as Record<string, unknown>;
@@ -88,10 +99,11 @@ test("--json is one object with every check, and nothing of what is not to be be
 });
 
 test.each([
-  [["absent.tar.gz"], /cannot be read: ENOENT/],
-  [[folder], /cannot be read: EISDIR/],
-  [[file, "--key", file], /is no public key in PEM/],
-  [[file, "--key", "absent.pem"], /is no public key in PEM: ENOENT/],
+  [["absent.tar.gz"], /absent\.tar\.gz cannot be read: there is none\n$/],
+  [[folder], /cannot be read: it is a folder\n$/],
+  [[file, "--key", file], /release\.tar\.gz is no public key in PEM; one begins with -----BEGIN PUBLIC KEY-----\n$/],
+  [[file, "--key", folder], /cannot be read: it is a folder\n$/],
+  [[file, "--key", "absent.pem"], /absent\.pem cannot be read: there is none\n$/],
   [[file, "--key-id", "sha256:12"], /--key-id must be sha256: and 64/],
   [[file, "--key", pem, "--key-id", STRANGER], /give --key or --key-id, not both/],
 ])("is misused with %j", async (args, why) => {

@@ -2,6 +2,7 @@
 import { createReadStream, readFileSync } from "node:fs";
 import type { Context } from "../context.ts";
 import { CommandEnd, FAILED, MISUSED } from "../io.ts";
+import { unreadable } from "../unreadable-file.ts";
 import { at, textAt } from "../pack/json.ts";
 import { verifyPack } from "../pack/verify.ts";
 import type { PackVerdict, Trust } from "../pack/verify.ts";
@@ -37,10 +38,17 @@ function trustOf({ key, keyId }: VerifyFlags): Trust {
   let publicPem: string;
   try {
     publicPem = readFileSync(key, "utf8");
-    keyIdOf(publicPem);
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new CommandEnd(MISUSED, harmless(`${key} is no public key in PEM: ${why}`));
+    throw unreadable(key, error);
+  }
+  try {
+    keyIdOf(publicPem);
+  } catch {
+    // What the library of keys says of it is for its own makers.
+    throw new CommandEnd(
+      MISUSED,
+      harmless(`${key} is no public key in PEM; one begins with -----BEGIN PUBLIC KEY-----`),
+    );
   }
   return { kind: "KEY", publicPem };
 }
@@ -50,8 +58,7 @@ async function* bytesOf(file: string): AsyncGenerator<Uint8Array> {
   try {
     yield* file === "-" ? process.stdin : createReadStream(file, { highWaterMark: 262_144 });
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    throw new CommandEnd(MISUSED, harmless(`${file} cannot be read: ${why}`));
+    throw unreadable(file, error);
   }
 }
 

@@ -79,7 +79,7 @@ export async function addArtifact(named: string, what: string, flags: AddFlags, 
   if (isFile) mustBeFile(what);
   await withClient(async (client) => {
     const runId = await runIdOf(client, named, io.signal);
-    const content = isFile ? await put(client, what, flags, io.signal) : { pathOrUri: what, about: {}, digest: "" };
+    const content = isFile ? await put(client, what, flags, io.signal) : elsewhere(what);
     const { artifact } = await client.conductor.createArtifact(
       {
         runId,
@@ -92,6 +92,7 @@ export async function addArtifact(named: string, what: string, flags: AddFlags, 
       { signal: io.signal },
     );
     if (artifact === undefined) throw new Error("the server does not say what became of the artifact");
+    if (content.about["size_bytes"] === 0) notice(harmless(`${what} is empty: it speaks for nothing`));
     if (json) return io.out(jsonLine(ArtifactSchema, artifact));
     const word_ = word(ArtifactKindSchema, artifact.kind);
     if (!quiet) notice(harmless(`made ${what} known as ${word_} of ${artifact.runId}: ${artifact.pathOrUri}`));
@@ -103,6 +104,10 @@ interface Content {
   readonly pathOrUri: string;
   readonly digest: string;
   readonly about: JsonObject;
+}
+
+function elsewhere(pathOrUri: string): Content {
+  return { pathOrUri, about: {}, digest: "" };
 }
 
 async function put(client: ServerClient, file: string, flags: AddFlags, signal: AbortSignal): Promise<Content> {
