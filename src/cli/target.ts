@@ -1,6 +1,8 @@
 // Which plan, goal, run or executor a user means: by id, or by a name that only one has. Not here: what is done with it.
 import { GoalStateSchema } from "../../gen/maestro/v1/goal_pb.ts";
 import type { Goal } from "../../gen/maestro/v1/goal_pb.ts";
+import { RunStatusSchema } from "../../gen/maestro/conductor/v1/run_pb.ts";
+import type { Run } from "../../gen/maestro/conductor/v1/run_pb.ts";
 import type { Executor } from "../../gen/maestro/v1/executor_pb.ts";
 import type { ApiKey } from "../../gen/maestro/v1/identity_pb.ts";
 import type { ServerClient } from "./client.ts";
@@ -9,6 +11,9 @@ import { harmless } from "./table.ts";
 import { word } from "./words.ts";
 
 const MOST_NAMED = 5;
+const RUNS_PAGE = 1_000;
+/** Runs among which a name is looked for: asking for all of years would take minutes. */
+const MOST_RUNS = 10_000;
 
 const isId = (prefix: string, text: string): boolean => new RegExp(`^${prefix}_[0-9a-z]{26}$`).test(text);
 
@@ -17,9 +22,33 @@ export async function planIdOf(client: ServerClient, text: string, signal: Abort
   return isId("plan", text) ? text : (await goalOf(client, text, signal)).planId;
 }
 
-/** A run's own id, or whatever says which plan: its run is meant. */
+/** A run's own id, or whatever says which plan: its run is meant; or the name of a run, which need not be its goal's. */
 export async function runIdOf(client: ServerClient, text: string, signal: AbortSignal): Promise<string> {
-  return text.startsWith("run_") || isId("goal", text) ? text : await planIdOf(client, text, signal);
+  if (text.startsWith("run_") || isId("goal", text) || isId("plan", text)) return text;
+  const goal = await onlyGoalNamed(client, text, signal);
+  if (goal !== undefined) return goal.planId;
+  const found = await runsNamed(client, text, signal);
+  const [run, ...others] = found;
+  if (run === undefined) {
+    throw absent(
+      `"${text}" is no run's id, no plan's and no goal's, and no name of a goal or of one of the newest ${MOST_RUNS} runs`,
+    );
+  }
+  if (others.length === 0) return run.id;
+  const lines = found.slice(0, MOST_NAMED).map(({ id, status }) => `  ${id}  ${word(RunStatusSchema, status)}`);
+  throw ambiguous(`runs are named "${text}", newest first; name one by its id:`, lines, found.length > MOST_NAMED);
+}
+
+async function runsNamed(client: ServerClient, name: string, signal: AbortSignal): Promise<readonly Run[]> {
+  const found: Run[] = [];
+  let pageToken = "";
+  for (let seen = 0; seen < MOST_RUNS; seen += RUNS_PAGE) {
+    const page = await client.conductor.listRuns({ pageSize: RUNS_PAGE, pageToken }, { signal });
+    found.push(...page.runs.filter((run) => run.name === name));
+    pageToken = page.nextPageToken;
+    if (pageToken === "" || found.length > MOST_NAMED) break;
+  }
+  return found;
 }
 
 export async function goalOf(client: ServerClient, text: string, signal: AbortSignal): Promise<Goal> {
@@ -33,10 +62,16 @@ export async function goalOf(client: ServerClient, text: string, signal: AbortSi
 }
 
 async function goalNamed(client: ServerClient, name: string, signal: AbortSignal): Promise<Goal> {
+  const goal = await onlyGoalNamed(client, name, signal);
+  if (goal === undefined) throw absent(`"${name}" is no plan id, no goal id, and no goal's name`);
+  return goal;
+}
+
+/** Undefined when there is none; throws when several have it. */
+async function onlyGoalNamed(client: ServerClient, name: string, signal: AbortSignal): Promise<Goal | undefined> {
   const filter = `name == ${JSON.stringify(name)}`;
   const { goals, nextPageToken } = await client.maestro.queryGoals({ filter, pageSize: MOST_NAMED }, { signal });
   const [goal, ...others] = goals;
-  if (goal === undefined) throw absent(`"${name}" is no plan id, no goal id, and no goal's name`);
   if (others.length === 0) return goal;
   const lines = goals.map(({ planId, state }) => `  ${planId}  ${word(GoalStateSchema, state)}`);
   throw ambiguous(`goals are named "${name}", newest first; name one by its id:`, lines, nextPageToken !== "");

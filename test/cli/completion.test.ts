@@ -42,6 +42,7 @@ async function addRelease(): Promise<void> {
   artifactId = (await conductor.createArtifact(known)).artifact?.id ?? "";
   const pack = { runId, summary: "all", artifactIds: [artifactId] };
   packId = (await conductor.createDisclosurePack(pack)).disclosurePack?.id ?? "";
+  await conductor.createRun({ name: "nightly build", owner: "ci" });
   const flow = { name: "flow", tasks: [{ name: "a", agentType: "x" }] };
   workflowId = (await conductor.createWorkflow(flow)).workflow?.id ?? "";
 }
@@ -123,6 +124,7 @@ describe("with a server", () => {
     [["executors", "res"], () => ["resizer-1"]],
     [["goals", "--charter", "c"], () => ["cli"]],
     [["gate", "pa"], () => ["packing"]],
+    [["runs", "ni"], () => ["nightly build"]],
     [["artifacts", "add", "run_"], () => expect.arrayContaining([runId]) as string[]],
     [["artifacts", "--run", "pa"], () => ["packing"]],
     [["artifacts", "art_"], () => [artifactId]],

@@ -11,7 +11,7 @@ import { OPERATIONS } from "../services.ts";
 import { planIdOf } from "../target.ts";
 import { word } from "../words.ts";
 import type { Candidate, Lookup, Source } from "./complete.ts";
-import { RELEASE_SOURCES, runIds } from "./release-names.ts";
+import { RELEASE_SOURCES, runs } from "./release-names.ts";
 
 /** Whoever presses a key does not wait longer. */
 const PATIENCE_MS = 1_000;
@@ -45,8 +45,9 @@ const SOURCES: Readonly<Record<string, Source>> = {
   plan: works,
   goal: works,
   run: async (client, wanted, signal) => {
-    const [byName, told] = await Promise.all([goalNames(client, wanted.typed, signal), runIds(client, wanted, signal)]);
-    return [...byName, ...told];
+    const [byGoal, byRun] = await Promise.all([goalNames(client, wanted.typed, signal), runs(client, wanted, signal)]);
+    const known = new Set(byGoal.map(({ value }) => value));
+    return [...byGoal, ...byRun.filter(({ value }) => !known.has(value))];
   },
   step: async (client, { positionals: [plan = ""] }, signal) => {
     const planId = await planIdOf(client, plan, signal);

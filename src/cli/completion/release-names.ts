@@ -1,15 +1,19 @@
 // Names of runs, artifacts, packs, waivers and workflows, for completion. Not here: when they are asked for, see names.ts.
 import { ArtifactKindSchema } from "../../../gen/maestro/conductor/v1/artifact_pb.ts";
+import { RunStatusSchema } from "../../../gen/maestro/conductor/v1/run_pb.ts";
 import { word } from "../words.ts";
 import type { Candidate, Source } from "./complete.ts";
 
 const MOST = 200;
 
-/** Runs of plans are offered by the names of their goals; ids are for who has begun to type one. */
-export const runIds: Source = async (client, { typed }, signal): Promise<Candidate[]> => {
-  if (!/^run?_?/.test(typed)) return [];
-  const { runs } = await client.conductor.listRuns({ pageSize: MOST }, { signal });
-  return runs.map(({ id, name }) => ({ value: id, note: name }));
+/** By names that only one has, where that says more than their goals' names do; ids are for who has begun to type one. */
+export const runs: Source = async (client, { typed }, signal): Promise<Candidate[]> => {
+  const { runs: newest } = await client.conductor.listRuns({ pageSize: MOST }, { signal });
+  const ids = /^run?_?/.test(typed) ? newest.map(({ id, name }) => ({ value: id, note: name })) : [];
+  const counts = new Map<string, number>();
+  for (const { name } of newest) counts.set(name, (counts.get(name) ?? 0) + 1);
+  const named = newest.filter(({ name }) => name !== "" && counts.get(name) === 1);
+  return [...named.map(({ name, status }) => ({ value: name, note: word(RunStatusSchema, status) })), ...ids];
 };
 
 export const RELEASE_SOURCES: Readonly<Record<string, Source>> = {
