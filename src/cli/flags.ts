@@ -52,12 +52,12 @@ export function addStates(command: Command, desc: DescEnum): Command {
   );
 }
 
-/** A flag that takes one word of an enum, in any case and with hyphens. */
+/** A flag that takes one word of an enum, in any case and with hyphens; its help has them as REST writes them. */
 export function wordOption(flags: string, description: string, desc: DescEnum): Option {
-  const option = new Option(flags, description).choices(wordsOf(desc));
+  const option = new Option(flags, description).choices(wordsOf(desc).map((one) => one.toLowerCase()));
   const one = option.parseArg;
   return option.argParser((typed: string) => {
-    const value = typed.toUpperCase().replaceAll("-", "_");
+    const value = typed.toLowerCase().replaceAll("-", "_");
     one?.(value, undefined as never);
     return value;
   });

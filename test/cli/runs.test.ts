@@ -1,6 +1,6 @@
 // `maestro runs` and `artifacts`: made, listed, shown and changed, of plans and of work done elsewhere; files that are uploaded on
 // the way. Not here: the gate, packs, waivers and workflows, see release.test.ts.
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { digestOf } from "../support/artifacts.ts";
@@ -59,6 +59,19 @@ describe("runs", () => {
     for (const named of [planId, String(byName["id"])]) expect(await object("runs", named)).toEqual(byName);
   });
 
+  test("are found by their own names, also those of no plan, unless several have them", async () => {
+    const told = await made("runs", "create", "told by name");
+    expect(await object("runs", "told by name")).toMatchObject({ id: told });
+    expect((await stage.here("runs", "update", "packing", "--name", "renamed")).code).toBe(0);
+    expect(await object("runs", "renamed")).toMatchObject({ plan_id: planId, name: "renamed" });
+    expect((await stage.here("runs", "update", "renamed", "--name", "packing")).code).toBe(0);
+    const twice = [await made("runs", "create", "twice"), await made("runs", "create", "twice")];
+    const { code, err } = await stage.here("runs", "twice");
+    expect(code).toBe(2);
+    expect(err).toMatch(/2 runs are named "twice", newest first; name one by its id:/);
+    for (const id of twice) expect(err).toMatch(new RegExp(`^ {2}${id} {2}PENDING$`, "m"));
+  });
+
   test("are listed by owner and status, newest first", async () => {
     const first = await made("runs", "create", "first", "--owner", "lists", "--status", "failed");
     const second = await made("runs", "create", "second", "--owner", "lists");
@@ -76,11 +89,11 @@ describe("runs", () => {
     [["runs", "update", "packing", "--status", "succeeded"], 1, /refused: STATE_CONFLICT/],
     [["runs", "run_00000000000000000000000000"], 1, /refused: NOT_FOUND/],
     [["runs", "run_short"], 1, /refused: NOT_FOUND/],
-    [["runs", "absent"], 1, /"absent" is no plan id/],
+    [["runs", "absent"], 1, /"absent" is no run's id, .* no name of a goal or of one/],
     [["runs", "create", "x", "--cost-estimate", "-1"], 2, /must be a number from 0 to 1,000,000,000,000/],
     [["runs", "create", "x", "--cost-estimate", "1e30"], 2, /must be a number from 0 to 1,000,000,000,000/],
     [["runs", "update", "x", "--cost-actual", "abc"], 2, /must be a number from 0 to 1,000,000,000,000/],
-    [["runs", "create", "x", "--status", "odd"], 2, /Allowed choices are PENDING, RUNNING/],
+    [["runs", "create", "x", "--status", "odd"], 2, /Allowed choices are pending, running/],
     [["runs", "create", "x", "--metadata", "odd"], 2, /--metadata odd: write name=value/],
     [["runs", "update", "packing", "--finished-at", "noon"], 2, /must be a time such as/],
   ])("%j ends with %i", async (args, exit, said) => {
@@ -134,6 +147,19 @@ describe("artifacts", () => {
     expect(Buffer.concat(parts).equals(content)).toBe(true);
   });
 
+  test("an empty file is taken, and said to be empty", async () => {
+    const file = join(stage.folder, "empty.json");
+    writeFileSync(file, "");
+    const { code, err } = await stage.here("--quiet", "artifacts", "add", "packing", file, "--kind", "sbom");
+    expect({ code, err }).toEqual({ code: 0, err: `${file} is empty: it speaks for nothing\n` });
+  });
+
+  test.skipIf(!existsSync("/proc/self/mem"))("a file that the system cannot read is told by its name", async () => {
+    const { code, err } = await stage.here("artifacts", "add", "packing", "/proc/self/mem", "--kind", "sbom");
+    expect(err).toMatch(/^\/proc\/self\/mem cannot be read: the system cannot read it/);
+    expect(code).toBe(2);
+  });
+
   test("an address is taken as it is, with what is said of it", async () => {
     const run = await made("runs", "create", "elsewhere");
     const id = await made(
@@ -163,7 +189,7 @@ describe("artifacts", () => {
   test.each([
     [["artifacts", "add", "packing", "absent.json", "--kind", "sbom"], 2, /^absent\.json is no file, and no address/],
     [["artifacts", "add", "packing", "s3://a/b"], 2, /required option '--kind <kind>' not specified/],
-    [["artifacts", "add", "packing", "s3://a/b", "--kind", "odd"], 2, /Allowed choices are SBOM, SLSA_PROVENANCE/],
+    [["artifacts", "add", "packing", "s3://a/b", "--kind", "odd"], 2, /Allowed choices are sbom, slsa_provenance/],
     [["artifacts", "add", "packing", "s3://a/b", "--kind", "sbom", "--hash", "odd"], 1, /refused: INVALID_REQUEST/],
     [["artifacts", "add", "run_00000000000000000000000000", "s3://a/b", "--kind", "sbom"], 1, /refused: NOT_FOUND/],
     [["artifacts", "art_00000000000000000000000000"], 1, /refused: NOT_FOUND/],
