@@ -56,7 +56,11 @@ interface Setting {
 /** Every setting, by its name in the file; its flag is the same in kebab case. */
 export const SETTINGS = {
   host: { env: "MAESTRO_HOST", kind: "text", help: "address to listen on (127.0.0.1)" },
-  port: { env: "MAESTRO_PORT", kind: "number", help: "port for gRPC, gRPC-Web and Connect (8001; 0 for a free one)" },
+  port: {
+    env: "MAESTRO_PORT",
+    kind: "number",
+    help: "port for gRPC, gRPC-Web, Connect, REST and its page /docs (8001; 0 for a free one)",
+  },
   grpcPort: { env: "MAESTRO_GRPC_PORT", kind: "number", help: "port of the native gRPC listener (port + 1)" },
   dataDir: { env: "MAESTRO_DATA_DIR", kind: "text", help: "folder of the embedded database" },
   databaseUrl: { env: "DATABASE_URL", kind: "text", help: "Postgres 15 or newer instead of the embedded one" },

@@ -53,6 +53,15 @@ test.each(every)("%s has a manual page with an example", async (name, { path, co
   for (const { line } of textOf(command)?.examples ?? []) expect(mistakeIn(line), line).toBe("");
 });
 
+test.each([
+  [["runs"], /\(choices: "pending", "running", "succeeded", "failed", "cancelled"\)/],
+  [["serve"], /port for gRPC, gRPC-Web, Connect, REST and its page \/docs/],
+  [["completion"], /keys, runs, artifacts, packs, waivers and workflows/],
+  [["waivers", "grant"], /whoever made it or its plan, can grant one/],
+])("the page of %j says what its users look for", async (path, said) => {
+  expect((await here([...path, "--help"])).out.replaceAll(/\s+/g, " ")).toMatch(said);
+});
+
 /** What is wrong with an example: a command that is not there, a flag that it does not have, too many or too few words. */
 function mistakeIn(line: string): string {
   const { words } = wordsOf(line.replace(/ [>|] .*$/, ""));

@@ -17,8 +17,8 @@ export const completion: Group = {
       usage: "completion",
       summary: "print a script that completes this command in a shell",
       details:
-        "Completes commands, flags, files, and names of plans, goals, steps, executors and keys from the server that the line, or " +
-        "MAESTRO_URL, names. Without a server it completes the rest.",
+        "Completes commands, flags, files, and names of plans, goals, steps, executors, keys, runs, artifacts, packs, waivers and " +
+        "workflows from the server that the line, or MAESTRO_URL, names. Without a server it completes the rest.",
       examples: [
         {
           line: "completion bash > ~/.local/share/bash-completion/completions/maestro",
