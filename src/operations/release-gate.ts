@@ -4,13 +4,13 @@ import { NO_RELEASE_POLICY } from "../domain/charter.ts";
 import type { GateMode, ReleasePolicy } from "../domain/charter.ts";
 import type { RunArtifactId } from "../domain/id.ts";
 import { GATE_ARTIFACTS } from "../domain/release/gate.ts";
-import type { GateFacts, GateScope, Judgement } from "../domain/release/gate.ts";
+import type { GateFacts, GateScope, JudgedArtifact, Judgement } from "../domain/release/gate.ts";
 import type { Finding } from "../domain/release/evidence.ts";
 import { judge } from "../domain/release/judge.ts";
 import { refusal, RefusedError } from "../domain/refusal.ts";
-import type { RunArtifact } from "../domain/run-artifact.ts";
 import type { Run } from "../domain/run.ts";
 import type { SigningKey } from "../domain/signing-key.ts";
+import { MOST_STANDING_WAIVERS } from "../domain/waiver.ts";
 import type { Waiver } from "../domain/waiver.ts";
 import type { EvidenceReader } from "../neighbours/evidence/port.ts";
 import type { Tx } from "../store/ports/store.ts";
@@ -21,7 +21,7 @@ import { saysTheSame } from "./waiver-statement.ts";
 /** What is to be judged: a run as a whole, or a gate step of its plan, by the number of its row. */
 export type GateAsked =
   | { readonly kind: "RUN"; /** As if its policy said so. */ readonly mode?: GateMode }
-  | { readonly kind: "STEP"; readonly ordinal: number };
+  | { readonly kind: "STEP"; readonly ordinal: number; readonly mode?: GateMode };
 export const WHOLE_RUN: GateAsked = { kind: "RUN" };
 
 /** All that the store knows, of one moment. */
@@ -37,7 +37,7 @@ export interface LoadedGate {
 
 export interface ReleaseGate {
   /** In a transaction. `artifacts` are those that stand, when they were read already (all of them, newest first). */
-  load(tx: Tx, run: Run, asked?: GateAsked, artifacts?: readonly RunArtifact[]): Promise<LoadedGate>;
+  load(tx: Tx, run: Run, asked?: GateAsked, artifacts?: readonly JudgedArtifact[]): Promise<LoadedGate>;
   /** Whether evidence must be read: then `judge` is called outside of transactions, otherwise `judgeAtOnce` will do. */
   readsEvidence(loaded: LoadedGate): boolean;
   /** Outside of transactions: fetches and reads evidence if the policy asks for it. Throws the abort's reason, and RefusedError (OVERLOADED). */
@@ -72,12 +72,12 @@ async function loadGate(
   tx: Tx,
   run: Run,
   asked: GateAsked = WHOLE_RUN,
-  given?: readonly RunArtifact[],
+  given?: readonly JudgedArtifact[],
 ): Promise<LoadedGate> {
   const { orgId, runId, planId } = run;
   const said = await policyOf(tx, run);
-  const policy = asked.kind === "RUN" && asked.mode !== undefined ? { ...said, mode: asked.mode } : said;
-  const artifacts = given ?? (await tx.runArtifacts.standing(orgId, runId, GATE_ARTIFACTS + 1));
+  const policy = asked.mode !== undefined ? { ...said, mode: asked.mode } : said;
+  const artifacts = given ?? (await tx.runArtifacts.judged(orgId, runId, GATE_ARTIFACTS + 1));
   const before = planId === null || asked.kind === "RUN" ? null : await stepsBefore(tx, orgId, planId, asked.ordinal);
   const scope: GateScope = before === null ? { kind: "RUN" } : { kind: "STEP", before: before.steps };
   const governance =
@@ -85,10 +85,8 @@ async function loadGate(
   const facts: GateFacts = { run, scope, policy, artifacts, waivers: [], governance, findings: NO_FINDINGS };
   // The common case needs nobody's waiver, and need not ask for any.
   if (policy.mode === "FLAGS" && judge(facts).passed) return { facts, ...NO_WAIVERS };
-  const granted = await tx.waivers.list(orgId, { runId }, { limit: 1_000, after: null });
-  if (granted.length === 0) return { facts, ...NO_WAIVERS };
-  const nowMs = await tx.nowMs();
-  const waivers = granted.filter(({ revokedMs, expiresMs }) => revokedMs === null && expiresMs > nowMs);
+  const waivers = await tx.waivers.standing(orgId, runId, await tx.nowMs(), MOST_STANDING_WAIVERS);
+  if (waivers.length === 0) return { facts, ...NO_WAIVERS };
   const keys = await allPages(
     (page) => tx.signingKeys.list(orgId, page),
     ({ createdMs, keyId }) => [createdMs, keyId],
@@ -125,7 +123,7 @@ function judgeLoaded({ facts, waivers, keys, people }: LoadedGate, findings: Gat
 async function readEvidence(
   evidence: Pick<EvidenceReader, "read">,
   { orgId }: Run,
-  artifacts: readonly RunArtifact[],
+  artifacts: readonly JudgedArtifact[],
   { builders }: ReleasePolicy,
   signal: AbortSignal,
 ): Promise<GateFacts["findings"]> {

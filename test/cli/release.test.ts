@@ -55,6 +55,13 @@ describe("gate", () => {
     expect(out).toMatch(/WHY\nrun\.succeeded +FAILED /);
   });
 
+  test("of a step that is no gate of its plan is refused", async () => {
+    const { run } = await releasable("stepless");
+    const { code, err } = await stage.here("gate", run, "--step", "release");
+    expect(code).not.toBe(0);
+    expect(err).toContain("There is no gate step release.");
+  });
+
   test("for programs: the whole answer, and an object that says why it ended with 4", async () => {
     const run = await made("runs", "create", "pending");
     const { code, out, err } = await stage.here("--json", "gate", run);

@@ -147,6 +147,38 @@ test("a gate that passes lets the release run at once, and a preview says the sa
   expect(preview.gate).toMatchObject({ passed: true });
 });
 
+test("a preview of a gate step says what it would say now, its own open question left out; nothing else is a gate of the run", async () => {
+  const planId = await release("previewed");
+  await untilStep(planId, "gate", StepState.AWAITING_APPROVAL);
+  await evidence(planId);
+  expect((await conductor().checkReleaseGate({ id: planId })).gate?.details?.failedRules).toEqual(["run.succeeded"]);
+  const preview = (await conductor().checkReleaseGate({ id: planId, step: "gate" })).gate;
+  expect(preview).toMatchObject({ passed: true, mode: GateMode.FLAGS });
+  const rest = await fetch(`${server.wideUrl}/maestro/runs/${planId}/release-gate?step=gate`);
+  expect([rest.status, await rest.json()]).toMatchObject([200, { passed: true }]);
+  const strictly = { id: planId, mode: GateMode.VERIFIED };
+  const failed = async (step: string) =>
+    (await conductor().checkReleaseGate({ ...strictly, step })).gate?.details?.failedRules;
+  expect(await failed("")).toEqual(expect.arrayContaining(["run.succeeded", "governance.refusals"]));
+  expect(await failed("gate")).not.toEqual(expect.arrayContaining(["run.succeeded"]));
+  expect(await failed("gate")).not.toEqual(expect.arrayContaining(["governance.refusals"]));
+
+  const { run: told } = await conductor().createRun({ name: "elsewhere", owner: "team-a" });
+  for (const [id, step] of [
+    [planId, "pack"],
+    [planId, "nobody"],
+    [planId, "x".repeat(200)],
+    [told?.id ?? "", "gate"],
+  ] as const) {
+    const { refusal } = await refused(conductor().checkReleaseGate({ id, step }));
+    expect([refusal.reason, refusal.metadata]).toMatchObject([RefusalReason.NOT_FOUND, { kind: "gate step" }]);
+  }
+  const unknown = await fetch(`${server.wideUrl}/maestro/runs/${planId}/release-gate?step=${"%00".repeat(300)}`);
+  expect(unknown.status).toBe(404);
+  await approve(planId);
+  await untilStep(planId, "gate", StepState.SUCCEEDED);
+});
+
 test("where the plan is to fail, a gate that does not pass fails it; where evidence is read, flags prove nothing", async () => {
   const planId = await release("strict", "strict", { onFailure: OnFailure.FAIL_PLAN });
   await evidence(planId);

@@ -16,15 +16,21 @@ import { valueOf, word } from "../words.ts";
 export interface GateFlags {
   /** As if the policy said so. */
   readonly mode?: string;
+  /** A gate step of its plan; the run as a whole unless given. */
+  readonly step?: string;
 }
 
 /** What has to be seen to comes first. */
 const ORDER = [VerdictState.FAILED, VerdictState.WAIVED, VerdictState.PASSED, VerdictState.NOT_APPLICABLE] as const;
 
-export async function gate(named: string, { mode = "" }: GateFlags, { io, json, withClient }: Context): Promise<void> {
+export async function gate(
+  named: string,
+  { mode = "", step = "" }: GateFlags,
+  { io, json, withClient }: Context,
+): Promise<void> {
   await withClient(async (client) => {
     const id = await runIdOf(client, named, io.signal);
-    const request = { id, mode: valueOf(GateModeSchema, mode) ?? 0 };
+    const request = { id, mode: valueOf(GateModeSchema, mode) ?? 0, step };
     const { gate: judged } = await client.conductor.checkReleaseGate(request, { signal: io.signal });
     if (judged === undefined) throw new Error("the server shows no gate");
     io.out(json ? jsonLine(ReleaseGateSchema, judged) : `${gateText(judged, io.columns)}\n`);

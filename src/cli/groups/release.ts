@@ -36,13 +36,16 @@ function addGate({ add, context }: Registrar): void {
     usage: "gate <run>",
     summary: "say whether a run may be released, rule by rule",
     details:
-      "Changes nothing: it is what a gate step of the plan would say now. Ends with 4 when the gate does not let the run pass.",
+      "Changes nothing. With --step it is what that gate of the run's plan would say now, by what it depends on. Ends with 4 when " +
+      "the gate does not let the run pass.",
     examples: [
       { line: "gate pack", what: "as the charter's release policy has it" },
+      { line: "gate pack --step release", what: "while the plan is under way: whether its gate would pass now" },
       { line: "gate pack --mode verified", what: "as if the policy said so" },
     ],
   })
     .addOption(wordOption("--mode <mode>", "how to judge; as the charter says unless given", GateModeSchema))
+    .option("--step <step>", "a gate step of the run's plan; the run as a whole unless given")
     .action(async (run: string, flags: GateFlags) => (await import("../commands/gate.ts")).gate(run, flags, context()));
 }
 

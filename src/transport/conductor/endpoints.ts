@@ -68,8 +68,15 @@ export function bodyFields({ path, method: { input } }: Endpoint): readonly Desc
   return input.fields.filter(({ name }) => !path.includes(`{${name}}`));
 }
 
-/** Fields that hold an id, which is looked up whatever it looks like: one that cannot be an id is unknown, not malformed. */
-export const ID_FIELDS: ReadonlySet<string> = new Set(["id", "run_id", "artifact_id", "artifact_ids", "workflow_id"]);
+/** Fields that hold an id or a key, which is looked up whatever it looks like: one that cannot be one is unknown, not malformed. */
+export const ID_FIELDS: ReadonlySet<string> = new Set([
+  "id",
+  "run_id",
+  "artifact_id",
+  "artifact_ids",
+  "workflow_id",
+  "step",
+]);
 
 /** Longest list that one answer gives. */
 export const LIST_LIMIT = 10_000;

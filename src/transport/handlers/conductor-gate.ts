@@ -14,7 +14,7 @@ export function conductorGateRoutes(kit: Kit): readonly Route[] {
     operationRoute(kit, method.checkReleaseGate, {
       operation: gateCheck,
       oneMoment: true,
-      request: ({ id, mode }) => ({ run: runName(id), mode: gateModes.word(mode) ?? null }),
+      request: ({ id, mode, step }) => ({ run: runName(id), mode: gateModes.word(mode) ?? null, step }),
       answer: (judgement) => ({ gate: judgementToWire(judgement) }),
     }),
     operationRoute(kit, method.grantWaiver, {
