@@ -19,3 +19,5 @@ export interface Waiver {
 }
 
 export const LONGEST_WAIVER_MS = 365 * 86_400_000;
+/** Of a run, at a time: whoever judges it reads all of them, and packs hold them all. */
+export const MOST_STANDING_WAIVERS = 1_000;

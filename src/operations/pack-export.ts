@@ -6,6 +6,7 @@ import type { OrgId, PackId, RunArtifactId } from "../domain/id.ts";
 import { GATE_ARTIFACTS } from "../domain/release/gate.ts";
 import type { Judgement } from "../domain/release/gate.ts";
 import { GATE_FILE, KEYS_FILE, MANIFEST_FILE, STATEMENT_FILE, WAIVERS_SHOWN } from "../domain/release/pack-files.ts";
+import type { Run } from "../domain/run.ts";
 import { decided, notFound } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
 import type { Tx } from "../store/ports/store.ts";
@@ -60,12 +61,12 @@ async function momentOf(tx: Tx, orgId: OrgId, packId: PackId): Promise<PackMomen
 }
 
 async function* archive(source: PackSource, moment: PackMoment, gate: ReleaseGate): AsyncGenerator<TarFile> {
-  const { orgId, read, signal } = source;
+  const { read, signal } = source;
   const { run, keys, key } = moment;
   // Together, so that a waiver that lifts something is among those that are shown.
   const { loaded, waivers } = await read(async (tx) => ({
     loaded: await gate.load(tx, run),
-    waivers: await tx.waivers.list(orgId, { runId: run.runId }, { limit: WAIVERS_SHOWN + 1, after: null }),
+    waivers: await waiversOf(tx, run),
   }));
   const judgement: Judgement = await gate.judge(loaded, signal);
   const subjects: Subject[] = [];
@@ -75,14 +76,14 @@ async function* archive(source: PackSource, moment: PackMoment, gate: ReleaseGat
   yield noted(document(KEYS_FILE, { keys: keys.map(keyWords) }));
   const artifacts = artifactsIn(source, moment.pack, judgedOf(loaded));
   for await (const file of artifacts.files()) yield noted(file);
-  const shown = waivers.slice(0, WAIVERS_SHOWN);
+  const { shown, complete } = waivers;
   for await (const file of lines("waivers", shown.map(waiverWords))) yield noted(file);
   for await (const file of lines("verdicts", wordsOf(judgement))) yield noted(file);
   const records = recordsIn(source, moment);
   for await (const file of records.files()) yield noted(file);
   const manifest = manifestOf(moment, judgement, {
     artifacts: artifacts.summary(),
-    waivers: { count: shown.length, complete: shown.length === waivers.length },
+    waivers: { count: shown.length, complete },
     records: records.summary(),
   });
   yield noted(document(MANIFEST_FILE, manifest));
@@ -90,6 +91,17 @@ async function* archive(source: PackSource, moment: PackMoment, gate: ReleaseGat
   const about = subjects.filter(({ name }) => name === MANIFEST_FILE);
   yield noted(document(GATE_FILE, gateEnvelope(moment, judgement, released, about)));
   yield document(STATEMENT_FILE, packEnvelope(moment, subjects, released, key));
+}
+
+/** All that stand, which are no more than are shown, and the newest of the others; newest first. */
+async function waiversOf(tx: Tx, { orgId, runId }: Run) {
+  const standing = await tx.waivers.standing(orgId, runId, await tx.nowMs(), WAIVERS_SHOWN);
+  const newest = await tx.waivers.list(orgId, { runId }, { limit: WAIVERS_SHOWN + 1, after: null });
+  const ids = new Set(standing.map(({ waiverId }) => waiverId));
+  const others = newest.filter(({ waiverId }) => !ids.has(waiverId));
+  const shown = [...standing, ...others].slice(0, WAIVERS_SHOWN);
+  shown.sort((a, b) => b.grantedMs - a.grantedMs || (a.waiverId < b.waiverId ? 1 : -1));
+  return { shown, complete: newest.length <= WAIVERS_SHOWN };
 }
 
 /** What the gate's answer is about: with more artifacts than it judges it looks at none. */

@@ -5,7 +5,7 @@ import { decided, invalid, notFound, refused } from "../domain/refusal.ts";
 import type { Decision } from "../domain/refusal.ts";
 import { canBeWaived, isRule, RULES } from "../domain/release/rules.ts";
 import type { Run } from "../domain/run.ts";
-import { LONGEST_WAIVER_MS } from "../domain/waiver.ts";
+import { LONGEST_WAIVER_MS, MOST_STANDING_WAIVERS } from "../domain/waiver.ts";
 import type { Waiver } from "../domain/waiver.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { journaled } from "./done.ts";
@@ -46,6 +46,13 @@ export const waiverGrant: Operation<WaiverGrantRequest, Waiver> = async (tx, req
       rule: "waiver.other_principal",
       metadata: { approval_id: "" },
       remedy: "Have somebody else grant it, with a key of their own.",
+    });
+  // The run is locked: nobody else grants one meanwhile.
+  if ((await tx.waivers.standing(orgId, run.runId, grantedMs, MOST_STANDING_WAIVERS)).length === MOST_STANDING_WAIVERS)
+    return refused("STATE_CONFLICT", `As many waivers of the run stand as may: ${MOST_STANDING_WAIVERS}.`, {
+      rule: "waiver.most",
+      metadata: { kind: "run", id: run.runId, state: run.status },
+      remedy: "Take back those that are not needed, or grant one for all artifacts.",
     });
   const granted = { orgId, waiverId: context.ids.uuid() as WaiverId, runId: run.runId, rule, reason };
   const waiver = signedWaiver(

@@ -53,6 +53,7 @@ export const conductorReads: Readonly<Record<string, Method>> = {
   "runArtifacts.list by kind": (tx, f) => tx.runArtifacts.list(f.orgId, { runId: null, kind: "SBOM" }, page),
   "runArtifacts.list by both": (tx, f) =>
     tx.runArtifacts.list(f.orgId, { runId: f.conductor.told.runId, kind: "SBOM" }, page),
+  "runArtifacts.judged": (tx, f) => tx.runArtifacts.judged(f.orgId, f.conductor.told.runId, 100),
   "runArtifacts.standing": (tx, f) => tx.runArtifacts.standing(f.orgId, f.conductor.told.runId, 100),
   "disclosurePacks.find": (tx, f) => tx.disclosurePacks.find(f.orgId, f.conductor.pack.packId),
   "disclosurePacks.newest": (tx, f) => tx.disclosurePacks.newest(f.orgId, f.conductor.told.runId),
@@ -61,6 +62,7 @@ export const conductorReads: Readonly<Record<string, Method>> = {
   "workflows.find": (tx, f) => tx.workflows.find(f.orgId, f.conductor.workflow.workflowId),
   "workflows.list": (tx, f) => tx.workflows.list(f.orgId, page),
   "waivers.lock": (tx, f) => tx.waivers.lock(f.orgId, f.conductor.waiver.waiverId),
+  "waivers.standing": (tx, f) => tx.waivers.standing(f.orgId, f.conductor.told.runId, 0, 10),
   "waivers.list": (tx, f) => tx.waivers.list(f.orgId, { runId: null }, page),
   "waivers.list of a run": (tx, f) => tx.waivers.list(f.orgId, { runId: f.conductor.told.runId }, page),
   "signingKeys.list": (tx, f) => tx.signingKeys.list(f.orgId, page),

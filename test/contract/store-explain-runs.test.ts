@@ -186,6 +186,9 @@ describe.each(servers())("on $name", (server) => {
       expect(by).toEqual([index]);
       expect(looks).toBeLessThanOrEqual(PAGE);
     }
+    const { looks, by } = await explained(WAIVERS.standing, orgId, plan, 0, PAGE);
+    expect(by).toEqual(["waivers_standing"]);
+    expect(looks).toBeLessThanOrEqual(PAGE);
     for (const [text, index] of [
       [DISCLOSURE_PACKS.find, "disclosure_packs_pkey"],
       [WORKFLOWS.find, "workflows_pkey"],

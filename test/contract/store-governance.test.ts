@@ -138,6 +138,11 @@ describe.each(servers())("on $name", (server) => {
               (w) => [w.grantedMs, w.waiverId],
             ),
           ).toEqual(waivers.filter((w) => runId === null || w.runId === runId));
+      const standing = (atMs: number, limit = 10) => tx.waivers.standing(org, first.runId, atMs, limit);
+      const stand = waivers.filter((w) => w.runId === first.runId && w.revokedMs === null);
+      expect(await standing(1_999)).toEqual(stand);
+      expect(await standing(1_999, 2)).toEqual(stand.slice(0, 2));
+      expect(await standing(2_000)).toEqual([]);
     });
   });
 

@@ -6,7 +6,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import type { RunArtifactId, RunId, WaiverId } from "../../src/domain/id.ts";
 import type { Judgement } from "../../src/domain/release/gate.ts";
 import type { Run, RunChange } from "../../src/domain/run.ts";
-import { LONGEST_WAIVER_MS } from "../../src/domain/waiver.ts";
+import { LONGEST_WAIVER_MS, MOST_STANDING_WAIVERS } from "../../src/domain/waiver.ts";
 import type { Waiver } from "../../src/domain/waiver.ts";
 import { charterDeclare } from "../../src/operations/charter-declare.ts";
 import { gateCheck } from "../../src/operations/gate-check.ts";
@@ -72,7 +72,9 @@ const UNCHANGED: RunChange = {
 };
 const setOwner = (owner: string): Promise<Run> =>
   bench.value(runUpdate, { run: name(), change: { ...UNCHANGED, owner } }, bench.context("carol"));
-const check = (): Promise<Judgement> => bench.value(gateCheck(gate), { run: name(), mode: null });
+/** Of the run as a whole. */
+const AS_ITS_POLICY_SAYS = { mode: null, step: "" } as const;
+const check = (): Promise<Judgement> => bench.value(gateCheck(gate), { run: name(), ...AS_ITS_POLICY_SAYS });
 const isWaived = async (): Promise<boolean> => (await check()).passed;
 
 test("somebody else waives a rule until a time, signed with the org's key, and the gate lets the run pass", async () => {
@@ -129,7 +131,7 @@ test("a waiver of whoever came to be a maker of the plan since counts no more, w
   const { plan } = await bench.value(maestroPlan(bench.heavy), { target, steps: [step("a")], acceptLate: false });
   const { planId } = plan;
   const state = async () => {
-    const { verdicts, mode } = await bench.value(gateCheck(gate), { run: name(planId), mode: null });
+    const { verdicts, mode } = await bench.value(gateCheck(gate), { run: name(planId), ...AS_ITS_POLICY_SAYS });
     return [mode, verdicts.find(({ rule }) => rule === "artifacts.present")?.state];
   };
   await grant({ run: name(planId), rule: "artifacts.present" });
@@ -216,6 +218,38 @@ test("a waiver that expired counts no more", async () => {
   expect(await isWaived()).toBe(false);
 });
 
+/** Copies of a waiver's row that are newer than it. */
+const copies = (waiver: Waiver, count: number, expiresMs: number, revokedMs: number | null) => admin`
+  INSERT INTO maestro.waivers SELECT org_id, gen_random_uuid(), run_id, rule, artifact_id, reason, granted_by, 1000 + n, ${expiresMs}, ${revokedMs},
+    ${revokedMs === null ? null : "carol"}, envelope FROM maestro.waivers CROSS JOIN generate_series(1, ${count}) AS g(n) WHERE waiver_id = ${waiver.waiverId}`;
+
+test("a waiver that stands counts, however many newer ones were taken back or expired", async () => {
+  const waiver = await grant();
+  await admin`UPDATE maestro.waivers SET granted_ms = 1000 WHERE waiver_id = ${waiver.waiverId}`;
+  const signed = { ...waiver, grantedMs: 1_000 };
+  await bench.it.store.transaction([bench.org.orgId], async (tx) => {
+    const [key] = await tx.signingKeys.list(bench.org.orgId, FIRST);
+    if (key === undefined) throw new Error("no key");
+    const { envelope } = signedWaiver(signed, key);
+    await admin`UPDATE maestro.waivers SET envelope = ${envelope} WHERE waiver_id = ${waiver.waiverId}`;
+  });
+  expect(await isWaived()).toBe(true);
+  await copies(waiver, 600, waiver.expiresMs, 2_000_000);
+  await copies(waiver, 600, 3_000, null);
+  expect(await isWaived()).toBe(true);
+});
+
+test("no more waivers of a run stand than are read to judge it, and one that is taken back makes room", async () => {
+  const waiver = await grant();
+  await copies(waiver, MOST_STANDING_WAIVERS - 1, waiver.expiresMs, null);
+  expect(await bench.refusal(waiverGrant, await asked(), bench.context("bob"))).toMatchObject({
+    reason: "STATE_CONFLICT",
+    rule: "waiver.most",
+  });
+  await bench.value(waiverRevoke, { id: waiver.waiverId, text: "waiver" });
+  expect(await grant()).toMatchObject({ runId: run.runId });
+});
+
 test.each<readonly [string, Partial<Waiver>]>([
   ["its end", { expiresMs: Date.now() + 300 * DAY }],
   ["its rule", { rule: "artifacts.compliant" }],
@@ -244,7 +278,7 @@ test("a waiver of another run does not count, whichever run its row is moved to"
     waiver,
     (sql) => sql`UPDATE maestro.waivers SET run_id = ${other.runId} WHERE waiver_id = ${waiver.waiverId}`,
   );
-  expect((await bench.value(gateCheck(gate), { run: name(other.runId), mode: null })).passed).toBe(false);
+  expect((await bench.value(gateCheck(gate), { run: name(other.runId), ...AS_ITS_POLICY_SAYS })).passed).toBe(false);
   expect(await isWaived()).toBe(false);
 });
 

@@ -1,5 +1,6 @@
 // The files of an exported pack: names, order, and how large each may be. Not here: what they say (docs/packs.md tells), and the archive
 // that they are in.
+import { MOST_STANDING_WAIVERS } from "../waiver.ts";
 
 export const PACK_FORMAT = "maestro.pack";
 export const PACK_VERSION = 1;
@@ -53,8 +54,8 @@ export const EVIDENCE_FILES = 1_000;
 export const PACK_ARTIFACTS = 10_000;
 /** Named in statements, in the order of the list; all that are released stand there. */
 export const RELEASED_NAMED = 1_000;
-/** Newest first. */
-export const WAIVERS_SHOWN = 1_000;
+/** All that stand, and the newest of the others. */
+export const WAIVERS_SHOWN = MOST_STANDING_WAIVERS;
 
 /** What a reader bears at the most: more than a writer can come to. */
 export const PACK_LIMITS = {

@@ -9,6 +9,8 @@ export interface WaiverRepository {
   /** Locks the row FOR NO KEY UPDATE, then reads it. */
   lock(orgId: OrgId, waiverId: WaiverId): Promise<Waiver | undefined>;
   revoke(orgId: OrgId, waiverId: WaiverId, by: string, atMs: number): Promise<void>;
+  /** Those of a run that were not taken back, and end after that moment: the newest first, and no more than the limit. */
+  standing(orgId: OrgId, runId: RunId, atMs: number, limit: number): Promise<readonly Waiver[]>;
   /** Newest first; sort key [granted_ms, waiver_id]. */
   list(orgId: OrgId, query: { readonly runId: RunId | null }, page: PageRequest): Promise<readonly Waiver[]>;
 }

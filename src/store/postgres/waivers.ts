@@ -18,6 +18,8 @@ export const WAIVERS = {
   lock: "SELECT FROM maestro.waivers WHERE org_id = $1 AND waiver_id = $2 FOR NO KEY UPDATE",
   find: `${SELECT} AND waiver_id = $2`,
   revoke: "UPDATE maestro.waivers SET revoked_by = $3, revoked_ms = $4 WHERE org_id = $1 AND waiver_id = $2",
+  /** Index: waivers_standing; its predicate is named. Those that stand are few. */
+  standing: `${SELECT} AND run_id = $2 AND revoked_ms IS NULL AND expires_ms > $3 ORDER BY granted_ms DESC, waiver_id DESC LIMIT $4`,
   /** Index: waivers_by_time, backwards; its predicate is named. */
   list: list("granted_ms >= 0"),
   /** Index: waivers_by_run. */
@@ -68,6 +70,10 @@ export function createWaiverRepository({ run, send }: Session): WaiverRepository
     },
     revoke: async (orgId, waiverId, by, atMs) => {
       send(WAIVERS.revoke, [orgId, waiverId, by, atMs]);
+    },
+    standing: async (orgId, runId, atMs, limit) => {
+      const rows = await run<RawWaiver>(WAIVERS.standing, [orgId, runId, atMs, limit]);
+      return rows.map((raw) => waiverOf(orgId, raw));
     },
     list: async (orgId, { runId }, page) => {
       const parameters = [orgId, ...below(page), page.limit];

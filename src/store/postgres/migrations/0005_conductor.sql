@@ -110,6 +110,8 @@ CREATE TABLE maestro.waivers (
 );
 CREATE INDEX waivers_by_run ON maestro.waivers (org_id, run_id, granted_ms, waiver_id)
   WHERE run_id >= '00000000-0000-0000-0000-000000000000';
+-- Those that stand: neither what was taken back nor what expired is walked along.
+CREATE INDEX waivers_standing ON maestro.waivers (org_id, run_id, expires_ms) WHERE revoked_ms IS NULL;
 CREATE INDEX waivers_by_time ON maestro.waivers (org_id, granted_ms, waiver_id) WHERE granted_ms >= 0;
 
 CREATE TABLE maestro.signing_keys (
