@@ -111,6 +111,8 @@ describe.each(servers())("on $name", (server) => {
         from(99, 5, 1),
       ]);
       expect(await tx.runArtifacts.standing(orgId, runId, 100)).toEqual([told, stands]);
+      const withoutMetadata = [told, stands].map(({ additional: _, ...judged }) => judged);
+      expect(await tx.runArtifacts.judged(orgId, runId, 100)).toEqual(withoutMetadata);
       expect(await tx.runArtifacts.standing(orgId, runId, 1)).toEqual([told]);
       expect(await tx.runArtifacts.standing(orgId, newId() as RunId, 100)).toEqual([]);
     });

@@ -1,9 +1,9 @@
 // The compliance report: a run in numbers, artifact by artifact, beside what the gate says. Not here: the gate.
 import type { RunArtifactId, RunId } from "../id.ts";
 import { isCompliant } from "../run-artifact.ts";
-import type { RunArtifact, RunArtifactFlags, RunArtifactKind } from "../run-artifact.ts";
+import type { RunArtifactFlags, RunArtifactKind } from "../run-artifact.ts";
 import type { Run, RunStatus } from "../run.ts";
-import type { Judgement } from "./gate.ts";
+import type { JudgedArtifact, Judgement } from "./gate.ts";
 
 export interface ArtifactCompliance extends RunArtifactFlags {
   readonly artifactId: RunArtifactId;
@@ -23,7 +23,11 @@ export interface ComplianceReport {
 }
 
 /** Of the artifacts that were judged. */
-export function complianceReport(run: Run, artifacts: readonly RunArtifact[], judgement: Judgement): ComplianceReport {
+export function complianceReport(
+  run: Run,
+  artifacts: readonly JudgedArtifact[],
+  judgement: Judgement,
+): ComplianceReport {
   return {
     runId: run.runId,
     runName: run.name,

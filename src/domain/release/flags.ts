@@ -1,8 +1,8 @@
 // The mode of flags: what artifacts say of themselves is believed. Words as clients of its REST know them. Not here: evidence.
 import { isCompliant } from "../run-artifact.ts";
-import type { RunArtifact, RunArtifactFlags } from "../run-artifact.ts";
+import type { RunArtifactFlags } from "../run-artifact.ts";
 import { GATE_ARTIFACTS } from "./gate.ts";
-import type { GateFacts, Verdict } from "./gate.ts";
+import type { GateFacts, JudgedArtifact, Verdict } from "./gate.ts";
 import { failed, notApplicable, passed } from "./verdicts.ts";
 
 /** The run, or what a gate step depends on, came to a good end. */
@@ -35,7 +35,7 @@ export function flagVerdicts(facts: GateFacts): readonly Verdict[] {
   return [succeeded(facts), present(facts), compliant(facts.artifacts)];
 }
 
-function compliant(artifacts: readonly RunArtifact[]): Verdict {
+function compliant(artifacts: readonly JudgedArtifact[]): Verdict {
   const rule = "artifacts.compliant";
   if (artifacts.length === 0) return notApplicable(rule, "there is no artifact to look at");
   const count = artifacts.reduce((sum, { flags }) => sum + (isCompliant(flags) ? 1 : 0), 0);
@@ -54,6 +54,6 @@ const FLAGS: readonly (readonly [keyof RunArtifactFlags, string])[] = [
 ];
 
 /** Flags that no artifact has. */
-function missingFlags(artifacts: readonly RunArtifact[]): readonly string[] {
+function missingFlags(artifacts: readonly JudgedArtifact[]): readonly string[] {
   return FLAGS.flatMap(([flag, name]) => (artifacts.some(({ flags }) => flags[flag]) ? [] : [name]));
 }

@@ -69,13 +69,16 @@ export interface Governance {
   readonly overrun: Amounts;
 }
 
+/** An artifact as a gate looks at it: what its maker says besides is no part of that, and may be large. */
+export type JudgedArtifact = Omit<RunArtifact, "additional">;
+
 /** All that a judgement rests on. */
 export interface GateFacts {
   readonly run: Run;
   readonly scope: GateScope;
   readonly policy: ReleasePolicy;
   /** Those that stand, newest first. */
-  readonly artifacts: readonly RunArtifact[];
+  readonly artifacts: readonly JudgedArtifact[];
   /** Those that count: their envelopes verified, and they neither expired nor were taken back. */
   readonly waivers: readonly Waiver[];
   /** Null for work done elsewhere, and where the mode asks for none. */
@@ -89,6 +92,6 @@ export const GATE_ARTIFACTS = 100_000;
 
 /** An artifact that is to be released, and all digests that are known of it. */
 export interface Released {
-  readonly artifact: RunArtifact;
+  readonly artifact: JudgedArtifact;
   readonly digests: Digests;
 }

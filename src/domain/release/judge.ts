@@ -1,10 +1,9 @@
 // The judgement: verdicts, what waivers lift of them, and the message. Previews, manifests and gate steps all come through here.
 // Not here: the rules of the modes.
 import { isCompliant } from "../run-artifact.ts";
-import type { RunArtifact } from "../run-artifact.ts";
 import { flagVerdicts } from "./flags.ts";
 import { COMPLIANT_IDS } from "./gate.ts";
-import type { GateDetails, GateFacts, Judgement, Verdict } from "./gate.ts";
+import type { GateDetails, GateFacts, JudgedArtifact, Judgement, Verdict } from "./gate.ts";
 import { verifiedVerdicts } from "./verified.ts";
 import { withWaivers } from "./verdicts.ts";
 
@@ -25,7 +24,7 @@ export function judge(facts: GateFacts): Judgement {
 }
 
 function detailsOf({ run, scope, artifacts }: GateFacts, bad: readonly Verdict[]): GateDetails {
-  const compliant: readonly RunArtifact[] = artifacts.filter(({ flags }) => isCompliant(flags));
+  const compliant: readonly JudgedArtifact[] = artifacts.filter(({ flags }) => isCompliant(flags));
   const isStatus = scope.kind === "RUN" && bad.some(({ rule }) => rule === "run.succeeded");
   return {
     totalArtifacts: artifacts.length,

@@ -1,14 +1,13 @@
 // Rules about provenance: who signed it, which builder it names, and what it speaks of. Not here: envelopes and their signatures, see
 // neighbours/evidence.
 import type { RunArtifactId } from "../id.ts";
-import type { RunArtifact } from "../run-artifact.ts";
 import { byContent, strongDigests } from "./evidence.ts";
 import type { EnvelopeFinding, Finding } from "./evidence.ts";
-import type { Released, Verdict } from "./gate.ts";
+import type { JudgedArtifact, Released, Verdict } from "./gate.ts";
 import { failed, notApplicable, passed } from "./verdicts.ts";
 
 export function provenanceVerdicts(
-  artifacts: readonly RunArtifact[],
+  artifacts: readonly JudgedArtifact[],
   findings: ReadonlyMap<RunArtifactId, Finding>,
   released: readonly Released[],
   builders: number,

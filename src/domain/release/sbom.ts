@@ -1,14 +1,13 @@
 // Rules about bills of materials. Not here: reading them, see neighbours/evidence.
 import type { RunArtifactId } from "../id.ts";
-import type { RunArtifact } from "../run-artifact.ts";
 import { byContent, strongDigests } from "./evidence.ts";
 import type { Digests, Finding, SbomFinding, SbomSubject } from "./evidence.ts";
-import type { Released, Verdict } from "./gate.ts";
+import type { JudgedArtifact, Released, Verdict } from "./gate.ts";
 import { checksumsOf } from "./purl.ts";
 import { failed, notApplicable, passed } from "./verdicts.ts";
 
 export function sbomVerdicts(
-  artifacts: readonly RunArtifact[],
+  artifacts: readonly JudgedArtifact[],
   findings: ReadonlyMap<RunArtifactId, Finding>,
   released: readonly Released[],
 ): readonly Verdict[] {

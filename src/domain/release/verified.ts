@@ -1,10 +1,10 @@
 // The verified mode: flags prove nothing, evidence does. A rule whose evidence cannot be had fails. Not here: how evidence is
 // fetched and read, see neighbours/evidence.
-import type { RunArtifact, RunArtifactKind } from "../run-artifact.ts";
+import type { RunArtifactKind } from "../run-artifact.ts";
 import { declaredDigest, hashHolds } from "./evidence.ts";
 import type { Digests, Finding } from "./evidence.ts";
 import { present, succeeded } from "./flags.ts";
-import type { GateFacts, Released, Verdict } from "./gate.ts";
+import type { GateFacts, JudgedArtifact, Released, Verdict } from "./gate.ts";
 import { governanceVerdicts } from "./governance.ts";
 import { provenanceVerdicts } from "./provenance.ts";
 import { sbomVerdicts } from "./sbom.ts";
@@ -13,14 +13,14 @@ import { failed, notApplicable, passed } from "./verdicts.ts";
 const EVIDENCE_KINDS: ReadonlySet<RunArtifactKind> = new Set(["SBOM", "SLSA_PROVENANCE", "RISK_ASSESSMENT"]);
 
 /** Whether an artifact speaks for others, and must therefore be readable. */
-export function isEvidence({ kind }: Pick<RunArtifact, "kind">): boolean {
+export function isEvidence({ kind }: Pick<JudgedArtifact, "kind">): boolean {
   return EVIDENCE_KINDS.has(kind);
 }
 
 export function verifiedVerdicts(facts: GateFacts): readonly Verdict[] {
   const { artifacts, findings, policy } = facts;
   const released = releasedOf(facts);
-  const of = (kind: RunArtifactKind): readonly RunArtifact[] => artifacts.filter((one) => one.kind === kind);
+  const of = (kind: RunArtifactKind): readonly JudgedArtifact[] => artifacts.filter((one) => one.kind === kind);
   return [
     succeeded(facts),
     present(facts),
@@ -46,7 +46,7 @@ function releasedOf({ artifacts, findings }: GateFacts): readonly Released[] {
   });
 }
 
-function contentHash(artifact: RunArtifact, finding: Finding | undefined, requireContent: boolean): Verdict {
+function contentHash(artifact: JudgedArtifact, finding: Finding | undefined, requireContent: boolean): Verdict {
   const rule = "content.hash";
   const { artifactId, uri } = artifact;
   const declared = declaredDigest(artifact.contentHash);
@@ -68,8 +68,8 @@ function contentHash(artifact: RunArtifact, finding: Finding | undefined, requir
 }
 
 function riskVerdicts(
-  artifacts: readonly RunArtifact[],
-  findings: ReadonlyMap<RunArtifact["artifactId"], Finding>,
+  artifacts: readonly JudgedArtifact[],
+  findings: ReadonlyMap<JudgedArtifact["artifactId"], Finding>,
 ): readonly Verdict[] {
   const rule = "risk.present";
   if (artifacts.length === 0) return [failed(rule, "there is no artifact of kind risk_assessment")];

@@ -3,7 +3,7 @@
 import type { TrustedBuilder } from "../../domain/charter.ts";
 import type { OrgId, RunArtifactId } from "../../domain/id.ts";
 import type { EvidenceProblem, Finding } from "../../domain/release/evidence.ts";
-import type { RunArtifact } from "../../domain/run-artifact.ts";
+import type { JudgedArtifact } from "../../domain/release/gate.ts";
 
 export interface EvidenceReader {
   /**
@@ -14,7 +14,7 @@ export interface EvidenceReader {
    */
   read(
     orgId: OrgId,
-    artifacts: readonly RunArtifact[],
+    artifacts: readonly JudgedArtifact[],
     builders: readonly TrustedBuilder[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<RunArtifactId, Finding> | "BUSY">;

@@ -4,8 +4,8 @@ import type { TrustedBuilder } from "../../domain/charter.ts";
 import type { OrgId, RunArtifactId } from "../../domain/id.ts";
 import { declaredDigest } from "../../domain/release/evidence.ts";
 import type { EvidenceProblem, Finding } from "../../domain/release/evidence.ts";
+import type { JudgedArtifact } from "../../domain/release/gate.ts";
 import { isEvidence } from "../../domain/release/verified.ts";
-import type { RunArtifact } from "../../domain/run-artifact.ts";
 import type { Clock } from "../../support/clock.ts";
 import {
   workerPool,
@@ -88,7 +88,7 @@ export function createEvidenceReader({
   }
 
   const examine = async (
-    artifact: RunArtifact,
+    artifact: JudgedArtifact,
     pieces: AsyncIterable<Uint8Array>,
     builders: readonly TrustedBuilder[],
     allowance: Allowance,
@@ -122,7 +122,7 @@ export function createEvidenceReader({
 
   const readOne = async (
     orgId: OrgId,
-    artifact: RunArtifact,
+    artifact: JudgedArtifact,
     builders: readonly TrustedBuilder[],
     allowance: Allowance,
     time: RunTime,
@@ -149,7 +149,7 @@ export function createEvidenceReader({
 
   const readAll = async (
     orgId: OrgId,
-    artifacts: readonly RunArtifact[],
+    artifacts: readonly JudgedArtifact[],
     builders: readonly TrustedBuilder[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<RunArtifactId, Finding>> => {
@@ -159,7 +159,7 @@ export function createEvidenceReader({
     const queue = sameReading([...artifacts.filter(isEvidence), ...artifacts.filter((one) => !isEvidence(one))]);
     const allowance: Allowance = { bytes: limits.TOTAL_BYTES, subjects: limits.SUBJECTS_KEPT };
     let at = 0;
-    const readNext = async (artifact: RunArtifact): Promise<Finding> => {
+    const readNext = async (artifact: JudgedArtifact): Promise<Finding> => {
       if (at > limits.ARTIFACTS_READ)
         return missing(artifact.artifactId, "NOT_READ", `no more than ${limits.ARTIFACTS_READ} are read`);
       try {
@@ -230,8 +230,10 @@ async function joined(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array<Arr
 }
 
 /** Those together that one reading is enough for: a thousand names of one upload are one upload. */
-function sameReading(artifacts: readonly RunArtifact[]): readonly (readonly [RunArtifact, ...RunArtifact[]])[] {
-  const readings = new Map<string, [RunArtifact, ...RunArtifact[]]>();
+function sameReading(
+  artifacts: readonly JudgedArtifact[],
+): readonly (readonly [JudgedArtifact, ...JudgedArtifact[]])[] {
+  const readings = new Map<string, [JudgedArtifact, ...JudgedArtifact[]]>();
   for (const artifact of artifacts) {
     const key = `${isEvidence(artifact) ? artifact.kind : ""} ${algorithmsOf(artifact).join()} ${artifact.uri}`;
     const same = readings.get(key);
@@ -249,7 +251,7 @@ function subjectsOf({ sbom, provenance }: Examined): number {
 }
 
 /** The declared one, and those that others may name instead. */
-function algorithmsOf({ contentHash, kind }: RunArtifact): readonly string[] {
+function algorithmsOf({ contentHash, kind }: JudgedArtifact): readonly string[] {
   const declared = declaredDigest(contentHash);
   return [
     ...new Set(["sha256", ...(kind === "OTHER" ? ["sha512"] : []), ...(declared.ok ? [declared.algorithm] : [])]),

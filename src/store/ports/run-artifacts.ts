@@ -1,5 +1,6 @@
 // Artifacts of runs in the store. Those that outcomes named come with the outcome's transaction.
 import type { OrgId, RunArtifactId, RunId } from "../../domain/id.ts";
+import type { JudgedArtifact } from "../../domain/release/gate.ts";
 import type { RunArtifact, RunArtifactKind } from "../../domain/run-artifact.ts";
 import type { PageRequest } from "./paging.ts";
 
@@ -16,7 +17,9 @@ export interface RunArtifactRepository {
   ): Promise<readonly RunArtifact[]>;
   /**
    * Those of a run that stand, newest first: told by calls, or named by the attempt that a current step succeeded with. At most
-   * `limit`. What a gate judges and a manifest shows.
+   * `limit`, and no more once their texts have more than `mostCharacters`. What a gate judges and a manifest shows.
    */
-  standing(orgId: OrgId, runId: RunId, limit: number): Promise<readonly RunArtifact[]>;
+  standing(orgId: OrgId, runId: RunId, limit: number, mostCharacters?: number): Promise<readonly RunArtifact[]>;
+  /** The same, as far as a gate looks at them: their metadata is not read, which may be most of what they are. */
+  judged(orgId: OrgId, runId: RunId, limit: number): Promise<readonly JudgedArtifact[]>;
 }

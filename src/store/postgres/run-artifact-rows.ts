@@ -1,5 +1,6 @@
 // Rows of runs' artifacts between the table and the domain. Not here: statements.
 import type { OrgId, RunArtifactId, RunId } from "../../domain/id.ts";
+import type { JudgedArtifact } from "../../domain/release/gate.ts";
 import type { RunArtifact, RunArtifactKind } from "../../domain/run-artifact.ts";
 import type { BulkColumn } from "./columns.ts";
 
@@ -29,6 +30,11 @@ export const RUN_ARTIFACT_COLUMNS: readonly BulkColumn<RunArtifact>[] = [
 /** Columns to select, of alias `a`. */
 export const RUN_ARTIFACT_SELECT = RUN_ARTIFACT_COLUMNS.map(({ name }) => `a.${name}`).join(", ");
 
+/** The same as a gate looks at them. */
+export const JUDGED_ARTIFACT_SELECT = RUN_ARTIFACT_COLUMNS.filter(({ name }) => name !== "additional")
+  .map(({ name }) => `a.${name}`)
+  .join(", ");
+
 export interface RawRunArtifact {
   readonly org_id: string;
   readonly artifact_id: string;
@@ -48,6 +54,10 @@ export interface RawRunArtifact {
 }
 
 export function runArtifactOf(raw: RawRunArtifact): RunArtifact {
+  return { ...judgedArtifactOf(raw), additional: raw.additional };
+}
+
+export function judgedArtifactOf(raw: Omit<RawRunArtifact, "additional">): JudgedArtifact {
   const { step, ordinal, fencing } = raw;
   return {
     orgId: raw.org_id as OrgId,
@@ -61,7 +71,6 @@ export function runArtifactOf(raw: RawRunArtifact): RunArtifact {
       slsaProvenancePresent: raw.slsa_provenance_present,
       riskAssessmentPresent: raw.risk_assessment_present,
     },
-    additional: raw.additional,
     createdMs: raw.created_ms,
     createdBy: raw.created_by,
     origin: step === null || ordinal === null || fencing === null ? null : { step, ordinal, fencing },
