@@ -84,7 +84,7 @@ export type GateDetails = Message<"maestro.conductor.v1.GateDetails"> & {
   totalArtifacts: number;
 
   /**
-   * Those that have all three flags.
+   * Those that have all three flags, in both modes: where flags prove nothing, a run may pass with none.
    *
    * @generated from field: int32 compliant_artifacts = 2;
    */
@@ -315,7 +315,7 @@ export type ComplianceSummary = Message<"maestro.conductor.v1.ComplianceSummary"
   totalArtifacts: number;
 
   /**
-   * Those that have all three.
+   * Those that have all three, as their flags say: where flags prove nothing, a run may pass with none.
    *
    * @generated from field: int32 compliant_artifacts = 2;
    */
