@@ -4,6 +4,7 @@ import { runOfPlan } from "./id.ts";
 import type { PlanRef, RunArtifactId } from "./id.ts";
 import type { Attempt } from "./outcome.ts";
 import type { Artifact } from "./payload.ts";
+import { withoutCredentials } from "./run-artifact.ts";
 import type { RunArtifact, RunArtifactKind } from "./run-artifact.ts";
 
 const BY_CONTENT_TYPE: Readonly<Record<string, RunArtifactKind>> = {
@@ -68,7 +69,8 @@ function describe(artifact: Artifact): Pick<RunArtifact, "kind" | "uri" | "conte
   };
   return {
     kind,
-    uri,
+    // An outcome is not refused for it: the work is done.
+    uri: withoutCredentials(uri),
     contentHash: isHash ? digest : ((isOwnUri(uri) ? digestIn(uri) : undefined) ?? ""),
     flags: {
       sbomPresent: kind === "SBOM",

@@ -36,6 +36,25 @@ export function isCompliant({ sbomPresent, slsaProvenancePresent, riskAssessment
   return sbomPresent && slsaProvenancePresent && riskAssessmentPresent;
 }
 
+// A name alone may be a token on the web; elsewhere, as over SSH, it is only a name.
+const WEB = /^(\s*(?:https?|wss?|ftps?):[/\\]*)[^/\\?#]*@/i;
+const OTHER = /^(\s*[a-z][a-z0-9+.-]*:\/\/)[^/?#@]*:[^/?#]*@/i;
+
+/** Without credentials: everybody who may read artifacts, packs and verdicts reads addresses. */
+export function withoutCredentials(uri: string): string {
+  return uri.replace(WEB, "$1").replace(OTHER, "$1");
+}
+
+/** Of an address that is told: it names no credentials. */
+export function judgeAddress(uri: string): Decision<null> {
+  if (withoutCredentials(uri) === uri) return decided(null);
+  return invalid({
+    field: "path_or_uri",
+    description: "must not have credentials in it, which all who read the artifact would read",
+    rule: "artifact.credentials",
+  });
+}
+
 /** The digest of kept content that an artifact's address names; null when it is elsewhere. */
 export function keptDigest(uri: string): Decision<string | null> {
   if (!isOwnUri(uri)) return decided(null);

@@ -2,7 +2,7 @@
 import type { GroupOperation, GroupedCall } from "../engine/operation.ts";
 import type { OrgId, RunArtifactId } from "../domain/id.ts";
 import { notFound } from "../domain/refusal.ts";
-import { judgeKept, keptDigest } from "../domain/run-artifact.ts";
+import { judgeAddress, judgeKept, keptDigest } from "../domain/run-artifact.ts";
 import type { RunArtifact, RunArtifactFlags, RunArtifactKind } from "../domain/run-artifact.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { journaled } from "./done.ts";
@@ -34,6 +34,8 @@ export const runArtifactCreate: GroupOperation<RunArtifactCreateRequest, RunArti
   const decisions = calls.map(({ request, context: { principal, ids } }, i) => {
     const run = runs[i];
     if (run === undefined) return notFound("run", request.run.text);
+    const address = judgeAddress(request.uri);
+    if (!address.ok) return address;
     const named = keptDigest(request.uri);
     if (!named.ok) return named;
     const judged = named.value === null ? named : judgeKept(named.value, kept.has(named.value), request.contentHash);

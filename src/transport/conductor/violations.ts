@@ -41,7 +41,7 @@ function fieldError({ field, description, rule }: Violation, { within, given }: 
     return { loc: ["header", field], msg: description, type: rule };
   const loc: Place = [top === "id" ? "path" : within, ...path];
   const value = path.reduce<unknown>(member, given);
-  return { loc, ...said(description, rule, value), ...echo(value) };
+  return { loc, ...said(description, rule, value), ...(rule === SECRET ? {} : echo(value)) };
 }
 
 function member(value: unknown, name: string | number): unknown {
@@ -56,6 +56,9 @@ function placeOf(field: string): Place {
   );
   return parts.filter((part, index) => !(index === 1 && part === "ids"));
 }
+
+/** Its value is not said again. */
+const SECRET = "artifact.credentials";
 
 type Said = Pick<FieldError, "msg" | "type" | "ctx">;
 
