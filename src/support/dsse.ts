@@ -3,6 +3,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, hash, sign, verify } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { dsse } from "@sigstore/core";
+import { keyKind } from "./public-key.ts";
 
 export const IN_TOTO_PAYLOAD_TYPE = "application/vnd.in-toto+json";
 export const STATEMENT_TYPE = "https://in-toto.io/Statement/v1";
@@ -28,7 +29,6 @@ export interface Subject {
 
 /** More signatures than that are nobody's need, and each is tried with each key. */
 const MOST_SIGNATURES = 16;
-const LEAST_RSA_BITS = 2048;
 
 /** Signs with an Ed25519 key; the same payload and key give the same envelope. */
 export function signEnvelope(
@@ -100,19 +100,18 @@ export function makeSigningKey(): { readonly keyId: string; readonly publicPem: 
 }
 
 function isSignature(key: KeyObject, signed: Buffer, sig: Buffer): boolean {
-  switch (key.asymmetricKeyType) {
-    case "ed25519":
+  const judged = keyKind(key);
+  if (!judged.ok) return false;
+  switch (judged.kind) {
+    case "ED25519":
       return verify(null, signed, key, sig);
-    case "ec": {
-      const curve = key.asymmetricKeyDetails?.namedCurve;
-      if (curve === "prime256v1") return isEcdsa("sha256", signed, key, sig);
-      // P-384 goes with either digest: SHA-384 by the book, SHA-256 of signers that know only that.
-      return curve === "secp384r1" && (isEcdsa("sha384", signed, key, sig) || isEcdsa("sha256", signed, key, sig));
-    }
-    case "rsa":
-      return (key.asymmetricKeyDetails?.modulusLength ?? 0) >= LEAST_RSA_BITS && verify("sha256", signed, key, sig);
-    default:
-      return false;
+    case "P-256":
+      return isEcdsa("sha256", signed, key, sig);
+    case "P-384":
+      // Either digest: SHA-384 by the book, SHA-256 of signers that know only that.
+      return isEcdsa("sha384", signed, key, sig) || isEcdsa("sha256", signed, key, sig);
+    case "RSA":
+      return verify("sha256", signed, key, sig);
   }
 }
 

@@ -2,7 +2,10 @@
 import { createPublicKey } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 
-const CURVES = new Set(["prime256v1", "secp384r1"]);
+const CURVES: ReadonlyMap<string, "P-256" | "P-384"> = new Map([
+  ["prime256v1", "P-256"],
+  ["secp384r1", "P-384"],
+]);
 const LEAST_RSA_BITS = 2_048;
 /** One block and nothing else: what is read from a private key's text would be its public half, and the text is kept. */
 const SPKI = /^-----BEGIN PUBLIC KEY-----\s+[A-Za-z0-9+/=\s]+-----END PUBLIC KEY-----$/;
@@ -16,15 +19,29 @@ export function publicKeyProblem(text: string): string | undefined {
   } catch {
     return "cannot be read as a public key";
   }
-  const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
+  const kind = keyKind(key);
+  return kind.ok ? undefined : kind.problem;
+}
+
+export type KeyKind = "ED25519" | "P-256" | "P-384" | "RSA";
+
+/** What kind of key it is, of those that signatures are verified with; or what is wrong with it. */
+export function keyKind(
+  key: KeyObject,
+): { readonly ok: true; readonly kind: KeyKind } | { readonly ok: false; readonly problem: string } {
+  const { namedCurve = "", modulusLength = 0 } = key.asymmetricKeyDetails ?? {};
   switch (key.asymmetricKeyType) {
     case "ed25519":
-      return undefined;
-    case "ec":
-      return namedCurve !== undefined && CURVES.has(namedCurve) ? undefined : "must be on the curve P-256 or P-384";
+      return { ok: true, kind: "ED25519" };
+    case "ec": {
+      const kind = CURVES.get(namedCurve);
+      return kind === undefined ? { ok: false, problem: "must be on the curve P-256 or P-384" } : { ok: true, kind };
+    }
     case "rsa":
-      return modulusLength >= LEAST_RSA_BITS ? undefined : `must have at least ${String(LEAST_RSA_BITS)} bits`;
+      return modulusLength >= LEAST_RSA_BITS
+        ? { ok: true, kind: "RSA" }
+        : { ok: false, problem: `must have at least ${String(LEAST_RSA_BITS)} bits` };
     default:
-      return "must be Ed25519, ECDSA on P-256 or P-384, or RSA";
+      return { ok: false, problem: "must be Ed25519, ECDSA on P-256 or P-384, or RSA" };
   }
 }
