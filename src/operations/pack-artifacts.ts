@@ -6,7 +6,7 @@ import type { DisclosurePack } from "../domain/disclosure-pack.ts";
 import { notFound, RefusedError } from "../domain/refusal.ts";
 import { declaredDigest } from "../domain/release/evidence.ts";
 import {
-  EVIDENCE_BYTES,
+  PACK_EVIDENCE_BYTES,
   EVIDENCE_FILE_BYTES,
   EVIDENCE_FILES,
   evidenceFile,
@@ -45,7 +45,8 @@ export function artifactsIn(
     const kept = await tx.artifacts.find(orgId, digest);
     if (kept === undefined) return { leftOut: "gone" };
     if (kept.sizeBytes > EVIDENCE_FILE_BYTES) return { leftOut: "too_large" };
-    if (evidence.size >= EVIDENCE_FILES || bytes + kept.sizeBytes > EVIDENCE_BYTES) return { leftOut: "beyond_bounds" };
+    if (evidence.size >= EVIDENCE_FILES || bytes + kept.sizeBytes > PACK_EVIDENCE_BYTES)
+      return { leftOut: "beyond_bounds" };
     evidence.set(digest, kept);
     bytes += kept.sizeBytes;
     return place;

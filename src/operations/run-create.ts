@@ -7,7 +7,7 @@ import { newRun } from "../domain/run.ts";
 import type { Run, RunDraft } from "../domain/run.ts";
 import type { Tx } from "../store/ports/store.ts";
 import { journaled } from "./done.ts";
-import { runWords } from "./run-record.ts";
+import { runRecordWords } from "./run-record.ts";
 
 export interface RunCreateRequest {
   readonly draft: RunDraft;
@@ -39,7 +39,7 @@ export const runCreate: GroupOperation<RunCreateRequest, Run> = async (tx, calls
     if (!decision.ok) return decision;
     const run = decision.value;
     runs.push(run);
-    return journaled(run, { kind: "conductor.run.create", actor: principal.name, body: runWords(run) });
+    return journaled(run, { kind: "conductor.run.create", actor: principal.name, body: runRecordWords(run) });
   });
   await tx.runs.add(runs);
   return decisions;

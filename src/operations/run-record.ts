@@ -4,7 +4,7 @@ import type { RunArtifact } from "../domain/run-artifact.ts";
 
 type Words = Readonly<Record<string, unknown>>;
 
-export function runWords(run: Run): Words {
+export function runRecordWords(run: Run): Words {
   return {
     run: run.runId,
     ...setWords(run),

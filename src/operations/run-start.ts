@@ -21,7 +21,7 @@ import { commit, prepareCommit } from "./commit-version.ts";
 import type { HeavyWork } from "./heavy-work.ts";
 import { refineGoal } from "./refine-goal.ts";
 import type { Looked } from "./run-name.ts";
-import { runWords } from "./run-record.ts";
+import { runRecordWords } from "./run-record.ts";
 
 export interface RunStartRequest {
   readonly workflow: Looked<WorkflowId>;
@@ -68,7 +68,7 @@ export function runStart(heavy: HeavyWork): Operation<RunStartRequest, Run> {
       terms,
     );
     const run = atFirst(newRunOf(goal, terms), plan, refined.value.charter.name);
-    await journal(tx, context, "conductor.run.create", runWords(run));
+    await journal(tx, context, "conductor.run.create", runRecordWords(run));
     return decided({ value: run, recordId, ...news });
   };
 }

@@ -48,7 +48,7 @@ const MIB = 1_048_576;
 export const LINES_FILE_BYTES = MIB;
 export const EVIDENCE_FILE_BYTES = 64 * MIB;
 /** All evidence of a pack. */
-export const EVIDENCE_BYTES = 256 * MIB;
+export const PACK_EVIDENCE_BYTES = 256 * MIB;
 export const EVIDENCE_FILES = 1_000;
 /** As the contract has it. */
 export const PACK_ARTIFACTS = 10_000;
