@@ -1,16 +1,16 @@
 // Performs a leased gate step: the same judgement as a preview's, as the step's outcome. Not here: the rules, see domain/release;
 // leases and who reports, see dispatch/gates.ts.
 import { digestOf } from "../domain/canonical.ts";
-import { ID_PREFIX, runOfPlan } from "../domain/id.ts";
-import type { IdKind, OrgId } from "../domain/id.ts";
+import { runOfPlan } from "../domain/id.ts";
+import type { OrgId } from "../domain/id.ts";
 import type { LeaseRef, OutcomeResult } from "../domain/outcome.ts";
 import { RefusedError } from "../domain/refusal.ts";
-import type { Judgement, Verdict, VerdictState } from "../domain/release/gate.ts";
+import type { Judgement, VerdictState } from "../domain/release/gate.ts";
 import { CommitUnknownError, StoreUnavailableError } from "../store/ports/store.ts";
 import type { Store } from "../store/ports/store.ts";
 import { pause } from "../support/timers.ts";
 import type { Timers } from "../support/timers.ts";
-import { typeidOf } from "../support/typeid.ts";
+import { idWord, verdictWords } from "./pack-words.ts";
 import type { LoadedGate, ReleaseGate } from "./release-gate.ts";
 
 export interface GateToPerform {
@@ -90,13 +90,13 @@ function toldOf({ runId, passed, message, mode, details, verdicts }: Judgement):
   const told: unknown[] = [];
   let room = TOLD;
   for (const verdict of verdicts.toSorted((a, b) => FIRST[a.state] - FIRST[b.state])) {
-    const one = verdictOf(verdict);
+    const one = verdictWords(verdict);
     room -= JSON.stringify(one).length;
     if (room < 0) break;
     told.push(one);
   }
   return {
-    run_id: idText("run", runId),
+    run_id: idWord("run", runId),
     passed,
     message,
     mode: mode.toLowerCase(),
@@ -108,19 +108,4 @@ function toldOf({ runId, passed, message, mode, details, verdicts }: Judgement):
     verdicts: told,
     verdicts_left_out: verdicts.length - told.length,
   };
-}
-
-function verdictOf({ rule, state, explanation, artifactId, waiverId, evidence }: Verdict): object {
-  return {
-    rule,
-    state: state.toLowerCase(),
-    explanation,
-    ...(artifactId === null ? {} : { artifact_id: idText("runArtifact", artifactId) }),
-    ...(waiverId === null ? {} : { waiver_id: idText("waiver", waiverId) }),
-    evidence,
-  };
-}
-
-function idText(kind: IdKind, uuid: string): string {
-  return typeidOf(ID_PREFIX[kind], uuid);
 }
