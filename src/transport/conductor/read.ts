@@ -3,6 +3,7 @@
 import { ScalarType } from "@bufbuild/protobuf";
 import type { DescEnum, DescField, DescMessage, Message } from "@bufbuild/protobuf";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
+import { DEPENDENCY, asPairs } from "./dependencies.ts";
 import { BARE_LIST, STRUCT, TIMESTAMP, enumWord, enumWords, isRequired } from "./shape.ts";
 import { readTime } from "./times.ts";
 
@@ -88,7 +89,10 @@ function valueOf(field: DescField): ReadValue {
     case "message":
       return messageOf(field.message);
     case "list":
-      if (field.listKind === "message") return listOf(messageOf(field.message));
+      if (field.listKind === "message") {
+        const read = listOf(messageOf(field.message));
+        return field.message.typeName === DEPENDENCY ? (value, at, found) => read(asPairs(value), at, found) : read;
+      }
       return listOf(field.listKind === "enum" ? enumOf(field.enum) : scalarOf(field.scalar));
     case "map":
       throw new Error(`no request of REST has a map such as ${field.name}`);

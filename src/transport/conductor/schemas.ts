@@ -3,6 +3,7 @@ import { ScalarType } from "@bufbuild/protobuf";
 import type { DescEnum, DescField, DescMessage } from "@bufbuild/protobuf";
 import { FeatureSet_FieldPresence } from "@bufbuild/protobuf/wkt";
 import type { Comments } from "./comments.ts";
+import { DEPENDENCY, nameOrNames, pairsOrObject } from "./dependencies.ts";
 import {
   BARE_LIST,
   STRUCT,
@@ -74,7 +75,7 @@ export function createSchemas(comments: Comments): Schemas {
   const valueOf = (field: DescField, way: Way): Schema => {
     switch (field.fieldKind) {
       case "scalar":
-        return { ...scalarOf(field.scalar), ...(way === "in" ? boundsOf(field) : {}) };
+        return way === "in" ? taken(field, { ...scalarOf(field.scalar), ...boundsOf(field) }) : scalarOf(field.scalar);
       case "enum":
         return enumOf(field.enum);
       case "message":
@@ -88,7 +89,7 @@ export function createSchemas(comments: Comments): Schemas {
             : field.listKind === "enum"
               ? enumOf(field.enum)
               : scalarOf(field.scalar);
-        return { type: "array", items, ...(way === "in" ? boundsOf(field) : {}) };
+        return way === "in" ? taken(field, { type: "array", items, ...boundsOf(field) }) : { type: "array", items };
       }
     }
   };
@@ -99,6 +100,14 @@ export function createSchemas(comments: Comments): Schemas {
     body: (desc, fields) => object(desc, fields, desc.name, "in"),
     parameter: (field) => valueOf(field, "in"),
   };
+}
+
+/** What is taken besides what the contract has. */
+function taken(field: DescField, schema: Schema): Schema {
+  if (field.parent.typeName === DEPENDENCY && field.name === "depends_on") return nameOrNames(schema);
+  return field.fieldKind === "list" && field.listKind === "message" && field.message.typeName === DEPENDENCY
+    ? pairsOrObject(schema)
+    : schema;
 }
 
 function described(comment: string): { readonly description?: string } {
