@@ -72,7 +72,11 @@ export function createGuard({ hosts, origins }: GuardOptions): Guard {
       }
     }
     if (method !== "GET" && method !== "HEAD" && FORM_TYPES.test(contentType))
-      return { kind: "stop", status: 415, text: "Bodies that a form could post are not taken." };
+      return {
+        kind: "stop",
+        status: 415,
+        text: "Bodies that a form could post are not taken: send content-type: application/json.",
+      };
     return { kind: "pass", headers };
   };
 }

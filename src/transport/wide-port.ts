@@ -19,8 +19,10 @@ import type { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { UniversalHandler } from "@connectrpc/connect/protocol";
 import { RefusedError } from "../domain/refusal.ts";
 import { callInfo } from "./call-info.ts";
+import { JSON_HEADERS } from "./conductor/codes.ts";
 import { createConductor } from "./conductor/serve.ts";
 import { isConductorPath } from "./conductor/router.ts";
+import { stopReply } from "./conductor/stop.ts";
 import { closeAfterwards } from "./gone.ts";
 import { onlyHost } from "./guard.ts";
 import type { Guard } from "./guard.ts";
@@ -62,6 +64,8 @@ export interface WidePort {
 }
 
 const addressKey = createContextKey("", { description: "address of the other end" });
+const PLAIN = { "content-type": "text/plain; charset=utf-8" };
+const NOTHING = JSON.stringify({ detail: "Not Found: /docs tells what there is." });
 /** Nothing is this large: no answer on a stream is compressed, which would cost a quarter of its throughput. */
 const NEVER = 0xffffffff;
 
@@ -83,10 +87,11 @@ export function createWidePort(options: WidePortOptions): WidePort {
     });
     const isRest = isConductorPath(request.url ?? "");
     if (verdict.kind === "stop") {
-      const type = isRest ? "application/json" : "text/plain; charset=utf-8";
-      const body = isRest ? JSON.stringify({ detail: verdict.text }) : `${verdict.text}\n`;
+      const { body, headers: said } = isRest
+        ? stopReply(verdict.status, verdict.text)
+        : { body: `${verdict.text}\n`, headers: PLAIN };
       const length = Buffer.byteLength(body);
-      response.writeHead(verdict.status, { "content-type": type, "content-length": length, connection: "close" });
+      response.writeHead(verdict.status, { ...said, "content-length": length, connection: "close" });
       response.end(body);
       return;
     }
@@ -230,8 +235,10 @@ function connectHandler({ routes, turnAway, onBug }: WidePortOptions): Serve {
     const [request, response] = call;
     const handler = handlers.get((request.url ?? "").split("?", 1)[0] ?? "");
     if (handler === undefined) {
-      response.writeHead(404, { "content-type": "text/plain; charset=utf-8" });
-      response.end("There is nothing here.\n");
+      // Where rpcs are called from code, plain text; people and their tools hear where to look.
+      const isCall = request.method === "POST";
+      response.writeHead(404, isCall ? PLAIN : JSON_HEADERS);
+      response.end(isCall ? "There is nothing here.\n" : NOTHING);
       return;
     }
     const rest = (body: AsyncIterable<Uint8Array>): void => serve(handler, call, body);

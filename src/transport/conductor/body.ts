@@ -27,7 +27,8 @@ const JSON_TYPE = /^application\/(?:[\w.-]+\+)?json\s*(?:;\s*charset\s*=\s*"?utf
 export async function readJson(request: Incoming, optional: boolean, withinMs = REQUEST_MS): Promise<Body> {
   const { headers } = request;
   const encoding = headers["content-encoding"] ?? "identity";
-  if (encoding !== "identity") return unsupported("content-encoding", "must be none: bodies are not unpacked");
+  if (encoding !== "identity")
+    return { ok: false, why: unsupported("content-encoding", "must be none: bodies are not unpacked") };
   const declared = Number(headers["content-length"] ?? "0");
   if (declared > MESSAGE_LIMIT_BYTES) return no(tooLarge(declared));
   const bytes = await readBytes(request, withinMs);
@@ -36,8 +37,7 @@ export async function readJson(request: Incoming, optional: boolean, withinMs = 
     if (optional) return { ok: true, value: {} };
     return malformed({ loc: ["body"], msg: "Field required", type: "missing", input: null });
   }
-  if (!JSON_TYPE.test(headers["content-type"] ?? ""))
-    return unsupported("content-type", "must be application/json in UTF-8: send content-type: application/json");
+  if (!JSON_TYPE.test(headers["content-type"] ?? "")) return { ok: false, why: notJson() };
   if (!isUtf8(bytes)) return noJson(0, "Invalid UTF-8");
   const text = bytes.toString("utf8");
   const fault = faultIn(text);
@@ -89,8 +89,12 @@ function noJson(position: number, error: string): Body {
   return malformed({ loc: ["body", position], msg: "JSON decode error", type: "json_invalid", ctx: { error } });
 }
 
-function unsupported(field: string, description: string): Body {
-  return { ok: false, why: { refusal: invalid({ field, description, rule: `http.${field}` }).refusal, status: 415 } };
+function unsupported(field: string, description: string): Unreadable {
+  return { refusal: invalid({ field, description, rule: `http.${field}` }).refusal, status: 415 };
+}
+
+export function notJson(): Unreadable {
+  return unsupported("content-type", "must be application/json in UTF-8: send content-type: application/json");
 }
 
 /** The same errors as a refusal, so that what reads refusals finds them too. */
