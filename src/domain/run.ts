@@ -159,11 +159,15 @@ export function changedRun(run: Run, change: RunChange, nowMs: number): Decision
   }
   const next = status ?? run.status;
   if (next !== run.status && !RUN_TRANSITIONS[run.status].includes(next)) {
-    return refused("STATE_CONFLICT", `The run is ${run.status} and cannot become ${next}: status only moves forward.`, {
-      rule: "run.status",
-      metadata: { kind: "run", id: run.runId, state: run.status },
-      remedy: "Make a new run.",
-    });
+    return refused(
+      "STATE_CONFLICT",
+      `The run is ${run.status.toLowerCase()} and cannot become ${next.toLowerCase()}: status only moves forward.`,
+      {
+        rule: "run.status",
+        metadata: { kind: "run", id: run.runId, state: run.status },
+        remedy: "Make a new run.",
+      },
+    );
   }
   const said = Object.fromEntries(Object.entries(change).filter(([, value]) => value !== null)) as Partial<Run>;
   const pastOwners = ownersBefore(run, change.owner ?? run.owner);

@@ -19,6 +19,8 @@ test("rules are told as people would", () => {
       "must contain at least 1 item(s)",
       "must be at least 11 characters",
       "must be greater than or equal to 1",
+      "must not be in list [0]",
+      "does not match regex pattern `^$|^[A-Za-z0-9][A-Za-z0-9._+-]*:.+$`",
     ].map(ruleInWords),
   ).toEqual([
     "must not be empty",
@@ -26,5 +28,7 @@ test("rules are told as people would", () => {
     "must contain at least 1 item",
     "must be at least 11 characters",
     "must be greater than or equal to 1",
+    "must be given",
+    "must be algorithm:text, such as sha256:9f86d0…, or empty",
   ]);
 });
