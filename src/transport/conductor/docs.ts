@@ -5,8 +5,10 @@ import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { isoTime, systemClock } from "../../support/clock.ts";
 import { JSON_HEADERS, plainReply } from "./codes.ts";
 import type { Reply } from "./codes.ts";
+import { IN_A_MONTH } from "./examples.ts";
 import { openApiDocument } from "./openapi.ts";
 
 const require = createRequire(import.meta.url);
@@ -49,6 +51,7 @@ const PAGE = `<!doctype html>
 `;
 const START = `SwaggerUIBundle({ url: "/openapi.json", dom_id: "#swagger-ui", deepLinking: true, validatorUrl: null });\n`;
 
+const MONTH_MS = 30 * 86_400_000;
 let document: string | undefined;
 
 /** Undefined when the path is none of these. */
@@ -56,7 +59,11 @@ export async function docsReply(path: string): Promise<Reply | undefined> {
   switch (path) {
     case "/openapi.json":
       document ??= JSON.stringify(openApiDocument((require("maestro/package.json") as { version: string }).version));
-      return { status: 200, headers: { ...JSON_HEADERS, "cache-control": "no-cache" }, body: document };
+      return {
+        status: 200,
+        headers: { ...JSON_HEADERS, "cache-control": "no-cache" },
+        body: document.replace(IN_A_MONTH, isoTime(systemClock.nowMs() + MONTH_MS)),
+      };
     case "/docs":
     case "/docs/":
       return { status: 200, headers: { ...HEADERS, "content-type": "text/html; charset=utf-8" }, body: PAGE };

@@ -1,5 +1,8 @@
 // Examples in the OpenAPI document: one body for each rpc that takes one. A test sends them.
 
+/** Stands for a month after the document is served: a moment of ours would be over one day. */
+export const IN_A_MONTH = "9000-01-01T00:00:00Z";
+
 const EVIDENCE = { sbom_present: true, slsa_provenance_present: true, risk_assessment_present: true };
 
 /** By the name of the rpc; ids are made up. */
@@ -37,6 +40,6 @@ export const EXAMPLES: Readonly<Record<string, Readonly<Record<string, unknown>>
     run_id: "run_01jx0000000000000000000000",
     rule: "provenance.signature",
     reason: "The builder's new key is not trusted yet; checked by hand.",
-    expires_at: "2027-01-01T00:00:00Z",
+    expires_at: IN_A_MONTH,
   },
 };
