@@ -52,7 +52,12 @@ export function contextOf(io: CliIo, flags: GlobalFlags, server?: string): Conte
   };
 }
 
-/** A message as one line of JSON, in the contract's own names. */
+/** A message as one line of JSON, in the contract's own names; what is empty is left out, as protobuf has it. */
 export function jsonLine<D extends DescMessage>(schema: D, message: MessageShape<D>): string {
   return `${toJsonString(schema, message, { useProtoFieldName: true })}\n`;
+}
+
+/** The same of an answer to a question: a no is written, not left out. */
+export function jsonAnswer<D extends DescMessage>(schema: D, message: MessageShape<D>): string {
+  return `${toJsonString(schema, message, { useProtoFieldName: true, alwaysEmitImplicit: true })}\n`;
 }

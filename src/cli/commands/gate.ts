@@ -6,7 +6,7 @@ import {
 } from "../../../gen/maestro/conductor/v1/release_gate_pb.ts";
 import type { ReleaseGate, Verdict } from "../../../gen/maestro/conductor/v1/release_gate_pb.ts";
 import { GateModeSchema } from "../../../gen/maestro/v1/charter_pb.ts";
-import { jsonLine } from "../context.ts";
+import { jsonAnswer } from "../context.ts";
 import type { Context } from "../context.ts";
 import { CommandEnd, GATE_CLOSED } from "../io.ts";
 import { facts, table } from "../table.ts";
@@ -33,7 +33,7 @@ export async function gate(
     const request = { id, mode: valueOf(GateModeSchema, mode) ?? 0, step };
     const { gate: judged } = await client.conductor.checkReleaseGate(request, { signal: io.signal });
     if (judged === undefined) throw new Error("the server shows no gate");
-    io.out(json ? jsonLine(ReleaseGateSchema, judged) : `${gateText(judged, io.columns)}\n`);
+    io.out(json ? jsonAnswer(ReleaseGateSchema, judged) : `${gateText(judged, io.columns)}\n`);
     // People have read it above.
     if (!judged.passed) throw new CommandEnd(GATE_CLOSED, json ? judged.message : "");
   });

@@ -4,7 +4,7 @@ import type { Run, RunStatus, TaskRun } from "../../../gen/maestro/conductor/v1/
 import { GetManifestResponseSchema } from "../../../gen/maestro/conductor/v1/conductor_service_pb.ts";
 import type { GetManifestResponse } from "../../../gen/maestro/conductor/v1/conductor_service_pb.ts";
 import type { ArtifactCompliance } from "../../../gen/maestro/conductor/v1/release_gate_pb.ts";
-import { jsonLine } from "../context.ts";
+import { jsonAnswer, jsonLine } from "../context.ts";
 import type { Context } from "../context.ts";
 import { showList } from "../listing.ts";
 import type { ListFlags } from "../listing.ts";
@@ -62,7 +62,7 @@ export async function manifest(named: string, { io, json, withClient }: Context)
   await withClient(async (client) => {
     const id = await runIdOf(client, named, io.signal);
     const found = await client.conductor.getManifest({ id }, { signal: io.signal });
-    io.out(json ? jsonLine(GetManifestResponseSchema, found) : `${manifestText(found, io.columns)}\n`);
+    io.out(json ? jsonAnswer(GetManifestResponseSchema, found) : `${manifestText(found, io.columns)}\n`);
   });
 }
 
