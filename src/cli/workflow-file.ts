@@ -20,11 +20,12 @@ const task = object({
   name: need(name, "Unique in the workflow."),
   agent_type: need(name, "The capability that an executor needs for it."),
 });
+const oneOrMore = either(isText, name, list(name, { most: MOST_TASKS }));
 const dependency = object({
   task: need(name, "The task that waits."),
-  depends_on: need(name, "The task that must succeed first."),
+  depends_on: need(oneOrMore, "The task that must succeed first, or all that must."),
 });
-const byTask = named(someTask, either(isText, name, list(name, { most: MOST_TASKS })), MOST_TASKS);
+const byTask = named(someTask, oneOrMore, MOST_TASKS);
 const dependencies: Kind<Read<typeof dependency>[] | Read<typeof byTask>> = either(
   isList,
   list(dependency, { most: MOST_DEPENDENCIES }),
@@ -45,10 +46,12 @@ export function readWorkflowFile(source: string): ReadAs<WorkflowFile> {
     name: called,
     tasks: tasks.map((one) => ({ name: one.name, agentType: one.agent_type })),
     dependencies: Array.isArray(given)
-      ? given.map((one) => ({ task: one.task, dependsOn: one.depends_on }))
-      : [...given].flatMap(([waits, on]) =>
-          (typeof on === "string" ? [on] : on).map((dependsOn) => ({ task: waits, dependsOn })),
-        ),
+      ? given.flatMap((one) => edges(one.task, one.depends_on))
+      : [...given].flatMap(([waits, on]) => edges(waits, on)),
   };
   return { ...read, file };
+}
+
+function edges(waits: string, on: string | readonly string[]): WorkflowFile["dependencies"] {
+  return (typeof on === "string" ? [on] : on).map((dependsOn) => ({ task: waits, dependsOn }));
 }

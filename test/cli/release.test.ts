@@ -65,7 +65,10 @@ describe("gate", () => {
   test("for programs: the whole answer, and an object that says why it ended with 4", async () => {
     const run = await made("runs", "create", "pending");
     const { code, out, err } = await stage.here("--json", "gate", run);
-    expect(JSON.parse(out)).toMatchObject({ run_id: run, mode: "GATE_MODE_FLAGS" });
+    expect(JSON.parse(out)).toMatchObject({ run_id: run, mode: "GATE_MODE_FLAGS", passed: false });
+    expect(await object("runs", "manifest", run)).toMatchObject({
+      compliance_report: { release_gate_passed: false, summary: { compliant_artifacts: 0 } },
+    });
     expect(JSON.parse(err)).toMatchObject({ error: { reason: "GATE_CLOSED", exit_code: 4 } });
     expect(code).toBe(4);
   });
@@ -80,7 +83,7 @@ describe("gate", () => {
 
   test.each([
     [["gate", "run_00000000000000000000000000"], 1, /refused: NOT_FOUND/],
-    [["gate", "x", "--mode", "odd"], 2, /Allowed choices are FLAGS, VERIFIED/],
+    [["gate", "x", "--mode", "odd"], 2, /Allowed choices are flags, verified/],
   ])("%j ends with %i", async (args, exit, said) => {
     const { code, err } = await stage.here(...args);
     expect(err).toMatch(said);
@@ -193,6 +196,27 @@ describe("workflows", () => {
     expect(found.out).toMatch(new RegExp(`^workflow +${workflow}$`, "m"));
     expect(found.out).toMatch(/^TASK +STATUS +AGENT +STEP/m);
     expect(found.out).toMatch(/^collect +PENDING +collector +collect$/m);
+  });
+
+  test.each([
+    [{ c: ["a", "b"], b: "a" }],
+    [
+      [
+        { task: "c", depends_on: ["a", "b"] },
+        { task: "b", depends_on: "a" },
+      ],
+    ],
+  ])("a file may name dependencies as %j", async (dependencies) => {
+    const file = join(stage.folder, "forms.json");
+    const tasks = ["a", "b", "c"].map((name) => ({ name, agent_type: "x" }));
+    writeFileSync(file, JSON.stringify({ name: "forms", tasks, dependencies }));
+    expect(await object("workflows", await made("workflows", "create", file))).toMatchObject({
+      dependencies: [
+        { task: "c", depends_on: "a" },
+        { task: "c", depends_on: "b" },
+        { task: "b", depends_on: "a" },
+      ],
+    });
   });
 
   test("a file may name dependencies one by one, and every mistake in it is told", async () => {

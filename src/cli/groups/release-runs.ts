@@ -55,7 +55,7 @@ export function addRuns({ add, context }: Registrar): void {
   );
   addAbout(create)
     .option("--charter <charter>", "whose release policy judges it; the flags are believed unless given", "")
-    .addOption(wordOption("--status <status>", "where it stands; PENDING unless given", RunStatusSchema))
+    .addOption(wordOption("--status <status>", "where it stands; pending unless given", RunStatusSchema))
     .action(async (name: string, flags: CreateRunFlags) => (await changes()).createRun(name, flags, "", context()));
   const update = add(
     {
