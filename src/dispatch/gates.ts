@@ -110,10 +110,15 @@ export class Gates {
     const key = keyOf(lease);
     if (this.#running.has(key)) return;
     const abort = new AbortController();
-    const ended = this.#perform(orgId, lease, attempt, abort.signal).finally(() => {
-      this.#running.delete(key);
-      this.#parts.batcher.poke();
-    });
+    const ended = this.#perform(orgId, lease, attempt, abort.signal)
+      // What cannot even be said of it ends with the attempt's time.
+      .catch((error: unknown) => {
+        this.#log("gate.not_reported", lease, error);
+      })
+      .finally(() => {
+        this.#running.delete(key);
+        this.#parts.batcher.poke();
+      });
     this.#running.set(key, { orgId, abort, ended, calledOff: undefined });
   }
 
@@ -123,13 +128,17 @@ export class Gates {
       result = await this.#keeper.perform({ orgId, lease, attempt }, signal);
     } catch (error) {
       if (!signal.aborted) {
-        const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
-        this.#parts.options.log("gate.failed", { plan: lease.planId, step: lease.step, error: text });
+        this.#log("gate.failed", lease, error);
         result = BUG;
       }
     }
     if (signal.aborted) result = this.#running.get(keyOf(lease))?.calledOff;
     if (result !== undefined) await this.#report(orgId, lease, result);
+  }
+
+  #log(event: string, { planId, step }: LeaseRef, error: unknown): void {
+    const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    this.#parts.options.log(event, { plan: planId, step, error: text });
   }
 
   /** Until it is taken, or the lease is over. */

@@ -29,7 +29,9 @@ interface Asked {
 }
 
 /** Whoever is asked answers when the test says so, or when it is called off. */
-async function aServer(): Promise<{ readonly server: Dispatcher; readonly asked: Asked[] }> {
+async function aServer(
+  log: (event: string) => void = () => undefined,
+): Promise<{ readonly server: Dispatcher; readonly asked: Asked[] }> {
   const asked: Asked[] = [];
   const gatekeeper: Gatekeeper = {
     perform: (gate, signal) =>
@@ -38,7 +40,7 @@ async function aServer(): Promise<{ readonly server: Dispatcher; readonly asked:
         asked.push({ gate, signal, answer: resolve });
       }),
   };
-  const server = await openDispatcher(bench, () => undefined, { gatekeeper });
+  const server = await openDispatcher(bench, log, { gatekeeper });
   servers.add(server);
   // As a server does at its start, and now and then.
   server.attendGates(await bench.it.store.platform.readyFor(RELEASE_GATE));
@@ -141,5 +143,16 @@ test("a gate that takes too long is called off, and its attempt counts", async (
   const { asked } = await aServer();
   const one = await first(asked);
   await until(() => one.signal.aborted);
+  await until(async () => (await stateOf(planId, "gate")) === "AWAITING_APPROVAL");
+});
+
+test("what cannot be said of a gate is logged, and its attempt's time ends it", async () => {
+  const planId = await aPlan(bench, [gate("gate", [], { timeoutMs: 500 })]);
+  const events: string[] = [];
+  const { asked } = await aServer((event) => events.push(event));
+  const one = await first(asked);
+  // No digest can be made of it.
+  one.answer({ kind: "returned", message: 1n as never });
+  await until(() => events.includes("gate.not_reported"));
   await until(async () => (await stateOf(planId, "gate")) === "AWAITING_APPROVAL");
 });
