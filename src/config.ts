@@ -37,6 +37,8 @@ export interface Config {
       readonly keyId: string;
       readonly secret: string;
       readonly region: string;
+      /** All that the key reaches when none are named. */
+      readonly buckets: readonly string[];
     } | null;
   };
 }
@@ -98,6 +100,11 @@ export const SETTINGS = {
   evidenceS3KeyId: { env: "MAESTRO_EVIDENCE_S3_KEY_ID", kind: "text", help: "id of the key to that store" },
   evidenceS3Secret: { env: "MAESTRO_EVIDENCE_S3_SECRET", kind: "text", help: "secret of the key to that store" },
   evidenceS3Region: { env: "MAESTRO_EVIDENCE_S3_REGION", kind: "text", help: "its region (us-east-1)" },
+  evidenceS3Buckets: {
+    env: "MAESTRO_EVIDENCE_S3_BUCKETS",
+    kind: "list",
+    help: "its buckets that evidence may be in, separated by commas (all that the key reaches)",
+  },
   tlsCert: { env: "MAESTRO_TLS_CERT", kind: "text", help: "certificate chain, PEM file" },
   tlsKey: { env: "MAESTRO_TLS_KEY", kind: "text", help: "private key, PEM file" },
   allowedHosts: {
@@ -235,7 +242,7 @@ export function readConfig({ flags, environment, file }: ConfigSources): ConfigR
   for (const one of evidenceHosts)
     if (!/^(\[[0-9a-f:.]+\]|[a-z0-9][a-z0-9.-]*)(:\d{1,5})?$/i.test(one))
       say("evidenceHosts", `must hold hosts such as builds.example.org or 10.0.0.7:8080, not ${JSON.stringify(one)}`);
-  const s3 = s3Store(text, say);
+  const s3 = s3Store(text, list, say);
   if (mistakes.length > 0) return { ok: false, mistakes };
   return {
     ok: true,
@@ -288,6 +295,7 @@ function postgresUrl(
 
 function s3Store(
   text: (name: SettingName) => string | null,
+  list: (name: SettingName) => readonly string[],
   say: (name: SettingName, what: string) => void,
 ): Config["evidence"]["s3"] {
   const url = text("evidenceS3Url");
@@ -302,7 +310,7 @@ function s3Store(
     say("evidenceS3Url", `must be an address such as https://s3.example.org, not ${JSON.stringify(url)}`);
   if (keyId === null) say("evidenceS3Url", "needs MAESTRO_EVIDENCE_S3_KEY_ID");
   if (secret === null) say("evidenceS3Url", "needs MAESTRO_EVIDENCE_S3_SECRET");
-  return keyId === null || secret === null ? null : { url, keyId, secret, region };
+  return keyId === null || secret === null ? null : { url, keyId, secret, region, buckets: list("evidenceS3Buckets") };
 }
 
 function readFile(file: string, mistakes: string[]): Values {

@@ -219,6 +219,9 @@ describe("hosts", () => {
       "0.0.0.0",
       "fd00:ec2::254",
       "64:ff9b::7f00:1",
+      "100.100.100.200",
+      "168.63.129.16",
+      "192.0.0.192",
     ]) {
       let looked = 0;
       const resolve: Resolve = (_, done) => {
@@ -286,6 +289,15 @@ describe("a store that speaks S3", () => {
     expect(await problemOf(store, "s3://artifacts/none")).toBe("NOT_FOUND");
     const stranger = s3Store({ url: `http://${host}`, keyId: "id", secret: "wrong", region: "eu-central-1" });
     expect(await problemOf(stranger, "s3://artifacts/a/b")).toBe("UNREACHABLE");
+  });
+
+  it("is asked for listed buckets alone, when some are listed", async () => {
+    const host = await serve(s3Like({ ...objects, "/secrets/a": "a secret" }, "id", "secret"));
+    const options = { url: `http://${host}`, keyId: "id", secret: "secret", region: "eu-central-1" };
+    expect(await fetched(s3Store(options), "s3://secrets/a")).toBe("a secret");
+    const store = s3Store({ ...options, buckets: ["artifacts"] });
+    expect(await fetched(store, "s3://artifacts/a/b")).toBe("deeper");
+    expect(await problemOf(store, "s3://secrets/a")).toBe("NOT_ALLOWED");
   });
 
   it.each([

@@ -130,11 +130,18 @@ describe("places of evidence", () => {
       MAESTRO_EVIDENCE_S3_URL: "https://s3.example.org",
       MAESTRO_EVIDENCE_S3_KEY_ID: "id",
       MAESTRO_EVIDENCE_S3_SECRET: "secret",
+      MAESTRO_EVIDENCE_S3_BUCKETS: "artifacts, builds",
     };
     expect(good({ environment }).evidence).toEqual({
       files: [folder, join(process.cwd(), "relative")],
       hosts: ["builds.example.org", "10.0.0.7:8080", "[::1]:9"],
-      s3: { url: "https://s3.example.org", keyId: "id", secret: "secret", region: "us-east-1" },
+      s3: {
+        url: "https://s3.example.org",
+        keyId: "id",
+        secret: "secret",
+        region: "us-east-1",
+        buckets: ["artifacts", "builds"],
+      },
     });
   });
 

@@ -18,6 +18,10 @@ for (const [address, prefix] of [
   ["0.0.0.0", 8],
   ["127.0.0.0", 8],
   ["169.254.0.0", 16],
+  // Metadata services of clouds that have them elsewhere.
+  ["100.100.100.200", 32],
+  ["168.63.129.16", 32],
+  ["192.0.0.192", 32],
   ["224.0.0.0", 4],
   ["240.0.0.0", 4],
 ] as const)

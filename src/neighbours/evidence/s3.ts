@@ -10,13 +10,15 @@ export interface S3Options {
   readonly keyId: string;
   readonly secret: string;
   readonly region: string;
+  /** Those that evidence may be in; all that the key reaches when there are none. They are the same for all orgs. */
+  readonly buckets?: readonly string[];
 }
 
-export function s3Store({ url, keyId, secret, region }: S3Options): EvidenceSource {
+export function s3Store({ url, keyId, secret, region, buckets = [] }: S3Options): EvidenceSource {
   return {
     takes: (uri) => /^s3:/i.test(uri),
     fetch: async function* (_, uri, signal) {
-      const target = targetOf(url, uri);
+      const target = targetOf(url, uri, buckets);
       const signer = new AwsV4Signer({
         method: "GET",
         url: target,
@@ -32,12 +34,14 @@ export function s3Store({ url, keyId, secret, region }: S3Options): EvidenceSour
   };
 }
 
-function targetOf(base: string, uri: string): string {
+function targetOf(base: string, uri: string, buckets: readonly string[]): string {
   const parts = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])\/([^?#]+)$/i.exec(uri);
   const [, bucket, key] = parts ?? [];
   // A key with such a part would be another key once it is in a path.
   if (bucket === undefined || key === undefined || key.split("/").some((part) => part === "." || part === ".."))
     throw new FetchError("NOT_ALLOWED", "its address is not s3://bucket/key");
+  if (buckets.length > 0 && !buckets.includes(bucket))
+    throw new FetchError("NOT_ALLOWED", `bucket ${bucket} is not among those that evidence is fetched from`);
   return `${base.replace(/\/$/, "")}/${bucket}/${key.split("/").map(encoded).join("/")}`;
 }
 
