@@ -112,7 +112,10 @@ export function build(io: CliIo, page?: (text: string) => void): Command {
     .option("--api-key <key>", "API key (MAESTRO_API_KEY)")
     .option("--json", "answers and errors as JSON, one object a line")
     .option("--quiet", "say only what was asked for and what went wrong")
-    .option("--timeout <duration>", "how long a server may take to answer, such as 5s or 2m (1m)")
+    .option(
+      "--timeout <duration>",
+      "how long a server may take to answer, such as 5s or 2m (1m; 5m where it reads evidence first)",
+    )
     .enablePositionalOptions()
     .exitOverride()
     .configureHelp({ formatHelp: manualPage, showGlobalOptions: true })

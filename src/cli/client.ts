@@ -44,11 +44,14 @@ const MESSAGE_BYTES = 4 * 1024 * 1024;
 
 /** How long a server may take to answer. The largest plans take it some seconds; whoever is mute says nothing at all. */
 const ANSWER_MS = 60_000;
+/** Where it reads evidence first: it gives that minutes, and as long again to wait for its turn. */
+const JUDGING_MS = 300_000;
+const JUDGING: ReadonlySet<string> = new Set(["CheckReleaseGate", "GetManifest", "ExportDisclosurePack"]);
 const LONGEST_MS = 86_400_000;
 /** While a call waits, the other end is asked whether it is there, and has as long again to say so. */
 const PING_MS = 15_000;
 
-export function connectTo(server: string, apiKey: string | undefined, answerMs = ANSWER_MS): ServerClient {
+export function connectTo(server: string, apiKey: string | undefined, answerMs?: number): ServerClient {
   const url = URL.parse(/^[a-z]+:\/\//i.test(server) ? server : `http://${server}`);
   if (url === null || !["http:", "https:"].includes(url.protocol)) {
     throw new CommandEnd(MISUSED, `"${server}" is not the address of a server, such as http://127.0.0.1:8001`);
@@ -56,7 +59,7 @@ export function connectTo(server: string, apiKey: string | undefined, answerMs =
   const bearer = apiKey === undefined ? undefined : usable(apiKey);
   const authorize: Interceptor = (next) => (request) => {
     if (bearer !== undefined) request.header.set("authorization", bearer);
-    return answered(answerMs, next(request));
+    return answered(answerMs ?? usualMs(request.method.name), next(request));
   };
   // One connection for all calls; it would keep the process alive if nobody closed it.
   const sessions = new Http2SessionManager(url.origin, { pingIntervalMs: PING_MS, idleConnectionTimeoutMs: 60_000 });
@@ -86,13 +89,19 @@ export function connectTo(server: string, apiKey: string | undefined, answerMs =
   };
 }
 
-/** From what was typed after `--timeout`. */
-export function patienceOf(typed: string | undefined): number {
-  const ms = typed === undefined ? ANSWER_MS : parseDuration(typed);
+/** How long a method's answer is waited for when nobody says how long. */
+export function usualMs(method: string): number {
+  return JUDGING.has(method) ? JUDGING_MS : ANSWER_MS;
+}
+
+/** From what was typed after `--timeout`, if anything was. */
+export function patienceOf(typed: string | undefined): number | undefined {
+  if (typed === undefined) return undefined;
+  const ms = parseDuration(typed);
   if (ms === undefined || ms < 1 || ms > LONGEST_MS)
     throw new CommandEnd(
       MISUSED,
-      `maestro: --timeout ${harmless(typed ?? "")}: must be a duration up to 1d, such as 5s or 2m`,
+      `maestro: --timeout ${harmless(typed)}: must be a duration up to 1d, such as 5s or 2m`,
     );
   return ms;
 }

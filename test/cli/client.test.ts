@@ -2,6 +2,8 @@
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { patienceOf, usualMs } from "../../src/cli/client.ts";
+import { RUN_MS } from "../../src/neighbours/evidence/limits.ts";
 import { here } from "./command.ts";
 
 const sockets = new Set<Socket>();
@@ -39,6 +41,13 @@ test.each([["goals"], ["watch", "plan_01jd0000000000000000000000", "--json"]])(
     expect(err).toContain(`no server answers at ${url}: it has not answered within 300 ms (--timeout)`);
   },
 );
+
+test("what judges evidence is waited for longer than a server takes to read it, and to wait for its turn", () => {
+  for (const method of ["CheckReleaseGate", "GetManifest", "ExportDisclosurePack"])
+    expect(usualMs(method)).toBeGreaterThan(2 * RUN_MS);
+  expect(usualMs("ListGoals")).toBe(60_000);
+  expect([patienceOf(undefined), patienceOf("5s")]).toEqual([undefined, 5_000]);
+});
 
 test("a time that is none is said to be none", async () => {
   const { code, err } = await here(["--timeout", "soon", "--server", url, "goals"]);
