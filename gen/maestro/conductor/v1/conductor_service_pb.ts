@@ -1575,9 +1575,9 @@ export const ConductorService: GenService<{
     output: typeof ListWorkflowsResponseSchema;
   },
   /**
-   * Waives a rule of the gate for a run until a time, and signs that. Whoever owns or made the run cannot.
+   * Waives a rule of the gate for a run until a time, and signs that. Whoever owns, owned or made the run cannot.
    * Atomic with its record.
-   * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND (run, artifact), APPROVAL_REQUIRED (the caller owns or made the run), IDEMPOTENCY_CONFLICT.
+   * Refusals: INVALID_REQUEST, UNAUTHENTICATED, CAPABILITY_MISSING, NOT_FOUND (run, artifact), STATE_CONFLICT (as many waivers of the run stand as may), APPROVAL_REQUIRED (the caller owns, owned or made the run), IDEMPOTENCY_CONFLICT.
    *
    * @generated from rpc maestro.conductor.v1.ConductorService.GrantWaiver
    */
