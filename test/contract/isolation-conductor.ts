@@ -54,7 +54,6 @@ export const conductorReads: Readonly<Record<string, Method>> = {
   "runArtifacts.list by both": (tx, f) =>
     tx.runArtifacts.list(f.orgId, { runId: f.conductor.told.runId, kind: "SBOM" }, page),
   "runArtifacts.judged": (tx, f) => tx.runArtifacts.judged(f.orgId, f.conductor.told.runId, 100),
-  "runArtifacts.judged": (tx, f) => tx.runArtifacts.judged(f.orgId, f.conductor.told.runId, 100),
   "runArtifacts.standing": (tx, f) => tx.runArtifacts.standing(f.orgId, f.conductor.told.runId, 100),
   "disclosurePacks.find": (tx, f) => tx.disclosurePacks.find(f.orgId, f.conductor.pack.packId),
   "disclosurePacks.newest": (tx, f) => tx.disclosurePacks.newest(f.orgId, f.conductor.told.runId),
