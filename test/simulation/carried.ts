@@ -1,6 +1,7 @@
 // What a transaction carries: which kinds of items a batch decided, or which operation. A crash point is only as good as what is
 // lost at it. Not here: when crashes happen (crashes.ts), and the statements (connections.ts).
 import { AsyncLocalStorage } from "node:async_hooks";
+import { GATEKEEPER } from "../../src/domain/gate.ts";
 import type { PlanSlice } from "../../src/domain/plan/slice.ts";
 import type { PlanVerdict } from "../../src/store/ports/batches.ts";
 import type { Store } from "../../src/store/ports/store.ts";
@@ -20,6 +21,7 @@ export const CARRIED = [
   "cascade",
   "overdue",
   "operation",
+  "gate",
 ] as const;
 export type CarriedKind = (typeof CARRIED)[number];
 
@@ -77,6 +79,7 @@ function kindsOf(slice: PlanSlice, verdict: PlanVerdict): readonly CarriedKind[]
     if (dueMs === null && slice.steps.get(ordinal)?.state === "BACKING_OFF") kinds.push("wake");
   for (const row of steps) {
     const before = slice.steps.get(row.ordinal);
+    if ((before?.executorId === GATEKEEPER) !== (row.executorId === GATEKEEPER)) kinds.push("gate");
     if (before === undefined || !isLeased(before) || !isLeased(row) || before.fencing !== row.fencing) continue;
     if (before.sessionId !== row.sessionId) kinds.push("rehome");
     if (before.leaseUntilMs !== row.leaseUntilMs) kinds.push("renew");

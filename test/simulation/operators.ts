@@ -60,8 +60,7 @@ export class Operators {
     this.open += 1;
     const steps = dice.chance(0.15)
       ? chain(dice)
-      : // Nobody judges releases here.
-        variedSteps(dice, 3 + dice.below(7), { gates: false }).map((step) => timed(dice, step));
+      : variedSteps(dice, 3 + dice.below(7)).map((step) => timed(dice, step));
     const worst = steps.reduce((sum, step) => plus(sum, step.hold), NOTHING);
     const tokens = dice.chance(0.5) ? Math.ceil(worst.tokens * 1.2) + 40 : null;
     const terms = {

@@ -3,6 +3,7 @@
 import { createDispatcher } from "../../src/dispatch/create.ts";
 import type { Dispatcher } from "../../src/dispatch/dispatcher.ts";
 import { ServerSession } from "../../src/dispatch/session.ts";
+import { RELEASE_GATE } from "../../src/domain/gate.ts";
 import type { IdMaker } from "../../src/domain/id.ts";
 import type { Principal } from "../../src/domain/principal.ts";
 import type { Decision } from "../../src/domain/refusal.ts";
@@ -19,6 +20,8 @@ import { uuidv7 } from "../../src/support/typeid.ts";
 import { asOperation, telling } from "./carried.ts";
 import { SimulatedClient } from "./connections.ts";
 import type { Hooks, Locks } from "./connections.ts";
+import { ATTEND_EVERY_MS, judging } from "./judges.ts";
+import type { Ledger } from "./ledger.ts";
 import type { RealConnections } from "./statements.ts";
 import type { Process } from "./world.ts";
 
@@ -28,23 +31,32 @@ export interface ServerOptions {
   readonly locks: Locks;
   readonly hooks: Hooks;
   readonly principal: Principal;
+  readonly ledger: Ledger;
   /** For planted faults: what stands between the dispatcher and its store. */
   readonly tamper: (store: Store) => Store;
 }
 
 /** Events of the log that only a bug can cause. */
-const BUGS = new Set(["item.set_aside", "batch.bisected", "aftermath.failed", "look.failed", "refill.failed"]);
+const BUGS = new Set([
+  "item.set_aside",
+  "batch.bisected",
+  "aftermath.failed",
+  "look.failed",
+  "refill.failed",
+  "gate.failed",
+]);
 
 export class SimulatedServer {
   readonly process: Process;
   readonly session: ServerSession;
   readonly dispatcher: Dispatcher;
   readonly #pipeline: Pipeline;
+  readonly #attend: () => Promise<void>;
   readonly #clients: SimulatedClient[] = [];
   isStarted = false;
 
   constructor(options: ServerOptions) {
-    const { process, principal } = options;
+    const { process, principal, ledger } = options;
     this.process = process;
     const { clock, random, timers } = process;
     const ids: IdMaker = { uuid: () => uuidv7(clock.nowMs(), random.bytes(10)) };
@@ -73,7 +85,11 @@ export class SimulatedServer {
       log: (event, fields) => {
         this.#said(event, fields);
       },
+      gatekeeper: judging(process, ledger),
     });
+    this.#attend = async () => {
+      this.dispatcher.attendGates(await store.platform.readyFor(RELEASE_GATE));
+    };
     this.#pipeline = createPipeline({
       store,
       clock,
@@ -105,13 +121,28 @@ export class SimulatedServer {
         .open()
         .then(() => this.dispatcher.start())
         .then(
-          () => (this.isStarted = true),
+          () => {
+            this.isStarted = true;
+            this.#lookForGates();
+          },
           (error: unknown) => {
             this.trouble("start", error);
             failed();
           },
         );
     });
+  }
+
+  /** Now and then, as gate-watch.ts does. */
+  #lookForGates(): void {
+    const { timers } = this.process;
+    const look = (): void => {
+      this.#attend().catch((error: unknown) => {
+        this.trouble("looking for gates", error);
+      });
+    };
+    look();
+    timers.every(ATTEND_EVERY_MS, look);
   }
 
   /** An operation through all eight stages. */

@@ -192,6 +192,7 @@ class Scene {
       locks: this.#locks,
       hooks: this.#hooks,
       principal: this.#principal,
+      ledger: this.#ledger,
       tamper: (store) => tamper?.(store, this.#world) ?? store,
     });
     this.#servers.push(server);

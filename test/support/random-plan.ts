@@ -13,7 +13,7 @@ const GATES_EVERY = 16;
 const RULES = ["FAIL_PLAN", "SKIP_DEPENDENTS", "CARRY_ON", "ASK"] as const;
 
 /** Steps with all that can be said of one. */
-export function variedSteps(random: Dice, count: number, { gates = true } = {}): StepDefinition[] {
+export function variedSteps(random: Dice, count: number): StepDefinition[] {
   const gentle = random.chance(0.5);
   const steps = randomSteps(random, {
     steps: count,
@@ -23,7 +23,7 @@ export function variedSteps(random: Dice, count: number, { gates = true } = {}):
   });
   return steps.map((step, i) => {
     const varied = { ...step, ...settings(random, step, gentle) };
-    return gates && i % GATES_EVERY === 5 ? gateOf(varied) : varied;
+    return i % GATES_EVERY === 5 ? gateOf(varied) : varied;
   });
 }
 
