@@ -13,6 +13,7 @@ import { momentIn, runArtifactName, runName } from "./conductor.ts";
 import { idText, optionalIdText } from "./problems.ts";
 import type { Problems } from "./problems.ts";
 import { optionalTimestamp, timestamp } from "./time.ts";
+import { visibleIn } from "./visible.ts";
 import { gateModes, verdictStates } from "./words.ts";
 
 export function judgementToWire({ runId, passed, message, details, mode, verdicts }: Judgement): ReleaseGate {
@@ -56,7 +57,7 @@ export function waiverRequestOf(wire: GrantWaiverRequest, problems: Problems): W
     run: runName(wire.runId),
     rule: wire.rule,
     artifact: wire.artifactId === "" ? null : runArtifactName(wire.artifactId),
-    reason: wire.reason,
+    reason: visibleIn(problems, "reason", wire.reason),
     // That there is one was asked of the message.
     expiresMs: momentIn(problems, "expires_at", wire.expiresAt) ?? 0,
   };

@@ -16,16 +16,18 @@ import type { PublicSigningKey } from "../../operations/signing-key-list.ts";
 import { uuidOf } from "../../support/typeid.ts";
 import { runArtifactName, runName } from "./conductor.ts";
 import { idText } from "./problems.ts";
+import type { Problems } from "./problems.ts";
 import { timestamp } from "./time.ts";
+import { visibleIn } from "./visible.ts";
 
 export function packName(text: string): Looked<PackId> {
   return { id: (uuidOf(text, ID_PREFIX.pack) ?? null) as PackId | null, text };
 }
 
-export function packRequestOf(wire: CreateDisclosurePackRequest): PackCreateRequest {
+export function packRequestOf(wire: CreateDisclosurePackRequest, problems: Problems): PackCreateRequest {
   return {
     run: runName(wire.runId),
-    summary: wire.summary,
+    summary: visibleIn(problems, "summary", wire.summary),
     artifacts: wire.artifactIds.map(runArtifactName),
     redactions: wire.redactions,
   };

@@ -18,6 +18,7 @@ import type { Looked, RunName } from "../../operations/run-name.ts";
 import { uuidOf } from "../../support/typeid.ts";
 import { idText, optionalIdText } from "./problems.ts";
 import type { Problems } from "./problems.ts";
+import { visibleIn } from "./visible.ts";
 import { optionalTimestamp, timestamp, timestampMs } from "./time.ts";
 import { runArtifactKinds, runStatuses } from "./words.ts";
 
@@ -60,8 +61,8 @@ export function metadataToWire(text: string): JsonObject {
 
 export function runDraftOf(wire: CreateRunRequest, problems: Problems): RunDraft {
   return {
-    name: wire.name,
-    owner: wire.owner,
+    name: visibleIn(problems, "name", wire.name),
+    owner: visibleIn(problems, "owner", wire.owner),
     status: runStatuses.word(wire.status) ?? null,
     startedMs: momentIn(problems, "started_at", wire.startedAt),
     finishedMs: momentIn(problems, "finished_at", wire.finishedAt),
@@ -75,8 +76,8 @@ export function runDraftOf(wire: CreateRunRequest, problems: Problems): RunDraft
 
 export function runChangeOf(wire: UpdateRunRequest, problems: Problems): RunChange {
   return {
-    name: wire.name ?? null,
-    owner: wire.owner ?? null,
+    name: wire.name === undefined ? null : visibleIn(problems, "name", wire.name),
+    owner: wire.owner === undefined ? null : visibleIn(problems, "owner", wire.owner),
     status: runStatuses.word(wire.status) ?? null,
     finishedMs: momentIn(problems, "finished_at", wire.finishedAt),
     costEstimate: wire.costEstimate ?? null,
