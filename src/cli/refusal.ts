@@ -44,6 +44,8 @@ export function describeError(error: unknown, url: string): string {
   const refusal = refusalOf(error);
   if (refusal !== undefined) return describeRefusal(refusal);
   if (!(error instanceof ConnectError)) return error instanceof Error ? error.message : String(error);
+  if (isBrokenOff(error))
+    return `${url} broke off in the midst of its answer: it was stopped, or the way to it is cut\n  try it again, or see whether it runs with \`maestro doctor\``;
   if (isUnanswered(error)) {
     return `no server answers at ${url}: ${harmless(error.rawMessage)}\n  start one with \`maestro serve\`, or name another with --server or MAESTRO_URL`;
   }
@@ -58,7 +60,7 @@ export function troubleOf(error: unknown, url: string): Trouble {
     return { reason, exitCode: FAILED, message: `the server refused this executor: ${message}${help}` };
   }
   const message = describeError(error, url);
-  if (isUnanswered(error)) return { reason: "UNREACHABLE", exitCode: UNREACHABLE, message };
+  if (isUnanswered(error) || isBrokenOff(error)) return { reason: "UNREACHABLE", exitCode: UNREACHABLE, message };
   const found = refusalOf(error);
   if (found === undefined) return { reason: wordOf(error), exitCode: FAILED, message };
   const refusal = toJson(RefusalSchema, found, { useProtoFieldName: true });
@@ -78,6 +80,13 @@ function isUnanswered(error: unknown): boolean {
   if (!(error instanceof ConnectError) || refusalOf(error) !== undefined) return false;
   return error.code === Code.Unavailable || isConnectionTrouble(error);
 }
+
+/** The stream was ended by the other side's end: whoever calls off a call here has a signal of their own. */
+function isBrokenOff(error: unknown): boolean {
+  return error instanceof ConnectError && refusalOf(error) === undefined && BROKEN_OFF.test(error.rawMessage);
+}
+const BROKEN_OFF =
+  /^(http\/2 stream closed with error code (CANCEL|INTERNAL_ERROR)\b|protocol error: (missing status|incomplete envelope|promised \d+ bytes)\b)/;
 
 function isConnectionTrouble(error: ConnectError): boolean {
   return (
