@@ -68,6 +68,9 @@ test("ends with 1 and says what does not hold", async () => {
   const other = await here(["packs", "verify", forged, "--key-id", pack.keyId]);
   expect(other.code).toBe(1);
   expect(other.out).toMatch(/^signature +FAILED +its statement is not signed by the key that was given$/m);
+  for (const check of ["files", "manifest", "gate"])
+    expect(other.out).toMatch(new RegExp(`^${check} +\\? +not checked: what it is held against is not known`, "m"));
+  expect(other.err).toMatch(/signature: its statement is not signed by the key that was given\n$/);
   expect(other.err).toMatch(/forged\.tar\.gz does not verify: signature: its statement is not signed by/);
   const early = await here(["packs", "verify", broken]);
   expect(early.code).toBe(1);

@@ -22,7 +22,7 @@ export async function verifyPackFile(file: string, flags: VerifyFlags, context: 
   if (json) io.out(`${JSON.stringify(asJson(file, verdict, pinned))}\n`);
   else if (!quiet) io.out(`${report(file, verdict, pinned, io.columns)}\n`);
   if (verdict.ok) return;
-  const failed = verdict.checks.filter(({ ok }) => !ok);
+  const failed = verdict.checks.filter(({ ok, checked }) => checked && !ok);
   const why = failed.map(({ check, found }) => `${check}: ${found}`).join("; ");
   throw new CommandEnd(FAILED, harmless(`${file} does not verify: ${why}`), { reason: "NOT_VERIFIED" });
 }
@@ -86,7 +86,7 @@ function asJson(file: string, { ok, keyId, checks, manifest }: PackVerdict, pinn
 
 function report(file: string, verdict: PackVerdict, pinned: boolean, columns: number): string {
   const { ok, keyId, checks, manifest } = verdict;
-  const rows = checks.map((one) => [one.check, one.ok ? "ok" : "FAILED", one.found]);
+  const rows = checks.map((one) => [one.check, one.ok ? "ok" : one.checked ? "FAILED" : "?", one.found]);
   const shown = table(["CHECK", "", "FOUND"], rows, Math.max(columns, 80));
   if (!ok) return shown;
   const about = facts([

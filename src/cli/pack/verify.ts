@@ -43,6 +43,8 @@ export type PackCheckName = (typeof PACK_CHECKS)[number];
 export interface PackCheck {
   readonly check: PackCheckName;
   readonly ok: boolean;
+  /** Whether it could be made: what is not known to be signed says nothing of anything else. */
+  readonly checked: boolean;
   /** For people; one sentence without its full stop. */
   readonly found: string;
 }
@@ -64,21 +66,30 @@ export async function verifyPack(packed: AsyncIterable<Uint8Array>, trust: Trust
     pack = await readPack(packed, contents);
   } catch (error) {
     if (!(error instanceof ArchiveError)) throw error;
-    const checks = [{ check: "archive" as const, ok: false, found: error.message }];
+    const checks = [{ check: "archive" as const, ok: false, checked: true, found: error.message }];
     return { ok: false, keyId: "", checks, manifest: undefined };
   }
   contents.finish();
   const checks: PackCheck[] = [];
   const say = (check: PackCheckName, problem: string | undefined, found: string): void =>
-    void checks.push({ check, ok: problem === undefined, found: problem ?? found });
+    void checks.push({ check, ok: problem === undefined, checked: true, found: problem ?? found });
 
   say("archive", undefined, `${counted(pack.digests.size, "file")}, ${counted(pack.bytes, "byte")}`);
   const signed = signedText(pack, STATEMENT_FILE, keysOf(trust, contents));
   const statement = parseJson(signed?.text ?? "");
+  /** Of checks against the statement. */
+  const sayBy = (check: PackCheckName, problem: () => string | undefined, found: string): void => {
+    if (signed === undefined) checks.push({ check, ok: false, checked: false, found: NOT_CHECKED });
+    else say(check, problem(), found);
+  };
   say("signature", signatureProblem(signed, trust, contents), `signed by ${signed?.keyId ?? ""}`);
-  say("files", filesProblem(pack, statement), "each is the one that was signed, and there is none besides");
+  sayBy("files", () => filesProblem(pack, statement), "each is the one that was signed, and there is none besides");
   const manifest = parseJson(pack.documents.get(MANIFEST_FILE) ?? "");
-  say("manifest", manifestProblem(manifest, statement, contents), "it fits the statement and what is in the archive");
+  sayBy(
+    "manifest",
+    () => manifestProblem(manifest, statement, contents),
+    "it fits the statement and what is in the archive",
+  );
   const { counts, problems, evidenceFiles, records } = contents;
   say("artifacts", problems.get("artifacts"), counted(counts.artifacts, "artifact"));
   say("evidence", problems.get("evidence"), `${counted(evidenceFiles, "file")} with the digests that artifacts say`);
@@ -88,13 +99,15 @@ export async function verifyPack(packed: AsyncIterable<Uint8Array>, trust: Trust
     problems.get("records") ?? recordsProblem(manifest, contents),
     recordsFound(manifest, records.trail()),
   );
-  say(
+  sayBy(
     "gate",
-    problems.get("verdicts") ?? gateProblem(pack, manifest, statement, contents, signed?.key),
+    () => problems.get("verdicts") ?? gateProblem(pack, manifest, statement, contents, signed?.key),
     gateFound(manifest),
   );
   return { ok: checks.every(({ ok }) => ok), keyId: signed?.keyId ?? "", checks, manifest };
 }
+
+const NOT_CHECKED = "not checked: what it is held against is not known to be signed";
 
 interface Signed {
   readonly text: string;
