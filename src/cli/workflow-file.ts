@@ -1,13 +1,14 @@
 // A workflow from a file, YAML or JSON: its name, its tasks, and which waits for which. Not here: whether the whole makes sense,
 // which the server says.
-import { either, isList, isText, list, may, named, need, object, text } from "./plan-file/kinds.ts";
+import type { JsonObject } from "@bufbuild/protobuf";
+import { either, isList, isText, jsonObject, list, may, named, need, object, text } from "./plan-file/kinds.ts";
 import type { Kind, Read } from "./plan-file/kinds.ts";
 import { readAs } from "./plan-file/read.ts";
 import type { ReadAs } from "./plan-file/read.ts";
 
 export interface WorkflowFile {
   readonly name: string;
-  readonly tasks: readonly { readonly name: string; readonly agentType: string }[];
+  readonly tasks: readonly { readonly name: string; readonly agentType: string; readonly input?: JsonObject }[];
   readonly dependencies: readonly { readonly task: string; readonly dependsOn: string }[];
 }
 
@@ -19,6 +20,10 @@ const someTask = { pattern: /^.{1,128}$/s, wanted: "a task's name of 1 to 128 by
 const task = object({
   name: need(name, "Unique in the workflow."),
   agent_type: need(name, "The capability that an executor needs for it."),
+  input: may(
+    jsonObject,
+    "What the executor is handed; may refer to outputs of tasks that it waits for, as plan files do.",
+  ),
 });
 const oneOrMore = either(isText, name, list(name, { most: MOST_TASKS }));
 const dependency = object({
@@ -44,7 +49,11 @@ export function readWorkflowFile(source: string): ReadAs<WorkflowFile> {
   const { name: called, tasks, dependencies: given = [] } = read.file;
   const file: WorkflowFile = {
     name: called,
-    tasks: tasks.map((one) => ({ name: one.name, agentType: one.agent_type })),
+    tasks: tasks.map((one) => ({
+      name: one.name,
+      agentType: one.agent_type,
+      ...(one.input === undefined ? {} : { input: one.input }),
+    })),
     dependencies: Array.isArray(given)
       ? given.flatMap((one) => edges(one.task, one.depends_on))
       : [...given].flatMap(([waits, on]) => edges(waits, on)),

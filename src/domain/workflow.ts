@@ -16,6 +16,8 @@ export interface WorkflowTask {
   readonly name: string;
   /** The capability that an executor needs. */
   readonly agentType: string;
+  /** A JSON object as text, which its step is handed; absent for none. */
+  readonly input?: string;
 }
 export interface WorkflowDependency {
   readonly task: string;
@@ -100,10 +102,11 @@ export function workflowSteps({ tasks, dependencies }: Pick<Workflow, "tasks" | 
     const list = needs.get(task) ?? new Set();
     needs.set(task, list.add(keys.get(dependsOn) ?? ""));
   }
-  return tasks.map(({ name, agentType }) =>
+  return tasks.map(({ name, agentType, input }) =>
     plainStep(keys.get(name) ?? "", {
       title: name,
       capability: agentType,
+      input: input === undefined ? null : { kind: "json", text: input },
       needs: [...(needs.get(name) ?? [])].map((step) => ({ step, regardless: false })),
     }),
   );

@@ -1,5 +1,6 @@
 // Keeps a workflow to make runs from. Not here: what is wrong with one, see domain/workflow.ts.
 import type { Operation } from "../engine/operation.ts";
+import { digestOf } from "../domain/canonical.ts";
 import type { WorkflowId } from "../domain/id.ts";
 import { workflowProblem } from "../domain/workflow.ts";
 import type { Workflow, WorkflowDependency, WorkflowTask } from "../domain/workflow.ts";
@@ -29,7 +30,12 @@ export const workflowCreate: Operation<WorkflowCreateRequest, Workflow> = async 
     body: {
       workflow: workflow.workflowId,
       name: request.name,
-      tasks: request.tasks.map(({ name, agentType }) => ({ name, agent_type: agentType })),
+      tasks: request.tasks.map(({ name, agentType, input }) => ({
+        name,
+        agent_type: agentType,
+        // It may be large, and is in the workflow, which never changes.
+        ...(input === undefined ? {} : { input_digest: digestOf(JSON.parse(input)) }),
+      })),
       dependencies: request.dependencies.map(({ task, dependsOn }) => ({ task, depends_on: dependsOn })),
     },
   });

@@ -187,7 +187,7 @@ describe("workflows", () => {
     const workflow = await made("workflows", "create", WORKFLOW);
     const shown = await stage.here("workflows", workflow);
     expect(shown.out).toMatch(/^TASK +AGENT +NEEDS\n/m);
-    expect(shown.out).toMatch(/^publish +publisher +analyse, review$/m);
+    expect(shown.out).toMatch(/^publish +shell +analyse, review$/m);
     expect((await stage.here("workflows")).out).toMatch(new RegExp(`^${workflow} +4 +.*nightly-report$`, "m"));
 
     const run = await made("workflows", "run", workflow, "tonight", "--owner", "ops", "--metadata", "why=test");

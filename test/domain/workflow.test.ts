@@ -47,3 +47,11 @@ it("makes steps in the order of tasks, with each need once, title and capability
     ["c-d", "c d", [{ step: "b", regardless: false }]],
   ]);
 });
+
+it("hands a step what its task says, and nothing where it says nothing", () => {
+  const given = [{ name: "a", agentType: "shell", input: '{"run":["true"]}' }, ...tasks("b")];
+  expect(workflowSteps({ tasks: given, dependencies: [] }).map(({ input }) => input)).toEqual([
+    { kind: "json", text: '{"run":["true"]}' },
+    null,
+  ]);
+});

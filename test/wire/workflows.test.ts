@@ -33,6 +33,7 @@ beforeAll(async () => {
   transport = createGrpcTransport({ baseUrl: server.wideUrl });
   worker = new Executor({ url: `http://${server.grpcUrl}`, name: "worker", slots: 4, drainOn: [] })
     .on("builder", () => ({ built: true }))
+    .on("echo", ({ input }) => ({ heard: input }))
     .on("breaker", () => {
       throw new PermanentError("it broke");
     });
@@ -175,6 +176,43 @@ test("a run from a workflow is a plan: dispatched, and followed by its tasks", a
   expect(listed.runs).toEqual([run]);
   expect((await conductor().getManifest({ id: run.id })).run).toEqual(run);
   expect((await charters().getCharter({ charter: "conductor" })).charter?.revision).toBe(1);
+});
+
+test("an executor is handed what its task says, with what other tasks put out", async () => {
+  const task = (name: string, input?: object) => ({
+    name,
+    agent_type: "echo",
+    ...(input === undefined ? {} : { input }),
+  });
+  const tasks = [
+    task("say", { word: "hello" }),
+    task("repeat", { word: "${{ steps.say.outputs.heard.word }}" }),
+    task("mute"),
+  ];
+  const dependencies = [{ task: "repeat", depends_on: "say" }];
+  const post = async (body: object) => {
+    const headers = { "content-type": "application/json" };
+    return fetch(`${server.wideUrl}/maestro/workflows`, { method: "POST", headers, body: JSON.stringify(body) });
+  };
+  const made = await post({ name: "spoken", tasks, dependencies });
+  const { id, ...kept } = (await made.json()) as { id: string; tasks: object[] };
+  expect([made.status, kept.tasks]).toEqual([201, tasks]);
+  expect((await post({ name: "w", tasks: [task("a", ["a list"])] })).status).toBe(422);
+  const large = [{ name: "a", agentType: "echo", input: { a: "x".repeat(65_536) } }];
+  const { refusal } = await refused(conductor().createWorkflow({ name: "w", tasks: large }));
+  expect(refusal.violations.map(({ field }) => field)).toEqual(["tasks[0].input"]);
+
+  const { run } = await conductor().createRun({ name: "Spoken", owner: "ops", workflowId: id });
+  const planId = run?.planId ?? "";
+  await all(createClient(PlanService, transport).watchPlan({ planId }));
+  const heard = async (step: string): Promise<unknown> => {
+    const { step: found } = await createClient(StepService, transport).getStep({ planId, step });
+    const value = found?.outputs?.value;
+    return JSON.parse(value?.case === "json" ? value.value : "{}");
+  };
+  expect(await heard("say")).toEqual({ heard: { word: "hello" } });
+  expect(await heard("repeat")).toEqual({ heard: { word: "hello" } });
+  expect(await heard("mute")).toEqual({ heard: null });
 });
 
 test("tasks whose steps fail or are called off say so", async () => {

@@ -17,6 +17,7 @@ const NULL_WHEN_EMPTY: Readonly<Record<string, readonly string[]>> = {
 /** What is there only where it applies. */
 const ABSENT_WHEN_EMPTY: Readonly<Record<string, readonly string[]>> = {
   "maestro.conductor.v1.GateDetails": ["current_status", "required_status", "failed_rules"],
+  "maestro.conductor.v1.WorkflowTask": ["input"],
 };
 
 /** A list in a message of its own, so that it can be absent; here it is only the list. */

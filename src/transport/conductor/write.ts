@@ -40,7 +40,7 @@ function putOf(field: DescField): Put {
   if (isAbsentWhenEmpty(field)) {
     return (from, to) => {
       const value = from[localName];
-      if (value !== "" && !(Array.isArray(value) && value.length === 0)) to[name] = write(value);
+      if (value !== undefined && value !== "" && !(Array.isArray(value) && value.length === 0)) to[name] = write(value);
     };
   }
   if (isNullWhenEmpty(field)) {

@@ -7,17 +7,26 @@ import type { Workflow } from "../../domain/workflow.ts";
 import type { Looked } from "../../operations/run-name.ts";
 import type { WorkflowCreateRequest } from "../../operations/workflow-create.ts";
 import { uuidOf } from "../../support/typeid.ts";
+import { metadataIn, metadataToWire } from "./conductor.ts";
 import { idText } from "./problems.ts";
+import type { Problems } from "./problems.ts";
 import { timestamp } from "./time.ts";
 
 export function workflowName(text: string): Looked<WorkflowId> {
   return { id: (uuidOf(text, ID_PREFIX.workflow) ?? null) as WorkflowId | null, text };
 }
 
-export function workflowRequestOf({ name, tasks, dependencies }: CreateWorkflowRequest): WorkflowCreateRequest {
+export function workflowRequestOf(
+  { name, tasks, dependencies }: CreateWorkflowRequest,
+  problems: Problems,
+): WorkflowCreateRequest {
   return {
     name,
-    tasks: tasks.map((task) => ({ name: task.name, agentType: task.agentType })),
+    tasks: tasks.map(({ name: called, agentType, input }, i) => ({
+      name: called,
+      agentType,
+      ...(input === undefined ? {} : { input: metadataIn(problems, `tasks[${String(i)}].input`, input) }),
+    })),
     dependencies: dependencies.map(({ task, dependsOn }) => ({ task, dependsOn })),
   };
 }
@@ -27,7 +36,12 @@ export function workflowToWire(workflow: Workflow): WireWorkflow {
     $typeName: "maestro.conductor.v1.Workflow",
     id: idText("workflow", workflow.workflowId),
     name: workflow.name,
-    tasks: workflow.tasks.map((task) => ({ $typeName: "maestro.conductor.v1.WorkflowTask", ...task })),
+    tasks: workflow.tasks.map(({ name, agentType, input }) => ({
+      $typeName: "maestro.conductor.v1.WorkflowTask",
+      name,
+      agentType,
+      ...(input === undefined ? {} : { input: metadataToWire(input) }),
+    })),
     dependencies: workflow.dependencies.map((dependency) => ({
       $typeName: "maestro.conductor.v1.WorkflowDependency",
       ...dependency,

@@ -6,14 +6,14 @@ import type { GenFile, GenMessage } from "@bufbuild/protobuf/codegenv2";
 import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
 import { file_buf_validate_validate } from "@bufbuild/protovalidate/gen/buf/validate/validate_pb.js";
 import type { Timestamp } from "@bufbuild/protobuf/wkt";
-import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
-import type { Message } from "@bufbuild/protobuf";
+import { file_google_protobuf_struct, file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
+import type { JsonObject, Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file maestro/conductor/v1/workflow.proto.
  */
 export const file_maestro_conductor_v1_workflow: GenFile = /*@__PURE__*/
-  fileDesc("CiNtYWVzdHJvL2NvbmR1Y3Rvci92MS93b3JrZmxvdy5wcm90bxIUbWFlc3Ryby5jb25kdWN0b3IudjEi2wEKCFdvcmtmbG93EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSMQoFdGFza3MYAyADKAsyIi5tYWVzdHJvLmNvbmR1Y3Rvci52MS5Xb3JrZmxvd1Rhc2sSPgoMZGVwZW5kZW5jaWVzGAQgAygLMigubWFlc3Ryby5jb25kdWN0b3IudjEuV29ya2Zsb3dEZXBlbmRlbmN5Ei4KCmNyZWF0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNyZWF0ZWRfYnkYBiABKAkiSAoMV29ya2Zsb3dUYXNrEhgKBG5hbWUYASABKAlCCrpIB3IFEAEogAESHgoKYWdlbnRfdHlwZRgCIAEoCUIKukgHcgUQASiAASJOChJXb3JrZmxvd0RlcGVuZGVuY3kSGAoEdGFzaxgBIAEoCUIKukgHcgUQASiAARIeCgpkZXBlbmRzX29uGAIgASgJQgq6SAdyBRABKIABYgZwcm90bzM", [file_buf_validate_validate, file_google_protobuf_timestamp]);
+  fileDesc("CiNtYWVzdHJvL2NvbmR1Y3Rvci92MS93b3JrZmxvdy5wcm90bxIUbWFlc3Ryby5jb25kdWN0b3IudjEi2wEKCFdvcmtmbG93EgoKAmlkGAEgASgJEgwKBG5hbWUYAiABKAkSMQoFdGFza3MYAyADKAsyIi5tYWVzdHJvLmNvbmR1Y3Rvci52MS5Xb3JrZmxvd1Rhc2sSPgoMZGVwZW5kZW5jaWVzGAQgAygLMigubWFlc3Ryby5jb25kdWN0b3IudjEuV29ya2Zsb3dEZXBlbmRlbmN5Ei4KCmNyZWF0ZWRfYXQYBSABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNyZWF0ZWRfYnkYBiABKAkicAoMV29ya2Zsb3dUYXNrEhgKBG5hbWUYASABKAlCCrpIB3IFEAEogAESHgoKYWdlbnRfdHlwZRgCIAEoCUIKukgHcgUQASiAARImCgVpbnB1dBgDIAEoCzIXLmdvb2dsZS5wcm90b2J1Zi5TdHJ1Y3QiTgoSV29ya2Zsb3dEZXBlbmRlbmN5EhgKBHRhc2sYASABKAlCCrpIB3IFEAEogAESHgoKZGVwZW5kc19vbhgCIAEoCUIKukgHcgUQASiAAWIGcHJvdG8z", [file_buf_validate_validate, file_google_protobuf_struct, file_google_protobuf_timestamp]);
 
 /**
  * Tasks and their order, to make runs from. It never changes.
@@ -90,6 +90,13 @@ export type WorkflowTask = Message<"maestro.conductor.v1.WorkflowTask"> & {
    * @generated from field: string agent_type = 2;
    */
   agentType: string;
+
+  /**
+   * What the executor is handed, at most 64 KiB as JSON; none when absent. May refer to outputs of tasks that it waits for, by their steps: `${{ steps.collect.outputs }}`.
+   *
+   * @generated from field: google.protobuf.Struct input = 3;
+   */
+  input?: JsonObject | undefined;
 };
 
 /**
