@@ -263,19 +263,22 @@ describe("an artifact", () => {
   });
 });
 
-test.each([" ", "\u200b", "\u202e\u2066", "\ufeff\u00a0", "\u3164"])("a text that shows nothing is refused: %j", async (blank) => {
-  const id = await idOf();
-  const { artifact } = await artifactOf(id);
-  const expiresAt = at(Date.now() + 60_000);
-  expect(await wrong(create({ name: blank, owner: blank }))).toEqual(["name", "owner"]);
-  expect(await wrong(runs.updateRun({ id, name: blank, owner: blank }))).toEqual(["name", "owner"]);
-  expect(await wrong(runs.grantWaiver({ runId: id, rule: "sbom.present", reason: blank, expiresAt }))).toEqual([
-    "reason",
-  ]);
-  const pack = { runId: id, summary: blank, artifactIds: [artifact?.id ?? ""] };
-  expect(await wrong(runs.createDisclosurePack(pack))).toEqual(["summary"]);
-  expect((await create({ name: `${blank}é${blank}` }))?.name).toBe(`${blank}é${blank}`);
-});
+test.each([" ", "\u200b", "\u202e\u2066", "\ufeff\u00a0", "\u3164"])(
+  "a text that shows nothing is refused: %j",
+  async (blank) => {
+    const id = await idOf();
+    const { artifact } = await artifactOf(id);
+    const expiresAt = at(Date.now() + 60_000);
+    expect(await wrong(create({ name: blank, owner: blank }))).toEqual(["name", "owner"]);
+    expect(await wrong(runs.updateRun({ id, name: blank, owner: blank }))).toEqual(["name", "owner"]);
+    expect(await wrong(runs.grantWaiver({ runId: id, rule: "sbom.present", reason: blank, expiresAt }))).toEqual([
+      "reason",
+    ]);
+    const pack = { runId: id, summary: blank, artifactIds: [artifact?.id ?? ""] };
+    expect(await wrong(runs.createDisclosurePack(pack))).toEqual(["summary"]);
+    expect((await create({ name: `${blank}é${blank}` }))?.name).toBe(`${blank}é${blank}`);
+  },
+);
 
 test("a manifest has the run, what it made, its newest pack and its report; one that is too large is refused by name", async () => {
   const id = await idOf({ name: "shown", status: RunStatus.SUCCEEDED });
