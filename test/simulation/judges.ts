@@ -1,5 +1,5 @@
 // The gatekeeper of a simulated server: takes its time, and lets gates pass or not as chance has it. Not here: who leases gates
-// (dispatch/gates.ts), and the rules of releases.
+// (src/dispatch/gates.ts), and the rules of releases.
 import type { Gatekeeper, LeasedGate } from "../../src/dispatch/dispatcher.ts";
 import { NOTHING } from "../../src/domain/amounts.ts";
 import { digestOfText } from "../../src/domain/canonical.ts";

@@ -1,5 +1,6 @@
 // What the clients of one seed know: which outcomes were sent, which were acknowledged, and whether what the database says can be
 // true. Not here: plans by themselves, see the invariants in test/support.
+import type { ServerSession } from "../../src/dispatch/session.ts";
 import { GATEKEEPER } from "../../src/domain/gate.ts";
 import type { ExecutorId, SessionId } from "../../src/domain/id.ts";
 import type { Assignment, Attempt, LeaseRef, Outcome, Receipt } from "../../src/domain/outcome.ts";
@@ -7,8 +8,13 @@ import { NOBODY } from "../../src/domain/plan/by-hand.ts";
 import { earlierKey } from "../../src/domain/plan/slice.ts";
 import { isLeased, must } from "../support/plan-invariants-terms.ts";
 import type { StoredPlan, Observer } from "./observer.ts";
-import type { SimulatedServer } from "./server.ts";
-import type { World } from "./world.ts";
+import type { Process, World } from "./world.ts";
+
+/** What is looked at of a server. */
+interface Serving {
+  readonly process: Pick<Process, "isAlive">;
+  readonly session: Pick<ServerSession, "id" | "isAlive">;
+}
 
 /** Wall clocks of servers are wrong by this at most. */
 export const SKEW_MS = 400;
@@ -20,12 +26,12 @@ export function leaseKey({ planId, ordinal, fencing }: Pick<LeaseRef, "planId" |
 export class Ledger {
   readonly #world: World;
   readonly #observer: Observer;
-  readonly #servers: () => readonly SimulatedServer[];
+  readonly #servers: () => readonly Serving[];
   /** Digests of the outcomes that were sent, by lease. */
   readonly #sent = new Map<string, Set<string>>();
   readonly #acknowledged = new Map<string, string>();
   /** When an executor's stream last broke or was opened, and where it is now. */
-  readonly #stirred = new Map<ExecutorId, { readonly atMs: number; readonly server: SimulatedServer | undefined }>();
+  readonly #stirred = new Map<ExecutorId, { readonly atMs: number; readonly server: Serving | undefined }>();
 
   /** Who says of a lease that it is kept alive on a stream of that session. */
   readonly keepers = new Map<ExecutorId, (key: string, sessionId: SessionId | null) => boolean>();
@@ -33,7 +39,7 @@ export class Ledger {
   /** Who says whether it is on a stream of that session: a server that was frozen may give a lease to one that broke long ago. */
   readonly streams = new Map<ExecutorId, (sessionId: SessionId | null) => boolean>();
 
-  constructor(world: World, observer: Observer, servers: () => readonly SimulatedServer[]) {
+  constructor(world: World, observer: Observer, servers: () => readonly Serving[]) {
     this.#world = world;
     this.#observer = observer;
     this.#servers = servers;
@@ -49,7 +55,7 @@ export class Ledger {
   }
 
   /** Its stream broke, was opened, or fell silent. */
-  stirred(executorId: ExecutorId, server: SimulatedServer | undefined): void {
+  stirred(executorId: ExecutorId, server: Serving | undefined): void {
     this.#stirred.set(executorId, { atMs: this.#world.nowMs, server });
   }
 
