@@ -1,11 +1,11 @@
 // Every plan of the examples is run to its end, as it stands, but for the folder that it writes to. Not here: the release of
 // this very project, which the demo runs.
 import { generateKeyPairSync } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { ArtifactKind } from "../../gen/maestro/conductor/v1/artifact_pb.ts";
 import { checkPlanFile } from "../../src/cli/plan-file/check.ts";
 import { readWorkflowFile } from "../../src/cli/workflow-file.ts";
@@ -31,6 +31,11 @@ let server: TestServer;
 beforeAll(async () => {
   server = await startTestServer();
   await server.shell({ slots: 4 });
+});
+// Examples call what they write alike.
+beforeEach(() => {
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder);
 });
 afterAll(async () => {
   await server.close();
