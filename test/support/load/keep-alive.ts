@@ -19,7 +19,10 @@ const HEAD_END = Buffer.from("\r\n\r\n");
 export function keepAlive(port: number, key: string): KeepAlive {
   const socket: Socket = connect({ host: "127.0.0.1", port, noDelay: true });
   let pending: { readonly resolve: (answer: Answered) => void; readonly reject: (trouble: Error) => void } | undefined;
-  let held: Buffer = Buffer.alloc(0);
+  /** What came so far, put together only once it is all there: an answer of megabytes comes in a hundred pieces. */
+  let pieces: Buffer[] = [];
+  let size = 0;
+  let wanted = 0;
   const fail = (trouble: Error): void => {
     pending?.reject(trouble);
     pending = undefined;
@@ -28,15 +31,21 @@ export function keepAlive(port: number, key: string): KeepAlive {
     fail(new Error("the connection was closed"));
   });
   socket.on("data", (chunk: Buffer) => {
-    held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
+    pieces.push(chunk);
+    size += chunk.length;
+    if (size < wanted) return;
+    const held = pieces.length === 1 ? chunk : Buffer.concat(pieces, size);
+    pieces = [held];
     const headEnd = held.indexOf(HEAD_END);
     if (headEnd < 0) return;
     const head = held.toString("latin1", 0, headEnd);
     const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? "0");
-    const end = headEnd + HEAD_END.length + length;
-    if (held.length < end) return;
-    const body = held.toString("utf8", end - length, end);
-    held = held.subarray(end);
+    wanted = headEnd + HEAD_END.length + length;
+    if (size < wanted) return;
+    const body = held.toString("utf8", wanted - length, wanted);
+    pieces = size === wanted ? [] : [held.subarray(wanted)];
+    size -= wanted;
+    wanted = 0;
     const answered = pending;
     pending = undefined;
     answered?.resolve({ status: Number(head.slice(9, 12)), body });
