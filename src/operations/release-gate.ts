@@ -132,7 +132,8 @@ async function readEvidence(
   throw new RefusedError(
     refusal("OVERLOADED", "Too much evidence is being read.", {
       rule: "evidence.queue",
-      metadata: { limit: "16" },
+      // Of one org, two at once and four that wait.
+      metadata: { limit: "6" },
       retryAfterMs: 1_000,
       remedy: "Send it again.",
     }),
