@@ -1,5 +1,5 @@
-// Runs and artifacts over REST, Connect and gRPC on the wide port, manifests, and evidence. Not here: the calls, see
-// support/load/conductor.ts.
+// Runs and artifacts over REST, Connect (with JSON by a bare client, and by its own) and gRPC on the wide port, manifests, and
+// evidence. Not here: the calls, see support/load/conductor.ts.
 import type { Deed, Way } from "../support/load/conductor.ts";
 import type { Figure, Measurement } from "./figure.ts";
 import { median, quantile } from "./stage.ts";
@@ -15,7 +15,7 @@ const COMPONENTS = 5_000;
 const GATES = 30;
 /** Single steps at 20 a second. */
 const STEPS = 60;
-const WAYS: readonly Way[] = ["rest", "connect", "grpc"];
+const WAYS: readonly Way[] = ["rest", "connect_json", "connect", "grpc"];
 const DEEDS: readonly (readonly [Deed, string])[] = [
   ["createRun", "runs_created_per_s"],
   ["createArtifact", "run_artifacts_created_per_s"],

@@ -6,7 +6,8 @@ import { ConductorService } from "../../../gen/maestro/conductor/v1/conductor_se
 import { nativeClient } from "./client.ts";
 import { keepAlive } from "./keep-alive.ts";
 
-export type Way = "rest" | "connect" | "grpc";
+/** `connect_json` is Connect with JSON over HTTP/1.1 by a client that costs next to nothing: what it says is the server's. */
+export type Way = "rest" | "connect_json" | "connect" | "grpc";
 export type Deed = "createRun" | "createArtifact" | "getRun" | "getArtifact";
 
 export interface ConductorLoadOptions {
@@ -100,6 +101,8 @@ function callersOf({ way, port, key, inFlight }: ConductorLoadOptions): readonly
   switch (way) {
     case "rest":
       return Array.from({ length: inFlight }, () => overRest(port, key));
+    case "connect_json":
+      return Array.from({ length: inFlight }, () => overConnectJson(port, key));
     case "connect":
       return [overConnect(port, key)];
     case "grpc":
@@ -131,6 +134,27 @@ function overRest(port: number, key: string): Caller {
     },
     getRun: (id) => ask(200, "GET", `/maestro/runs/${id}`),
     getArtifact: (id) => ask(200, "GET", `/maestro/artifacts/${id}`),
+    close: () => {
+      client.close();
+    },
+  };
+}
+
+function overConnectJson(port: number, key: string): Caller {
+  const client = keepAlive(port, key);
+  const ask = async (rpc: string, request: object): Promise<string> => {
+    const answer = await client.ask("POST", `/${ConductorService.typeName}/${rpc}`, JSON.stringify(request));
+    if (answer.status !== 200) throw new Error(`${rpc}: ${String(answer.status)} ${answer.body}`);
+    return answer.body;
+  };
+  return {
+    createRun: async () => (JSON.parse(await ask("CreateRun", RUN)) as { run: { id: string } }).run.id,
+    createArtifact: async (runId) => {
+      const answer = await ask("CreateArtifact", { ...artifactOf(runId), kind: "ARTIFACT_KIND_SBOM" });
+      return (JSON.parse(answer) as { artifact: { id: string } }).artifact.id;
+    },
+    getRun: (id) => ask("GetRun", { id }),
+    getArtifact: (id) => ask("GetArtifact", { id }),
     close: () => {
       client.close();
     },
